@@ -1,0 +1,3 @@
+"""livetui: live Lambda development for Python, in the terminal."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,145 @@
+"""One way to reach a cloud: region, credentials, endpoint and CA bundle, and the clients made from them.
+
+The embedded local cloud and AWS differ only in the `CloudAccess` that is handed in; all other code is the same.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from typing import Any
+
+from livetui.errors import UsageError
+
+
+@dataclass(frozen=True)
+class CloudAccess:
+    """Where the cloud is and who we are there.
+
+    `endpoint_url`, `ca_bundle` and the keys are set for the local cloud only; for AWS botocore finds credentials
+    itself (profile, SSO, environment, process), and asks again whenever they expire.
+    """
+
+    region: str | None = None
+    profile: str | None = None
+    endpoint_url: str | None = None
+    ca_bundle: str | None = None
+    access_key_id: str | None = None
+    secret_access_key: str | None = field(default=None, repr=False)
+
+    @property
+    def is_local(self) -> bool:
+        """True for the embedded local cloud."""
+        return self.endpoint_url is not None
+
+
+@dataclass(frozen=True)
+class Keys:
+    """Live AWS credentials, as they are at this moment."""
+
+    access_key_id: str
+    secret_access_key: str = field(repr=False)
+    session_token: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
+class IotEndpoint:
+    """Where MQTT is dialled and what is signed: on AWS the same host, on the local cloud `localhost` is dialled."""
+
+    host: str
+    """The host that is signed and sent as `Host`, with `:port` when it is not 443."""
+    dial_host: str
+    port: int
+    region: str
+    ca_file: str | None
+
+
+class Aws:
+    """Clients, account facts and fresh credentials for one `CloudAccess`. Thread-safe."""
+
+    def __init__(self, access: CloudAccess) -> None:
+        import boto3  # noqa: PLC0415  (80 ms: only when a cloud is needed)
+        import botocore.exceptions  # noqa: PLC0415
+
+        self.access = access
+        self._lock = threading.RLock()
+        self._clients: dict[str, Any] = {}
+        self._identity: dict[str, str] | None = None
+        try:
+            self.session = boto3.Session(
+                profile_name=access.profile,
+                region_name=access.region,
+                aws_access_key_id=access.access_key_id,
+                aws_secret_access_key=access.secret_access_key,
+            )
+        except botocore.exceptions.ProfileNotFound as error:
+            raise UsageError(f"There is no AWS profile named {access.profile!r}.", str(error),
+                             "Run `aws configure list-profiles`, or pass another --profile.") from error
+        if not self.session.region_name:
+            raise UsageError("No AWS region is set.", "Neither --region, AWS_REGION nor the profile names one.",
+                             "Pass --region eu-west-1 (for example), or try it without an account: livetui demo")
+
+    @property
+    def region(self) -> str:
+        """The region's name, such as `eu-west-1`."""
+        return str(self.session.region_name)
+
+    def client(self, service: str) -> Any:
+        """A boto3 client, made once per service, with adaptive retries."""
+        from botocore.config import Config  # noqa: PLC0415
+
+        with self._lock:
+            if service not in self._clients:
+                config = Config(retries={"mode": "adaptive", "max_attempts": 8}, connect_timeout=5, read_timeout=65,
+                                s3={"addressing_style": "path" if self.access.is_local else "auto"},
+                                max_pool_connections=24)
+                self._clients[service] = self.session.client(
+                    service, endpoint_url=self.access.endpoint_url, verify=self.access.ca_bundle, config=config)
+            return self._clients[service]
+
+    def keys(self) -> Keys:
+        """The credentials as they are now; botocore refreshes those that expire. Raises `UsageError` when none."""
+        import botocore.exceptions  # noqa: PLC0415
+
+        try:
+            credentials = self.session.get_credentials()
+            frozen = credentials.get_frozen_credentials() if credentials else None
+        except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as error:
+            profile = f" --profile {self.access.profile}" if self.access.profile else ""
+            raise UsageError("The AWS credentials cannot be used.", str(error),
+                             f"Sign in again, for example: aws sso login{profile}") from error
+        if frozen is None or not frozen.access_key:
+            raise UsageError("No AWS credentials were found.",
+                             "Looked at --profile, the environment, ~/.aws and the instance's role.",
+                             "Sign in (aws sso login, aws configure), or try it without an account: livetui demo")
+        return Keys(frozen.access_key, frozen.secret_key, frozen.token)
+
+    def _caller(self) -> dict[str, str]:
+        import botocore.exceptions  # noqa: PLC0415
+
+        with self._lock:
+            if self._identity is None:
+                self.keys()
+                try:
+                    self._identity = self.client("sts").get_caller_identity()
+                except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as error:
+                    raise UsageError("AWS refused these credentials.", str(error),
+                                     "Sign in again, or choose another --profile.") from error
+            return self._identity
+
+    @property
+    def account(self) -> str:
+        """The 12-digit account id."""
+        return self._caller()["Account"]
+
+    @property
+    def partition(self) -> str:
+        """`aws`, `aws-cn`, `aws-us-gov`, …"""
+        return self._caller()["Arn"].split(":")[1]
+
+    def iot_endpoint(self) -> IotEndpoint:
+        """Ask IoT for this account's data endpoint (ATS)."""
+        host = str(self.client("iot").describe_endpoint(endpointType="iot:Data-ATS")["endpointAddress"])
+        name, _, port = host.partition(":")
+        dial = "localhost" if self.access.is_local else name
+        return IotEndpoint(host, dial, int(port or 443), self.region, self.access.ca_bundle)

@@ -1,0 +1,148 @@
+"""Settings: `livetui.toml` or `[tool.livetui]`, environment and flags become one frozen `Settings`.
+
+Later sources win: built-in defaults, `pyproject.toml` `[tool.livetui]`, `livetui.toml`, `LIVETUI_*` environment
+variables, command-line flags. `Settings.origins` remembers where each value came from, for `livetui config`.
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from livetui.errors import UsageError
+
+OfflinePolicy = Literal["error", "http-503", "deployed"]
+STATE_FOLDER = ".livetui"
+
+
+class FunctionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="kebab"):
+    """`[functions.NAME]`: how one function runs here. NAME is its logical id."""
+
+    python: str | None = None
+    """Interpreter to use: a path, or a virtual environment's folder."""
+    env: dict[str, str] = {}
+    """Variables that override the function's cloud environment."""
+    env_file: str | None = None
+    """A `.env` file with such variables, relative to the project."""
+    offline: OfflinePolicy | None = None
+
+
+class HistorySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="kebab"):
+    """`[history]`: bounds of the project's store."""
+
+    max_invocations: int = 20_000
+    max_mb: int = 512
+
+
+class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="kebab"):
+    """Everything a session needs to know before it starts."""
+
+    project: str = "."
+    """Folder of the project; `.livetui/` with its state lies in it."""
+    app: str = ""
+    """Name of the application; the project folder's name by default."""
+    stage: str = ""
+    """Whose copy of the stack this is; the user's name by default."""
+    region: str | None = None
+    profile: str | None = None
+    template: str | None = None
+    """Path of the template, relative to the project; found by itself by default."""
+    function: tuple[str, ...] = ()
+    """Globs of the functions to make live; all by default."""
+    parameters: dict[str, str] = {}
+    """Values of the template's parameters."""
+    local: bool = False
+    """Use the embedded local cloud instead of AWS."""
+    take_over: bool = False
+    offline: OfflinePolicy = "error"
+    """What callers get while no console is there."""
+    concurrency: int = 8
+    """Most workers of one function at a time."""
+    theme: str = "tokyo-night"
+    keys: dict[str, str] = {}
+    """Binding id to key, such as `replay = "R"`."""
+    functions: dict[str, FunctionSettings] = {}
+    history: HistorySettings = HistorySettings()
+    log: str | None = None
+    """Where the log file goes; `.livetui/livetui.log` by default."""
+    origins: dict[str, str] = {}
+
+    @property
+    def root(self) -> Path:
+        """The project folder, absolute."""
+        return Path(self.project).resolve()
+
+    @property
+    def state(self) -> Path:
+        """The project's state folder (`.livetui/`), not necessarily made yet."""
+        return self.root / STATE_FOLDER
+
+    def for_function(self, logical_id: str) -> FunctionSettings:
+        """The settings of one function; defaults when nothing was configured."""
+        return self.functions.get(logical_id, FunctionSettings())
+
+
+_ENVIRONMENT = {"LIVETUI_STAGE": "stage", "LIVETUI_APP": "app", "LIVETUI_THEME": "theme", "AWS_REGION": "region",
+                "AWS_DEFAULT_REGION": "region", "AWS_PROFILE": "profile"}
+
+
+def plain_name(text: str, fallback: str) -> str:
+    """`text` as a name that is safe in topics, stack names and S3 keys: letters, digits and `-`, at most 32."""
+    return re.sub(r"[^A-Za-z0-9]+", "-", text).strip("-")[:32].strip("-") or fallback
+
+
+def load(project: Path, flags: Mapping[str, Any], environ: Mapping[str, str] | None = None) -> Settings:
+    """Merge all sources into `Settings`. Raises `UsageError` that names the file and the key that is wrong."""
+    environ = os.environ if environ is None else environ
+    merged: dict[str, Any] = {}
+    origins: dict[str, str] = {}
+
+    def take(values: Mapping[str, Any], origin: str) -> None:
+        for key, value in values.items():
+            merged[key] = value
+            origins[key] = origin
+
+    for name, section in (("pyproject.toml", ("tool", "livetui")), ("livetui.toml", ())):
+        take(_read_toml(project / name, section), name)
+    for variable, key in _ENVIRONMENT.items():
+        if environ.get(variable) and origins.get(key) != "environment":
+            take({key: environ[variable]}, "environment")
+    take({key.replace("_", "-"): value for key, value in flags.items() if value not in (None, (), {})}, "command line")
+
+    merged["app"] = plain_name(merged.get("app") or project.resolve().name, "app")
+    merged["stage"] = plain_name(merged.get("stage") or _user_name(), "dev")
+    try:
+        return msgspec.convert({**merged, "project": str(project), "origins": origins}, Settings)
+    except msgspec.ValidationError as error:
+        key = re.search(r"\$\.([\w-]+)", str(error))
+        unknown = re.search(r"unknown field `([^`]+)`", str(error))
+        name = unknown[1] if unknown else key[1] if key else ""
+        origin = origins.get(name, "the settings")
+        raise UsageError(f"{origin} has a setting that cannot be used: {name or error}", str(error),
+                         "See `livetui config` for the settings and their values.") from error
+
+
+def _read_toml(path: Path, section: tuple[str, ...]) -> Mapping[str, Any]:
+    try:
+        table: Any = tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise UsageError(f"{path.name} cannot be read.", str(error), f"Mend {path}.") from error
+    for part in section:
+        table = table.get(part, {})
+    return table if isinstance(table, dict) else {}
+
+
+def _user_name() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "dev"

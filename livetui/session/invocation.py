@@ -1,0 +1,85 @@
+"""An invocation as it is recorded and shown: the row of the table, and everything behind it."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+State = Literal["queued", "running", "paused", "ok", "error", "timeout", "offline", "late", "interrupted"]
+FINISHED: frozenset[str] = frozenset({"ok", "error", "timeout", "offline", "late", "interrupted"})
+
+
+class Row(msgspec.Struct, frozen=True):
+    """One invocation in the table. Times in ms, sizes in bytes, `time` in seconds since the epoch."""
+
+    id: int
+    """Number of the invocation in this project's store, shown as `#`."""
+    session: str
+    function: str
+    trigger: str
+    """What caused it, for people: `GET /orders/7`, `sqs orders ×10`."""
+    state: State
+    time: float
+    handler_ms: float | None = None
+    overhead_ms: float | None = None
+    """What livetui added: way in, queue and way out."""
+    cold_ms: float | None = None
+    """Time of the handler's import when this call started a worker."""
+    event_bytes: int = 0
+    response_bytes: int | None = None
+    replay_of: int | None = None
+    error: str = ""
+    """`errorType: errorMessage` of a failed invocation, one line."""
+    marked: bool = False
+    note: str = ""
+    request_id: str = ""
+    trace_id: str = ""
+    """Root of the X-Ray trace header, by which invocations that caused one another are joined."""
+    deadline: float | None = None
+    """Seconds since the epoch at which Lambda gives up on this call; shown while it is paused."""
+
+
+class LogLine(msgspec.Struct, frozen=True):
+    """One line that the handler wrote. `at_ms` counts from the start of the handler."""
+
+    stream: Literal["stdout", "stderr", "logging"]
+    text: str
+    at_ms: float = 0.0
+
+
+class AwsCall(msgspec.Struct, frozen=True):
+    """One AWS call that the handler made."""
+
+    service: str
+    operation: str
+    target: str
+    status: int
+    ms: float
+    request_id: str = ""
+    error: str = ""
+    """`AccessDenied: …` and the like, empty when it went well."""
+
+
+class Timing(msgspec.Struct, frozen=True):
+    """The legs of one invocation, in ms; None where a leg is unknown or did not happen."""
+
+    inbound_ms: float | None = None
+    queue_ms: float | None = None
+    init_ms: float | None = None
+    handler_ms: float | None = None
+    outbound_ms: float | None = None
+
+
+class Invocation(msgspec.Struct, frozen=True):
+    """Everything that is known of one invocation."""
+
+    row: Row
+    attempt: str
+    event: bytes
+    response: bytes | None
+    """The handler's JSON, or Lambda's error JSON when `row.state` is `error` or `timeout`."""
+    context: dict[str, Any]
+    logs: list[LogLine]
+    calls: list[AwsCall]
+    timing: Timing

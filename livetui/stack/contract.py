@@ -1,0 +1,67 @@
+"""The values that the stack room hands out: progress while it works, and the live stack when it is done."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+Phase = Literal["bootstrap", "package", "deploy", "remove"]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """One step: a stack event of CloudFormation, or a step of our own (`started`, `done`, `skipped`, `failed`)."""
+
+    phase: Phase
+    resource: str
+    status: str
+    type: str = ""
+    reason: str = ""
+    elapsed_s: float = 0.0
+
+
+OnProgress = Callable[[Progress], None]
+
+
+@dataclass(frozen=True)
+class LiveFunction:
+    """One function of the deployed stack."""
+
+    id: str
+    """Logical id; functions of nested stacks are `Nested-Function`."""
+    name: str
+    """Physical name; empty before deployment."""
+    arn: str
+    handler: str
+    """The user's handler, not the stub's."""
+    runtime: str
+    code_root: Path | None
+    timeout_s: int
+    """As configured by the user, not the raised live one."""
+    memory_mb: int
+    live: bool
+    reason: str = ""
+    layers: tuple[str, ...] = ()
+    """Local folders or layer version ARNs."""
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class LiveStack:
+    """What is deployed."""
+
+    name: str
+    arn: str
+    app: str
+    stage: str
+    outputs: Mapping[str, str]
+    functions: Mapping[str, LiveFunction]
+    bucket: str
+    """The bootstrap bucket."""
+    resources: int = 0
+    changed: bool = True
+    seconds: float = 0.0
+    signing_key: bytes = field(default=b"", repr=False)
+    """Ed25519 seed of the stage (32 bytes), from SSM; its public half is in the stubs' environment."""
