@@ -1,0 +1,46 @@
+# What a developer of livetui runs. `make help` lists the targets.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-long check screenshots bench lock clean
+
+help: ## List the targets
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(STAMP): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit("livetui needs Python 3.11 or newer; try: make PYTHON=python3.12" if sys.version_info < (3, 11) else 0)'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing the pinned dependencies into $(VENV) (about a minute, once) …"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps -e .
+	@touch $(STAMP)
+
+demo: $(STAMP) ## The console on the embedded local cloud, with real traffic
+	@$(BIN)/livetui demo
+
+test: $(STAMP) ## All tests but the long ones (under 6 minutes on 2 cores)
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not long"
+
+test-long: $(STAMP) ## Faults, soaks, many templates
+	@$(BIN)/python -m pytest -m long --timeout 3600
+
+check: $(STAMP) ## Lint, types, import contracts: what CI runs first
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+screenshots: $(STAMP) ## Pictures of the real application, into screenshots/
+	@$(BIN)/python screenshots/make.py
+
+bench: $(STAMP) ## Measured ratios, one table each
+	@for script in benchmarks/[a-z]*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+lock: $(STAMP) ## Resolve requirements.lock anew (hashes, no registry host)
+	@$(BIN)/uv pip compile pyproject.toml --extra local --group dev --universal --python-version 3.11 --upgrade \
+		--generate-hashes --no-emit-index-url --no-annotate --no-header --quiet -o requirements.lock
+
+clean: ## Remove the environment and caches
+	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build
