@@ -84,6 +84,11 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="
         """The project's state folder (`.livetui/`), not necessarily made yet."""
         return self.root / STATE_FOLDER
 
+    @property
+    def log_path(self) -> Path:
+        """The log file."""
+        return Path(self.log) if self.log else self.state / "livetui.log"
+
     def for_function(self, logical_id: str) -> FunctionSettings:
         """The settings of one function; defaults when nothing was configured."""
         return self.functions.get(logical_id, FunctionSettings())
@@ -146,3 +151,13 @@ def _user_name() -> str:
         return getpass.getuser()
     except (KeyError, OSError):
         return "dev"
+
+
+def describe(settings: Settings) -> str:
+    """The settings in force, one per line, each with where it came from."""
+    lines = []
+    for field in msgspec.structs.fields(Settings):
+        if field.name not in ("origins", "project"):
+            value = msgspec.json.encode(getattr(settings, field.name)).decode()
+            lines.append(f"{field.encode_name} = {value:<32} # {settings.origins.get(field.encode_name, 'default')}")
+    return "\n".join(lines)

@@ -1,0 +1,5 @@
+"""`python -m livetui`."""
+
+from livetui.cli import main
+
+main()

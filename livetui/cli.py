@@ -1,0 +1,352 @@
+"""The commands: parse the words, call the room that does the work, end with the right exit code."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from livetui import __version__
+from livetui.errors import LivetuiError, UsageError
+
+if TYPE_CHECKING:
+    from livetui.config import Settings
+    from livetui.session.session import Session
+    from livetui.session.store import Store
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+class _DevByDefault(click.Group):
+    """`livetui --stage x` means `livetui dev --stage x`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if not args or (args[0].startswith("-") and args[0] not in ("--help", "-h", "--version")):
+            args = ["dev", *args]
+        return super().parse_args(ctx, args)
+
+
+def _pair(_ctx: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
+    for value in values:
+        if "=" not in value:
+            raise click.BadParameter(f"{value!r} is not KEY=VALUE")
+    return dict(value.split("=", 1) for value in values)
+
+
+_COMMON = [
+    click.option("--template", metavar="FILE", help="The template; found by itself by default."),
+    click.option("--stage", metavar="NAME", help="Whose copy of the stack; your user name by default."),
+    click.option("--region", metavar="NAME", help="AWS region."),
+    click.option("--profile", metavar="NAME", help="AWS profile."),
+    click.option("--local", is_flag=True, default=None, help="Use the embedded local cloud instead of AWS."),
+    click.option("--log", metavar="FILE", help="Where the log goes; .livetui/livetui.log by default."),
+]
+_STACK = [
+    click.option("--function", metavar="GLOB", multiple=True, help="Make only these functions live (repeatable)."),
+    click.option("--parameter", metavar="KEY=VALUE", multiple=True, callback=_pair,
+                 help="Value of a template parameter (repeatable)."),
+]
+_SESSION = [
+    click.option("--headless", is_flag=True, help="Lines of text instead of the console."),
+    click.option("--json", "as_json", is_flag=True, help="One JSON object per line instead of the console."),
+    click.option("--for", "seconds", type=float, metavar="SECONDS", help="End this long after the session is live."),
+]
+_JSON = click.option("--json", "as_json", is_flag=True, help="JSON, one object per line.")
+
+
+def _with(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
+    def decorate(command: Command) -> Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+def _settings(project: Path | None = None, **flags: Any) -> Settings:
+    from livetui import config
+
+    renamed = {{"parameter": "parameters"}.get(key, key): value for key, value in flags.items()}
+    return config.load(project or Path.cwd(), renamed)
+
+
+def _session(settings: Settings, **options: Any) -> Session:
+    from livetui.session import headless
+    from livetui.session.session import Session
+
+    headless.log_to(settings.log_path)
+    return Session(settings, **options)
+
+
+def _run(settings: Settings, *, headless: bool, as_json: bool, seconds: float | None, traffic: bool = False) -> int:
+    session = _session(settings, traffic=traffic)
+    if headless or as_json or not (sys.stdin.isatty() and sys.stdout.isatty()):
+        from livetui.session import outputs
+        from livetui.session.headless import run
+
+        return run(session, outputs.JsonOutput(sys.stdout) if as_json else outputs.LineOutput(sys.stdout), seconds)
+    from livetui.tui.app import run as run_console
+
+    return run_console(session, seconds)
+
+
+def _store(settings: Settings) -> Store:
+    from livetui.session.store import Store
+
+    return Store.open(settings.state / "invocations.sqlite", max_invocations=settings.history.max_invocations,
+                      max_mb=settings.history.max_mb)
+
+
+def _say(text: str) -> None:
+    """People's words go to stderr, so that stdout is what was asked for."""
+    click.echo(text, err=True)
+
+
+@click.group(cls=_DevByDefault, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="livetui")
+def cli() -> None:
+    """Live Lambda development for Python: real invocations run your local code.
+
+    `livetui` alone, in a folder with a SAM, CloudFormation or CDK application, deploys it live and opens the console.
+    `livetui demo` shows all of it without an AWS account.
+    """
+
+
+@cli.command()
+@_with(*_COMMON, *_STACK, *_SESSION)
+@click.option("--take-over", is_flag=True, default=None, help="Take the stage from another console that holds it.")
+def dev(headless: bool, as_json: bool, seconds: float | None, **flags: Any) -> int:
+    """Deploy live if the template changed, then serve invocations (the default command)."""
+    return _run(_settings(**flags), headless=headless, as_json=as_json, seconds=seconds)
+
+
+@cli.command()
+@_with(*_SESSION)
+@click.option("--traffic/--no-traffic", default=True, help="Drive a little real traffic through the triggers.")
+@click.option("--stage", metavar="NAME", help="Whose copy of the stack.")
+@click.option("--log", metavar="FILE", help="Where the log goes.")
+def demo(headless: bool, as_json: bool, seconds: float | None, traffic: bool, **flags: Any) -> int:
+    """The same on the embedded local cloud, with the bundled orders application."""
+    return _run(_demo_settings(**flags), headless=headless, as_json=as_json, seconds=seconds, traffic=traffic)
+
+
+def _demo_settings(**flags: Any) -> Settings:
+    from livetui.session import demo as orders
+
+    template = orders.project(Path.cwd()) / "template.yaml"
+    return _settings(template=str(template), local=True, app="orders", region="eu-west-1", **flags)
+
+
+@cli.command()
+@_with(*_COMMON)
+@click.option("--remove", is_flag=True, help="Delete the bootstrap stack and its bucket.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def bootstrap(remove: bool, yes: bool, **flags: Any) -> None:
+    """Create or upgrade the bootstrap stack of this account and region."""
+    from livetui.session import chores
+
+    settings = _settings(**flags)
+    if remove and not yes:
+        click.confirm("Delete the bootstrap stack, with all stub bundles and metadata in its bucket?", abort=True,
+                      err=True)
+    _say(chores.bootstrap(settings, remove=remove, on_progress=_show_progress))
+
+
+def _show_progress(step: Any) -> None:
+    _say(f"{step.elapsed_s:6.1f}s  {step.status:<24} {step.resource}  {step.reason}".rstrip())
+
+
+@cli.command()
+@_with(*_COMMON, *_STACK)
+@click.option("-o", "--output", metavar="FILE", help="Write it here instead of to stdout.")
+def synth(output: str | None, **flags: Any) -> None:
+    """Print the live template that would be deployed; no AWS call is made."""
+    from livetui.session import chores
+
+    _write(chores.synth(_settings(**flags)), output)
+
+
+def _write(text: str, output: str | None) -> None:
+    if output is None:
+        click.echo(text, nl=not text.endswith("\n"))
+    else:
+        Path(output).write_text(text, encoding="utf-8")
+
+
+@cli.command()
+@_with(*_COMMON, *_STACK, _JSON)
+def deploy(as_json: bool, **flags: Any) -> int:
+    """Deploy live and leave."""
+    settings = _settings(**flags)
+    return _run(settings, headless=True, as_json=as_json, seconds=0)
+
+
+@cli.command()
+@_with(*_COMMON)
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def remove(yes: bool, **flags: Any) -> None:
+    """Delete the live stack and its metadata."""
+    from livetui.session import chores
+
+    settings = _settings(**flags)
+    if not yes:
+        click.confirm(f"Delete the live stack of {settings.app}, stage {settings.stage}?", abort=True, err=True)
+    _say(chores.remove(settings, on_progress=_show_progress))
+
+
+@cli.command()
+@_with(*_COMMON)
+@click.argument("function")
+@click.option("--event", metavar="FILE|-", help="The event; `-` reads standard input. {} by default.")
+@click.option("--sample", metavar="NAME", help="A sample event instead; see `livetui events`.")
+@click.option("--async", "asynchronous", is_flag=True, help="Do not wait for the answer.")
+def invoke(function: str, event: str | None, sample: str | None, asynchronous: bool, **flags: Any) -> int:
+    """Invoke FUNCTION through the cloud and print what the caller gets."""
+    from livetui.session import chores
+
+    payload = chores.sample(sample) if sample else _read(event) if event else b"{}"
+    answer = chores.invoke(_settings(**flags), function, payload, asynchronous=asynchronous)
+    click.echo(answer.body)
+    if answer.error:
+        _say(f"The function failed: {answer.error}")
+    return 1 if answer.error else 0
+
+
+def _read(name: str) -> bytes:
+    try:
+        return sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+    except OSError as error:
+        raise UsageError(f"The event cannot be read from {name}.", str(error), "Pass a JSON file, or - for stdin.") \
+            from error
+
+
+@cli.command()
+@click.argument("action", type=click.Choice(["list", "show"]), default="list")
+@click.argument("name", default="")
+def events(action: str, name: str) -> None:
+    """Sample events by source and shape."""
+    from livetui.session import samples
+
+    if action == "show":
+        click.echo(samples.sample(name))
+        return
+    for sample in samples.list_samples():
+        click.echo(f"{sample.name:<28} {sample.description}")
+
+
+@cli.command()
+@_with(*_COMMON, _JSON)
+@click.argument("filter", default="")
+@click.option("--limit", default=1000, help="Most rows to print.")
+def invocations(filter: str, as_json: bool, limit: int, **flags: Any) -> None:
+    """What was captured; FILTER as in the console (`fn:Get* state:error ms:>100`)."""
+    from livetui.session import outputs
+
+    store = _store(_settings(**flags))
+    for row in store.rows(filter, limit=limit):
+        click.echo(outputs.row_json(row) if as_json else outputs.row_line(row))
+
+
+@cli.command()
+@_with(*_COMMON, _JSON)
+@click.argument("id", type=int)
+@click.option("--reveal", is_flag=True, help="Show credentials, tokens and cookies too.")
+def show(id: int, as_json: bool, reveal: bool, **flags: Any) -> None:
+    """Everything of invocation ID."""
+    from livetui.session import outputs
+
+    invocation = _store(_settings(**flags)).invocation(id)
+    click.echo((outputs.invocation_json if as_json else outputs.invocation_text)(invocation, reveal=reveal))
+
+
+@cli.command()
+@_with(*_COMMON, _JSON)
+@click.argument("id", type=int)
+@click.option("--event", metavar="FILE|-", help="Another event in its place.")
+@click.option("--times", default=1, type=click.IntRange(1, 1000), help="How often.")
+@click.option("--diff", is_flag=True, help="Compare each answer with the origin's.")
+def replay(id: int, event: str | None, times: int, diff: bool, as_json: bool, **flags: Any) -> int:
+    """Run invocation ID again on your local code, as new records."""
+    from livetui.session import headless, outputs
+
+    store = _store(_settings(**flags))
+    origin = store.invocation(id)
+    if store.session(origin.row.session).local:
+        flags["local"] = True
+        if not flags.get("template") and origin.row.session and store.session(origin.row.session).kind == "demo":
+            flags.pop("template")
+            settings = _demo_settings(stage=flags.get("stage"), log=flags.get("log"))
+        else:
+            settings = _settings(**flags)
+    else:
+        settings = _settings(**flags)
+    payload = _read(event) if event else None
+    rows = headless.replay(_session(settings, serve=False), id, payload, times, outputs.LineOutput(sys.stderr))
+    for row in rows:
+        click.echo(outputs.row_json(row) if as_json else outputs.row_line(row))
+        if diff:
+            click.echo(outputs.difference_text(origin, store.invocation(row.id)))
+    return 0 if all(row.state == "ok" for row in rows) else 1
+
+
+@cli.command()
+@_with(*_COMMON)
+@click.argument("id", type=int)
+@click.option("--as", "kind", type=click.Choice(["json", "sam", "curl", "aws", "pytest"]), default="json",
+              help="What to write.")
+@click.option("-o", "--output", metavar="FILE", help="Write it here instead of to stdout.")
+@click.option("--reveal", is_flag=True, help="With credentials, tokens and cookies.")
+def export(id: int, kind: str, output: str | None, reveal: bool, **flags: Any) -> None:
+    """Write invocation ID as something another tool can use."""
+    from livetui.session import chores
+
+    settings = _settings(**flags)
+    _write(chores.export(settings, _store(settings), id, kind, reveal=reveal), output)
+
+
+@cli.command()
+@_with(*_COMMON)
+@click.argument("action", type=click.Choice(["status", "env", "stop"]), default="status")
+def cloud(action: str, **flags: Any) -> None:
+    """The project's local cloud: its status, variables for your shell, or its end."""
+    from livetui.session import chores
+
+    click.echo(chores.cloud(_settings(**flags), action))
+
+
+@cli.command("config")
+@_with(*_COMMON)
+@click.argument("action", type=click.Choice(["show", "path"]), default="show")
+def show_config(action: str, **flags: Any) -> None:
+    """The settings in force and where each came from."""
+    from livetui import config
+
+    settings = _settings(**flags)
+    click.echo(config.describe(settings) if action == "show" else str(settings.root / "livetui.toml"))
+
+
+def main() -> None:
+    """Entry point. Exit codes: 0 done, 1 failed, 2 wrong usage or settings, 130 interrupted."""
+    try:
+        code = cli.main(standalone_mode=False)
+    except click.exceptions.Abort:
+        _say("Interrupted.")
+        code = 130
+    except click.exceptions.Exit as stop:
+        code = stop.exit_code
+    except click.ClickException as error:
+        error.show()
+        code = 2
+    except LivetuiError as error:
+        _say(str(error))
+        code = error.exit_code
+    except KeyboardInterrupt:
+        _say("Interrupted.")
+        code = 130
+    except BrokenPipeError:  # the reader of our output has gone, as `| head` does
+        sys.stderr.close()
+        code = 0
+    sys.exit(code if isinstance(code, int) else 0)

@@ -1,0 +1,244 @@
+"""From a call to its answer: record it, run it in the pool, send the answer back, record how it went."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, Protocol
+
+import msgspec
+
+from livetui.aws import Keys
+from livetui.errors import LivetuiError
+from livetui.link.messages import Answer, Call
+from livetui.runtime.contract import Outcome, Work
+from livetui.session.events import (
+    CodeReloaded,
+    InvocationArrived,
+    InvocationFinished,
+    InvocationStarted,
+    LogLines,
+    Notice,
+)
+from livetui.session.hub import Hub
+from livetui.session.invocation import AwsCall, LogLine, State, Timing
+from livetui.session.store import Store
+from livetui.session.trigger import describe
+
+log = logging.getLogger(__name__)
+_LOG_FLUSH_S = 0.1
+_STATE_OF: dict[str, State] = {"ok": "ok", "error": "error", "crash": "error", "timeout": "timeout",
+                               "cancelled": "interrupted"}
+
+
+class Runs(Protocol):
+    """What the dispatcher needs of the pool."""
+
+    async def invoke(self, function_id: str, work: Work) -> Outcome:
+        """Run one piece of work."""
+
+    def cancel(self, work_id: str) -> None:
+        """Drop work that has not started."""
+
+
+class Answers(Protocol):
+    """What the dispatcher needs of the link."""
+
+    def answer(self, attempt: str, answer: Answer) -> None:
+        """Send the answer of a call."""
+
+
+class _Live(msgspec.Struct):
+    """One invocation in flight."""
+
+    id: int
+    function: str
+    lines: list[LogLine]
+
+
+class Dispatcher:
+    """Serves calls and replays, all on the engine's loop; also the pool's listener."""
+
+    def __init__(self, store: Store, hub: Hub, fetch_keys: Callable[[str], Keys]) -> None:
+        self._store = store
+        self._hub = hub
+        self._fetch_keys = fetch_keys
+        self._pool: Runs | None = None
+        self._link: Answers | None = None
+        self._live: dict[str, _Live] = {}
+        self._newest_keys: dict[str, tuple[float, Keys]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._flush_due = False
+
+    def connect(self, pool: Runs, link: Answers | None) -> None:
+        """Hand over the pool and the link (None when only replays are run)."""
+        self._pool, self._link = pool, link
+
+    # --- calls from the cloud -------------------------------------------------------------------------------------
+
+    def call(self, call: Call) -> None:
+        """Take a call of the link."""
+        self._spawn(self._serve(call))
+
+    def cancelled(self, attempt: str) -> None:
+        """The stub gave up: drop the work if no worker has it yet."""
+        if self._pool is not None:
+            self._pool.cancel(attempt)
+
+    def known(self, attempt: str) -> Literal["unknown", "queued", "started", "finished"]:
+        """What the store knows of an attempt, across restarts of the console (at most once)."""
+        return self._store.attempt_state(attempt)
+
+    async def _serve(self, call: Call) -> None:
+        if call.keys is not None:
+            self._newest_keys[call.function] = (time.monotonic(), call.keys)
+        left = call.deadline - time.monotonic()
+        row = self._store.arrived(
+            attempt=call.attempt, function=call.function, trigger=describe(call.event, call.context),
+            event=call.event, context=dict(call.context), time=time.time(),
+            request_id=str(call.context.get("request_id") or ""), trace_id=trace_root(call.context),
+            deadline=time.time() + left)
+        self._hub.publish(InvocationArrived(row))
+        work = Work(id=call.attempt, event=call.event, context=call.context,
+                    credentials=credentials(call.keys), remaining_ms=max(0, int(left * 1000)))
+        outcome = await self._run(row.id, call.function, work)
+        answered = time.monotonic()
+        if self._link is not None and outcome.kind != "cancelled":
+            self._link.answer(call.attempt, Answer(outcome.body, error=outcome.kind != "ok"))
+        here_ms = (answered - call.received) * 1000 - outcome.handler_ms - (outcome.init_ms or 0)
+        self._finish(call.attempt, outcome, inbound_ms=call.inbound_ms,
+                     overhead_ms=max(0.0, here_ms) + 2 * (call.inbound_ms or 0))
+
+    # --- replays --------------------------------------------------------------------------------------------------
+
+    def replay(self, id: int, event: bytes | None, times: int) -> None:
+        """Run a recorded event again, `times` times, each as a new row linked to its origin."""
+        origin = self._store.invocation(id)
+        for _ in range(times):
+            self._spawn(self._replay(origin.row.id, origin.row.function, origin.row.trigger,
+                                     origin.event if event is None else event, origin.context))
+
+    async def _replay(self, origin: int, function: str, trigger: str, event: bytes,
+                      context: Mapping[str, Any]) -> None:
+        attempt = uuid.uuid4().hex
+        fresh = {**context, "request_id": str(uuid.uuid4())}
+        row = self._store.arrived(attempt=attempt, function=function, trigger=trigger, event=event, context=fresh,
+                                  time=time.time(), request_id=fresh["request_id"], trace_id="", deadline=None,
+                                  replay_of=origin)
+        self._hub.publish(InvocationArrived(row))
+        try:
+            keys = await self._keys_for(function)
+        except LivetuiError as error:
+            self._finish(attempt, _failed("LivetuiNoCredentials", str(error)))
+            return
+        outcome = await self._run(row.id, function, Work(attempt, event, fresh, credentials(keys)))
+        self._finish(attempt, outcome, overhead_ms=outcome.queue_ms)
+
+    async def _keys_for(self, function: str) -> Keys:
+        """The newest live keys of the function's role, else fresh ones from its stub; never from the store."""
+        newest = self._newest_keys.get(function)
+        if newest and time.monotonic() - newest[0] < 15 * 60:
+            return newest[1]
+        keys = await asyncio.to_thread(self._fetch_keys, function)
+        self._newest_keys[function] = (time.monotonic(), keys)
+        return keys
+
+    # --- both -----------------------------------------------------------------------------------------------------
+
+    async def _run(self, id: int, function: str, work: Work) -> Outcome:
+        assert self._pool is not None
+        self._live[work.id] = _Live(id, function, [])
+        try:
+            return await self._pool.invoke(function, work)
+        except LivetuiError as error:
+            return _failed("LivetuiNotRun", str(error))
+
+    def _finish(self, attempt: str, outcome: Outcome, *, inbound_ms: float | None = None,
+                overhead_ms: float | None = None) -> None:
+        self._flush_logs()
+        self._live.pop(attempt, None)
+        timing = Timing(inbound_ms=inbound_ms, queue_ms=outcome.queue_ms, init_ms=outcome.init_ms,
+                        handler_ms=outcome.handler_ms, outbound_ms=inbound_ms)
+        failure = f"{outcome.error_type}: {outcome.error_message}" if outcome.error_type else ""
+        row = self._store.finished(attempt, _STATE_OF[outcome.kind], outcome.body, timing,
+                                   failure.replace("\n", " ")[:500], overhead_ms=overhead_ms)
+        self._hub.publish(InvocationFinished(row))
+
+    def _spawn(self, work: Any) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("an invocation could not be served", exc_info=error)
+            self._hub.publish(Notice("error", f"An invocation could not be served: {error!r} (see the log file)"))
+
+    async def close(self) -> None:
+        """Wait until what runs has answered; the pool has been told to end it."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    # --- the pool's listener --------------------------------------------------------------------------------------
+
+    def work_started(self, work_id: str, pid: int) -> None:
+        """Commit `started` before the worker gets the work, so that no restart can run it twice."""
+        self._hub.publish(InvocationStarted(self._store.started(work_id)))
+
+    def work_logged(self, work_id: str, stream: Literal["stdout", "stderr", "logging"], text: str,
+                    at_ms: float) -> None:
+        """Collect a line; lines are stored and published in small batches."""
+        if work := self._live.get(work_id):
+            work.lines.append(LogLine(stream, text, at_ms))
+            if not self._flush_due:
+                self._flush_due = True
+                asyncio.get_running_loop().call_later(_LOG_FLUSH_S, self._flush_logs)
+
+    def _flush_logs(self) -> None:
+        self._flush_due = False
+        for work in self._live.values():
+            if work.lines:
+                lines, work.lines = work.lines, []
+                self._store.logged(work.id, lines)
+                self._hub.publish(LogLines(work.id, work.function, lines))
+
+    def work_called_aws(self, work_id: str, call: Mapping[str, Any]) -> None:
+        """Record an AWS call of the handler."""
+        if work := self._live.get(work_id):
+            self._store.called(work.id, msgspec.convert(dict(call), AwsCall, strict=False))
+
+    def code_reloaded(self, function_id: str, ms: float, error: str, path: str) -> None:
+        """Tell that new code is live."""
+        self._hub.publish(CodeReloaded(function_id, round(ms, 1), error, path))
+
+    def notice(self, function_id: str, level: Literal["info", "warning", "error"], text: str) -> None:
+        """Pass on what the pool has to say about a function."""
+        self._hub.publish(Notice(level, f"{function_id}: {text}"))
+
+
+def credentials(keys: Keys | None) -> dict[str, str]:
+    """Keys as the variables that a handler finds in Lambda."""
+    if keys is None:
+        return {}
+    found = {"AWS_ACCESS_KEY_ID": keys.access_key_id, "AWS_SECRET_ACCESS_KEY": keys.secret_access_key}
+    return {**found, "AWS_SESSION_TOKEN": keys.session_token} if keys.session_token else found
+
+
+def trace_root(context: Mapping[str, Any]) -> str:
+    """The `Root` of the X-Ray trace header (`Root=1-…;Parent=…;Sampled=0`), empty when there is none."""
+    for part in str(context.get("trace_id") or "").split(";"):
+        key, _, value = part.partition("=")
+        if key.strip() == "Root":
+            return value.strip()
+    return ""
+
+
+def _failed(error_type: str, message: str) -> Outcome:
+    body = json.dumps({"errorType": error_type, "errorMessage": message}).encode()
+    return Outcome("error", body, error_type=error_type, error_message=message)

@@ -1,0 +1,255 @@
+"""The engine: starts everything in order on its own thread and loop, keeps it running, ends it in reverse order."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import getpass
+import logging
+import socket
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from livetui.aws import Aws, CloudAccess, Keys
+from livetui.config import Settings
+from livetui.errors import LivetuiError
+from livetui.link.credentials import fetch_keys
+from livetui.link.link import Link, LinkConfig
+from livetui.link.messages import LinkState
+from livetui.runtime.contract import FunctionSpec
+from livetui.runtime.interpreter import Interpreter, find_interpreter
+from livetui.runtime.pool import Pool
+from livetui.session.dispatch import Dispatcher
+from livetui.session.events import FunctionInfo, LinkChanged, Notice, SessionLive, StackProgress
+from livetui.session.hub import Hub
+from livetui.session.store import Store
+from livetui.stack import bootstrap, deployment, template
+from livetui.stack.contract import LiveFunction, LiveStack, Progress
+
+log = logging.getLogger(__name__)
+
+
+class Engine:
+    """One run of a session. `run()` returns when `stop()` was called or the start failed (then it raises)."""
+
+    def __init__(self, settings: Settings, store: Store, hub: Hub, *, traffic: bool = False,
+                 serve: bool = True) -> None:
+        self.settings = settings
+        self.store = store
+        self.hub = hub
+        self.traffic = traffic
+        self.serve = serve
+        self.cancel = threading.Event()
+        self.loop: asyncio.AbstractEventLoop | None = None
+        self.dispatcher = Dispatcher(store, hub, self._fetch_keys)
+        self.aws: Aws | None = None
+        self.stack: LiveStack | None = None
+        self._cloud: Any = None
+        self.ready = False
+        self._pool: Pool | None = None
+        self._stopping = asyncio.Event()
+        self._began = time.monotonic()
+
+    async def run(self) -> None:
+        """Start, serve, end. Raises `LivetuiError` when something could not be started."""
+        self.loop = asyncio.get_running_loop()
+        if self.cancel.is_set():
+            return
+        serving = asyncio.create_task(self._serve())
+        stopping = asyncio.create_task(self._stopping.wait())
+        await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        serving.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await serving
+
+    def stop(self) -> None:
+        """Ask the run to end; from any thread, at any stage."""
+        self.cancel.set()
+        if self.loop is not None:
+            with contextlib.suppress(RuntimeError):  # the loop ended by itself meanwhile
+                self.loop.call_soon_threadsafe(self._stopping.set)
+
+    # --- the start, step by step ----------------------------------------------------------------------------------
+
+    async def _serve(self) -> None:
+        application = await asyncio.to_thread(template.load, self.settings)
+        async with self._open_cloud() as access:
+            aws = self.aws = await asyncio.to_thread(Aws, access)
+            await self._deploy(aws, application)
+            assert self.stack is not None
+            async with self._open_pool(aws, self.stack) as pool, self._open_link(aws, self.stack, pool):
+                self.ready = True
+                await asyncio.to_thread(self._announce, aws, self.stack)
+                with self._traffic(access, self.stack):
+                    await asyncio.Event().wait()
+
+    @contextlib.asynccontextmanager
+    async def _open_cloud(self) -> AsyncIterator[CloudAccess]:
+        """AWS, or the project's local cloud: the one that runs already, else one of our own."""
+        settings = self.settings
+        if not settings.local:
+            yield CloudAccess(region=settings.region, profile=settings.profile)
+            return
+        from livetui.cloud.ministack import LocalCloud  # noqa: PLC0415  (an optional extra)
+
+        cloud = await asyncio.to_thread(LocalCloud.find, settings.state)
+        if cloud is not None:
+            self._cloud = cloud
+            yield cloud.access
+            return
+        with self._step("cloud", "local cloud"):
+            starting = asyncio.create_task(asyncio.to_thread(LocalCloud.start, settings.state))
+            try:
+                own = await asyncio.shield(starting)
+            except asyncio.CancelledError:  # a thread cannot be cancelled: what it starts must still be stopped
+                (await starting).stop()
+                raise
+        self._cloud = own
+        try:
+            yield own.access
+        finally:
+            await asyncio.to_thread(own.stop)
+
+    async def _deploy(self, aws: Aws, application: template.Application) -> None:
+        started = await asyncio.to_thread(bootstrap.ensure, aws, self._progress)
+        self._bootstrap = started
+        self.stack = await asyncio.to_thread(
+            deployment.deploy_live, application, aws, started, self.settings, self._progress, self.cancel)
+        if self.settings.local and self.stack.changed:
+            await asyncio.to_thread(bootstrap.notify_metadata, aws, self.stack.arn, "CREATE_COMPLETE")
+
+    @contextlib.asynccontextmanager
+    async def _open_pool(self, aws: Aws, stack: LiveStack) -> AsyncIterator[Pool]:
+        pool = self._pool = Pool(self.dispatcher, concurrency=self.settings.concurrency)
+        try:
+            await self._configure(pool, aws, stack)
+            yield pool
+        finally:
+            await pool.close()
+            await self.dispatcher.close()
+
+    async def _configure(self, pool: Pool, aws: Aws, stack: LiveStack) -> None:
+        live = [function for function in stack.functions.values() if function.live]
+        environments = await asyncio.to_thread(deployment.environments, aws, live)
+        local = self._cloud.worker_environment() if self._cloud is not None else {}
+        self._interpreters = {function.id: await asyncio.to_thread(self._interpreter, function) for function in live}
+        pool.configure(self._spec(aws, function, {**environments[function.id], **local}) for function in live)
+
+    def _interpreter(self, function: LiveFunction) -> Interpreter:
+        assert function.code_root is not None
+        return find_interpreter(function.code_root, function.runtime, self.settings.for_function(function.id).python,
+                                self.settings.root, self.settings.state)
+
+    def _spec(self, aws: Aws, function: LiveFunction, environment: dict[str, str]) -> FunctionSpec:
+        assert function.code_root is not None
+        return FunctionSpec(
+            id=function.id, name=function.name, handler=function.handler, code_root=function.code_root,
+            interpreter=self._interpreters[function.id].path, timeout_s=function.timeout_s,
+            memory_mb=function.memory_mb, region=aws.region, runtime=function.runtime,
+            environment={**environment, **self.settings.for_function(function.id).env},
+            layers=tuple(Path(layer) for layer in function.layers if not layer.startswith("arn:")))
+
+    @contextlib.asynccontextmanager
+    async def _open_link(self, aws: Aws, stack: LiveStack, pool: Pool) -> AsyncIterator[None]:
+        if not self.serve:  # a replay from the command line needs no calls, and another console may hold the stage
+            self.dispatcher.connect(pool, None)
+            yield
+            return
+        config = LinkConfig(app=stack.app, stage=stack.stage, bucket=stack.bucket, signing_key=stack.signing_key,
+                            owner=f"{getpass.getuser()}@{socket.gethostname()}", take_over=self.settings.take_over)
+        link = Link(config, aws, on_call=self.dispatcher.call, on_cancel=self.dispatcher.cancelled,
+                                 on_state=self._link_changed, known=self.dispatcher.known)
+        self.dispatcher.connect(pool, link)
+        with self._step("connect", "link"):
+            await link.open()
+        try:
+            yield
+        finally:
+            await link.close()
+
+    @contextlib.contextmanager
+    def _traffic(self, access: CloudAccess, stack: LiveStack) -> Iterator[None]:
+        if not self.traffic:
+            yield
+            return
+        from livetui.cloud.traffic import Traffic  # noqa: PLC0415
+
+        traffic = Traffic(access, self._public(stack.outputs),
+                          on_error=lambda text: self.hub.publish(Notice("warning", text)))
+        traffic.start()
+        try:
+            yield
+        finally:
+            traffic.stop()
+
+    # --- what people hear -----------------------------------------------------------------------------------------
+
+    def _announce(self, aws: Aws, stack: LiveStack) -> None:
+        status = self.hub.status().link
+        self.hub.publish(SessionLive(
+            app=stack.app, stage=stack.stage, account=aws.account, region=aws.region, local=self.settings.local,
+            outputs=self._public(stack.outputs),
+            functions={function.id: self._info(function) for function in stack.functions.values()},
+            link_ms=status.round_trip_ms if status else None, bootstrap_version=str(self._bootstrap.version),
+            resources=stack.resources, deploy_s=round(time.monotonic() - self._began, 2), changed=stack.changed))
+
+    def _info(self, function: LiveFunction) -> FunctionInfo:
+        interpreter = self._interpreters.get(function.id)
+        return FunctionInfo(
+            name=function.name, handler=function.handler, live=function.live, reason=function.reason,
+            runtime=function.runtime, code_root=str(function.code_root or ""),
+            interpreter=str(interpreter.path) if interpreter else "",
+            interpreter_reason=interpreter.reason if interpreter else "",
+            warnings=function.warnings + (tuple(interpreter.warnings) if interpreter else ()))
+
+    def _public(self, outputs: Any) -> dict[str, str]:
+        """Outputs as people can use them: URLs of the local cloud become ones that curl and a browser can open."""
+        if self._cloud is None:
+            return dict(outputs)
+        return {name: self._cloud.public_url(value) for name, value in outputs.items()}
+
+    def _progress(self, step: Progress) -> None:
+        self.hub.publish(StackProgress(step.phase, step.resource, step.status, step.type, step.reason,
+                                       round(step.elapsed_s, 2)))
+
+    @contextlib.contextmanager
+    def _step(self, phase: Any, name: str) -> Iterator[None]:
+        began = time.monotonic()
+        self.hub.publish(StackProgress(phase, name, "started"))
+        try:
+            yield
+        except BaseException as error:
+            self.hub.publish(StackProgress(phase, name, "failed", reason=str(error).split("\n")[0],
+                                           elapsed_s=round(time.monotonic() - began, 2)))
+            raise
+        self.hub.publish(StackProgress(phase, name, "done", elapsed_s=round(time.monotonic() - began, 2)))
+
+    def _link_changed(self, state: LinkState) -> None:
+        trip = None if state.round_trip_ms is None else round(state.round_trip_ms, 1)
+        self.hub.publish(LinkChanged(state.phase, trip, state.detail))
+
+    # --- what people ask for --------------------------------------------------------------------------------------
+
+    def ask(self, action: Callable[[], None]) -> None:
+        """Run an action on the engine's loop, from any thread. Raises `LivetuiError` when the session is not live."""
+        if self.loop is None or not self.ready or self._stopping.is_set():
+            raise LivetuiError("The session is not live.", hint="Wait until it is, or start livetui again.")
+        self.loop.call_soon_threadsafe(action)
+
+    def function(self, id: str) -> LiveFunction:
+        """A live function by its logical id or physical name. Raises `LivetuiError` that lists those there are."""
+        functions = self.stack.functions.values() if self.stack else ()
+        for function in functions:
+            if id in (function.id, function.name):
+                return function
+        raise LivetuiError(f"There is no function {id!r} in the live stack.",
+                           hint="Functions: " + ", ".join(function.id for function in functions))
+
+    def _fetch_keys(self, function_id: str) -> Keys:
+        assert self.aws is not None and self.stack is not None
+        function = self.function(function_id)
+        return fetch_keys(self.aws, function.name, self.stack.signing_key, self.stack.app, self.stack.stage)

@@ -1,0 +1,134 @@
+"""A session without a console: run it for a while in front of an output, or as one step of a command."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import queue
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import FrameType
+
+from livetui.errors import LivetuiError
+from livetui.session.events import (
+    InvocationFinished,
+    SessionEnded,
+    SessionEvent,
+    SessionFailed,
+    SessionLive,
+)
+from livetui.session.invocation import Row
+from livetui.session.session import Session
+
+INTERRUPTED = 130
+
+
+def log_to(path: Path) -> None:
+    """Send the log of this process to a file that only the user can read (0600)."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handler = logging.StreamHandler(os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "a",
+                                              encoding="utf-8", errors="backslashreplace"))
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    root = logging.getLogger("livetui")
+    root.addHandler(handler)
+    root.setLevel(logging.INFO)
+    root.propagate = False
+
+
+def run(session: Session, output: Callable[[SessionEvent], object], seconds: float | None = None) -> int:
+    """Run until Ctrl-C, SIGTERM, a failure, or `seconds` after the session became live. Returns the exit code.
+
+    `output` may raise `BrokenPipeError` when its reader has gone: the session then ends as if interrupted.
+    """
+    interrupted = threading.Event()
+    live = threading.Event()
+
+    def listen(event: SessionEvent) -> None:
+        if isinstance(event, SessionLive | SessionEnded):
+            live.set()
+        try:
+            output(event)
+        except BrokenPipeError:
+            interrupt()
+
+    def interrupt(_signal: int = 0, _frame: FrameType | None = None) -> None:
+        interrupted.set()
+        session.stop()
+
+    session.subscribe(listen)
+    with _signals(interrupt):
+        session.start()
+        _wait(live.wait)
+        if seconds is not None and not session.wait(0):
+            deadline = time.monotonic() + seconds
+            while not session.wait(0.2) and time.monotonic() < deadline:
+                pass
+            session.stop()
+        _wait(session.wait)
+        session.close()
+    return INTERRUPTED if interrupted.is_set() and not session.exit_code else session.exit_code
+
+
+def _wait(wait: Callable[[float], bool]) -> None:
+    """Wait in short turns, so that signals are handled on every platform."""
+    while not wait(0.2):
+        pass
+
+
+@contextlib.contextmanager
+def _signals(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    """Handle Ctrl-C and SIGTERM with `handler`, and put the old handlers back."""
+    chosen = [signal.SIGINT, signal.SIGTERM]
+    before = [signal.signal(number, handler) for number in chosen]
+    try:
+        yield
+    finally:
+        for number, old in zip(chosen, before, strict=True):
+            signal.signal(number, old)
+
+
+@contextlib.contextmanager
+def live(session: Session, output: Callable[[SessionEvent], object]) -> Iterator[Session]:
+    """The session while it is live, as one step of a command. Raises `LivetuiError` when it does not get there."""
+    reached: queue.SimpleQueue[SessionEvent] = queue.SimpleQueue()
+
+    def listen(event: SessionEvent) -> None:
+        if isinstance(event, SessionLive | SessionFailed | SessionEnded):
+            reached.put(event)
+        output(event)
+
+    session.subscribe(listen)
+    session.start()
+    try:
+        event = reached.get()
+        if isinstance(event, SessionFailed):
+            failure = LivetuiError(event.what, event.why, event.hint)
+            failure.exit_code = event.exit_code
+            raise failure
+        yield session
+    finally:
+        session.close()
+
+
+def replay(session: Session, id: int, event: bytes | None, times: int, output: Callable[[SessionEvent], object],
+           timeout_s: float = 960.0) -> list[Row]:
+    """Replay an invocation in a session of its own and wait for the new rows. Raises `LivetuiError` on a time-out."""
+    session.invocation(id)
+    finished: queue.SimpleQueue[Row] = queue.SimpleQueue()
+
+    def listen(event: SessionEvent) -> None:
+        if isinstance(event, InvocationFinished) and event.row.replay_of == id:
+            finished.put(event.row)
+
+    session.subscribe(listen)
+    with live(session, output):
+        session.replay(id, event, times)
+        try:
+            return [finished.get(timeout=timeout_s) for _ in range(times)]
+        except queue.Empty:
+            raise LivetuiError(f"The replay of #{id} did not end within {timeout_s:g} s.",
+                               hint="Look at it in the console: livetui") from None

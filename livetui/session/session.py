@@ -1,0 +1,133 @@
+"""The session: the one object that front ends hold. Plain values in, frozen events out, from any thread."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from livetui.config import Settings
+from livetui.errors import LivetuiError
+from livetui.session.engine import Engine
+from livetui.session.events import Notice, SessionEnded, SessionEvent, SessionFailed
+from livetui.session.hub import Hub, Status
+from livetui.session.invocation import Invocation, Row
+from livetui.session.store import Counts, Store
+
+log = logging.getLogger(__name__)
+
+
+class Session:
+    """One run of livetui in a project.
+
+    `start()` returns at once; what happens is told through `subscribe`. `stop()` ends it from any stage;
+    `SessionEnded` is the last event, and `exit_code` is then what the command should end with. With `serve=False`
+    no calls are taken, only replays are run: another console may hold the stage meanwhile.
+    """
+
+    def __init__(self, settings: Settings, *, traffic: bool = False, serve: bool = True) -> None:
+        self.settings = settings
+        self.exit_code = 0
+        self._hub = Hub()
+        self._store = Store.open(settings.state / "invocations.sqlite",
+                                 max_invocations=settings.history.max_invocations, max_mb=settings.history.max_mb)
+        self._engine = Engine(settings, self._store, self._hub, traffic=traffic, serve=serve)
+        self._thread = threading.Thread(target=self._run, name="livetui-engine", daemon=True)
+        self._ended = threading.Event()
+
+    # --- life -----------------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Begin: local cloud, bootstrap, deployment, link; then calls are served until `stop()`."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ask everything to end; returns at once."""
+        self._engine.stop()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Block until the session has ended; False when `timeout` seconds passed first."""
+        return self._ended.wait(timeout)
+
+    def close(self) -> None:
+        """Stop, wait for the end, close the store."""
+        self.stop()
+        if self._thread.is_alive():
+            self._thread.join()
+        self._store.close()
+
+    def _run(self) -> None:
+        for notice in self._store.notices:
+            self._hub.publish(Notice("warning", notice))
+        try:
+            asyncio.run(self._engine.run())
+        except LivetuiError as error:
+            self._fail(SessionFailed(error.what, error.why, error.hint, error.exit_code))
+        except Exception as error:
+            log.exception("the session failed")
+            self._fail(SessionFailed("livetui failed.", f"{type(error).__name__}: {error}",
+                                     f"The log file has the details: {self.settings.log_path}"))
+        finally:
+            self._hub.publish(SessionEnded(self.exit_code))
+            self._ended.set()
+
+    def _fail(self, failure: SessionFailed) -> None:
+        self.exit_code = failure.exit_code
+        self._hub.publish(failure)
+
+    # --- what it says ---------------------------------------------------------------------------------------------
+
+    def subscribe(self, listener: Callable[[SessionEvent], None]) -> Callable[[], None]:
+        """Hear every event, on the engine's thread; the listener must return at once. Returns the unsubscriber."""
+        return self._hub.subscribe(listener)
+
+    def status(self) -> Status:
+        """Where the session stands now."""
+        return self._hub.status()
+
+    def rows(self, filter: str = "", limit: int = 1000, before: int | None = None) -> list[Row]:
+        """The newest rows that match the filter, oldest first. Raises `FilterError` on a filter that does not parse."""
+        return self._store.rows(filter, limit=limit, before=before)
+
+    def invocation(self, id: int) -> Invocation:
+        """Everything of one invocation. Raises `LivetuiError` when it is not held (any more)."""
+        return self._store.invocation(id)
+
+    def counts(self) -> Counts:
+        """How many invocations are held and how many were dropped."""
+        return self._store.counts()
+
+    # --- what it does ---------------------------------------------------------------------------------------------
+
+    def replay(self, id: int, event: bytes | None = None, times: int = 1) -> None:
+        """Run a recorded event again (or `event` in its place), as new rows."""
+        self._engine.ask(lambda: self._engine.dispatcher.replay(id, event, times))
+
+    def invoke(self, function: str, event: bytes) -> None:
+        """Invoke a function through the cloud, asynchronously; its row arrives like any other."""
+        target = self._engine.function(function)
+        aws = self._engine.aws
+        assert aws is not None
+
+        def send() -> None:
+            try:
+                aws.client("lambda").invoke(FunctionName=target.name, InvocationType="Event", Payload=event)
+            except Exception as error:  # noqa: BLE001  (shown to the user, whatever it is)
+                self._hub.publish(Notice("error", f"{target.id} could not be invoked: {error}"))
+
+        threading.Thread(target=send, name="livetui-invoke", daemon=True).start()
+
+    def mark(self, id: int, on: bool = True) -> None:
+        """Mark an invocation, or take the mark away."""
+        self._changed(id, marked=on)
+
+    def note(self, id: int, text: str) -> None:
+        """Write a note on an invocation."""
+        self._changed(id, note=text)
+
+    def _changed(self, id: int, **values: Any) -> None:
+        from livetui.session.events import InvocationChanged  # noqa: PLC0415
+
+        self._hub.publish(InvocationChanged(self._store.changed(id, **values)))
