@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,12 @@ class FunctionSpec:
     layers: tuple[Path, ...] = ()
     runtime: str = ""
     """`python3.12` and the like, for `AWS_EXECUTION_ENV`."""
+    log_format: str = ""
+    """`JSON` or `Text` of the function's LoggingConfig; empty is Lambda's default, text."""
+    log_level: str = ""
+    """`ApplicationLogLevel` of the function's LoggingConfig; empty leaves the root logger at WARNING."""
+    fork_server: bool = True
+    """Whether new workers may be forked from a parent that has the third-party modules imported (POSIX only)."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +48,9 @@ class Work:
     """`AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`."""
     remaining_ms: int | None = None
     """What `get_remaining_time_in_millis` starts from when less than the configured timeout."""
+    overrun: Literal["kill", "finish"] = "kill"
+    """What happens to a handler that overruns its timeout: killed as in Lambda, or left to finish ("late"), which
+    the pool then tells through `LateListener.work_finished_late`."""
 
 
 @dataclass(frozen=True)
@@ -81,3 +90,44 @@ class PoolListener(Protocol):
 
     def notice(self, function_id: str, level: Literal["info", "warning", "error"], text: str) -> None:
         """Something about a function that people should know."""
+
+
+@runtime_checkable
+class LateListener(Protocol):
+    """A listener that also wants the result of a handler that ran on after its timeout (`Work.overrun`)."""
+
+    def work_finished_late(self, work_id: str, outcome: Outcome) -> None:
+        """The handler returned after `invoke` had answered `timeout`."""
+
+
+@runtime_checkable
+class DebugSupport(Protocol):
+    """What the pool asks of the debugger. Implemented by `livetui.debug`, injected by the engine."""
+
+    async def prepare(self, function_id: str) -> Mapping[str, Any] | None:
+        """Configuration for a new worker of this function, or None when it is not to be debugged.
+
+        A mapping that JSON can hold; the worker hands it to `worker_debug.start` before the handler is imported.
+        The pool gives such a worker `-X frozen_modules=off`, `PYDEVD_DISABLE_FILE_VALIDATION=1` and no time limit
+        for its init.
+        """
+
+    async def ready(self, pid: int) -> None:
+        """Awaited after the worker's init and before its first work: return when breakpoints are set in it."""
+
+    def gone(self, pid: int) -> None:
+        """The worker's process has ended."""
+
+
+@dataclass(frozen=True)
+class LaneStats:
+    """How busy one function is here."""
+
+    workers: int
+    busy: int
+    queued: int
+    pids: tuple[int, ...] = ()
+    spawn: Literal["fresh", "fork"] = "fresh"
+    """How the next worker is started."""
+    spawn_reason: str = ""
+    """Why not forked, when it is not."""
