@@ -1,0 +1,54 @@
+"""Writes down what each live stack consists of, for `livetui apps`: one JSON object per application and stage.
+
+Called by EventBridge with "CloudFormation Stack Status Change". Such events come for every stack of the account:
+the rule lets only `*-live` through, and stacks without livetui's tags are ignored here.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from datetime import UTC, datetime
+from typing import Any
+
+import boto3
+
+cloudformation = boto3.client("cloudformation")
+s3 = boto3.client("s3")
+awslambda = boto3.client("lambda")
+
+
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """Upload the stack's metadata, or delete it (and the application's other objects) when the stack is gone."""
+    stack_id = event["detail"]["stack-id"]
+    status = event["detail"]["status-details"]["status"]
+    if "-live/" not in stack_id or status.endswith("_IN_PROGRESS"):
+        return {"ignored": stack_id}
+    stack = cloudformation.describe_stacks(StackName=stack_id)["Stacks"][0]
+    tags = {tag["Key"]: tag["Value"] for tag in stack.get("Tags", [])}
+    app, stage = tags.get("livetui:app"), tags.get("livetui:stage")
+    if not app or not stage:
+        return {"ignored": stack_id}
+    key = f"apps/{app}/{stage}.json"
+    if status == "DELETE_COMPLETE":
+        s3.delete_object(Bucket=os.environ["BUCKET"], Key=key)
+        awslambda.invoke(FunctionName=os.environ["CLEANER"], InvocationType="Event",
+                         Payload=json.dumps({"remove": {"app": app, "stage": stage}}).encode())
+        return {"deleted": key}
+    metadata = {"app": app, "stage": stage, "status": status, "stack": stack["StackName"], "arn": stack_id,
+                "reason": event["detail"]["status-details"].get("status-reason", ""),
+                "livetui": tags.get("livetui:version", ""), "owner": tags.get("livetui:owner", ""),
+                "outputs": {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])},
+                "resources": resources_of(stack_id),
+                "updated": datetime.now(UTC).isoformat(timespec="seconds")}
+    s3.put_object(Bucket=os.environ["BUCKET"], Key=key, Body=json.dumps(metadata).encode(),
+                  ContentType="application/json")
+    return {"uploaded": key}
+
+
+def resources_of(stack_id: str) -> list[dict[str, str]]:
+    """Logical id, type, physical id and status of every resource of the stack."""
+    pages = cloudformation.get_paginator("list_stack_resources").paginate(StackName=stack_id)
+    return [{"id": item["LogicalResourceId"], "type": item["ResourceType"],
+             "name": item.get("PhysicalResourceId", ""), "status": item["ResourceStatus"]}
+            for page in pages for item in page["StackResourceSummaries"]]

@@ -1,0 +1,139 @@
+"""The bootstrap stack, one per account and region: made once, upgraded when older, skipped in one call when current."""
+
+from __future__ import annotations
+
+import importlib.resources
+import io
+import json
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from ruamel.yaml import YAML
+
+from livetui.aws import Aws
+from livetui.errors import LivetuiError
+from livetui.stack.changeset import StackState, StackWork, describe
+from livetui.stack.contract import OnProgress, Progress
+
+STACK = "livetui-bootstrap"
+VERSION = 1
+"""Equals `Outputs.Version` in `bootstrap/template.yaml`."""
+
+
+@dataclass(frozen=True)
+class Bootstrap:
+    """What the bootstrap stack offers."""
+
+    bucket: str
+    version: int
+    created: bool = False
+    """True when this call made or upgraded the stack."""
+    metadata_function: str = ""
+    cleaner_function: str = ""
+
+
+def sources() -> Path:
+    """The folder with the template and the functions' sources: in the wheel inside `livetui`, else beside it."""
+    package = Path(str(importlib.resources.files("livetui")))
+    for folder in (package / "bootstrap", package.parent / "bootstrap"):
+        if (folder / "template.yaml").is_file():
+            return folder
+    raise LivetuiError("livetui is not installed completely.", f"No bootstrap/template.yaml beside {package}.",
+                       "Install it again: pip install --force-reinstall livetui")
+
+
+def template() -> str:
+    """The template with the functions' sources put in, which is what is deployed."""
+    folder = sources()
+    yaml = YAML()
+    yaml.width = 10_000
+    yaml.preserve_quotes = True
+    document = yaml.load((folder / "template.yaml").read_text("utf-8"))
+    for resource in document["Resources"].values():
+        code = resource.get("Properties", {}).get("Code", {})
+        if "ZipFile" in code:
+            code["ZipFile"] = (folder / code["ZipFile"]).read_text("utf-8")
+    text = io.StringIO()
+    yaml.dump(document, text)
+    return text.getvalue()
+
+
+def ensure(aws: Aws, on_progress: OnProgress, cancel: threading.Event | None = None,
+           permissions_boundary: str = "") -> Bootstrap:
+    """The bootstrap of this account and region, made or upgraded when needed.
+
+    One DescribeStacks when it is current. A newer stack than ours (a colleague's livetui) is used as it is.
+    """
+    begun = time.monotonic()
+    stack = describe(aws, STACK)
+    if stack.usable and (found := _read(stack)) is not None and found.version >= VERSION:
+        on_progress(Progress("bootstrap", STACK, "skipped", reason=f"version {found.version} is current",
+                             elapsed_s=time.monotonic() - begun))
+        return found
+    work = StackWork(aws, STACK, "bootstrap", on_progress, cancel)
+    after, _ = work.deploy(template(), {"livetui:bootstrap": str(VERSION)},
+                           {"PermissionsBoundary": permissions_boundary} if permissions_boundary else {})
+    made = _read(after)
+    if made is None:
+        raise LivetuiError(f"The stack {STACK} has no usable outputs.", f"It has {dict(after.outputs)}.",
+                           "Remove it with `livetui bootstrap --remove` and run `livetui bootstrap`.")
+    on_progress(Progress("bootstrap", STACK, "done", elapsed_s=time.monotonic() - begun))
+    return Bootstrap(made.bucket, made.version, True, made.metadata_function, made.cleaner_function)
+
+
+def find(aws: Aws) -> Bootstrap | None:
+    """The bootstrap as it stands, or None; nothing is changed."""
+    stack = describe(aws, STACK)
+    return _read(stack) if stack.usable else None
+
+
+def remove(aws: Aws, on_progress: OnProgress, cancel: threading.Event | None = None) -> bool:
+    """Delete the bootstrap stack and all it holds; False when there is none.
+
+    Refuses while live stacks stand on it: they could not be removed cleanly afterwards.
+    """
+    begun = time.monotonic()
+    if not describe(aws, STACK).status:
+        return False
+    standing = live_stacks(aws)
+    if standing:
+        raise LivetuiError(f"{len(standing)} live stack(s) still need the bootstrap stack: {', '.join(standing)}.",
+                           "Their stubs and payloads lie in its bucket.",
+                           "Remove them first: livetui remove --stage STAGE")
+    StackWork(aws, STACK, "remove", on_progress, cancel).delete()
+    on_progress(Progress("remove", STACK, "done", elapsed_s=time.monotonic() - begun))
+    return True
+
+
+def live_stacks(aws: Aws) -> list[str]:
+    """Names of the stacks that livetui deployed in this account and region."""
+    pages = aws.client("cloudformation").get_paginator("describe_stacks").paginate()
+    return sorted(stack["StackName"] for page in pages for stack in page["Stacks"]
+                  if any(tag["Key"] == "livetui:app" for tag in stack.get("Tags", [])))
+
+
+def notify_metadata(aws: Aws, stack_arn: str, status: str, bootstrap: Bootstrap | None = None) -> None:
+    """Hand the metadata function the event that EventBridge would: the local cloud emits none itself.
+
+    The event is AWS's "CloudFormation Stack Status Change". Nothing happens without a bootstrap stack.
+    """
+    bootstrap = bootstrap or find(aws)
+    if bootstrap is None:
+        return
+    event = {"version": "0", "source": "aws.cloudformation", "detail-type": "CloudFormation Stack Status Change",
+             "account": stack_arn.split(":")[4], "region": aws.region, "resources": [stack_arn],
+             "detail": {"stack-id": stack_arn, "status-details": {"status": status, "status-reason": ""}}}
+    answer = aws.client("lambda").invoke(FunctionName=bootstrap.metadata_function, Payload=json.dumps(event).encode())
+    if answer.get("FunctionError"):
+        raise LivetuiError("The bootstrap stack's metadata function failed.",
+                           answer["Payload"].read().decode(errors="replace")[:500])
+
+
+def _read(stack: StackState) -> Bootstrap | None:
+    outputs = stack.outputs
+    if not outputs.get("Bucket") or not outputs.get("Version", "").isdecimal():
+        return None
+    return Bootstrap(outputs["Bucket"], int(outputs["Version"]), False, outputs.get("MetadataFunction", ""),
+                     outputs.get("CleanerFunction", ""))
