@@ -1,0 +1,56 @@
+"""The process that serves ministack: on a socket that the supervisor bound, for as long as the supervisor lives."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import os
+import signal
+import sys
+import threading
+
+# Read by ministack while it is imported and never again. Functions inherit this process's environment, so what is not
+# needed any more is taken out: an application's own LOG_LEVEL default must not be overruled by the emulator's.
+_ONLY_FOR_IMPORT = ("LOG_LEVEL", "PYTHONPATH")
+
+
+def main() -> None:
+    """Serve until killed. The first argument names the listening socket: `fd://N`, or `127.0.0.1:PORT` on Windows."""
+    threading.Thread(target=_end_with_supervisor, name="supervisor-watch", daemon=True).start()
+    _raise_descriptor_limit()
+    app = importlib.import_module("ministack.app").app  # patches hypercorn, so it comes before hypercorn
+    from hypercorn.asyncio import serve
+    from hypercorn.config import Config
+
+    for name in _ONLY_FOR_IMPORT:
+        os.environ.pop(name, None)
+    config = Config()
+    config.bind = [sys.argv[1]]
+    config.keep_alive_timeout = 75
+    config.loglevel = "WARNING"
+    config.certfile, config.keyfile = os.environ["MINISTACK_SSL_CERT"], os.environ["MINISTACK_SSL_KEY"]
+    asyncio.run(serve(app, config))
+
+
+def _end_with_supervisor() -> None:
+    """Take the whole process group along when the supervisor, which holds the other end of stdin, is gone."""
+    os.read(sys.stdin.fileno(), 1)
+    if os.name == "posix":
+        os.killpg(os.getpgrp(), signal.SIGKILL)
+    os._exit(1)
+
+
+def _raise_descriptor_limit() -> None:
+    """Bursts of connections must not end at the soft limit of 1,024 (256 on macOS)."""
+    if os.name != "posix":
+        return
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 10_240 if hard == resource.RLIM_INFINITY else min(hard, 10_240)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+if __name__ == "__main__":
+    main()
