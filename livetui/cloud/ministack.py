@@ -7,7 +7,6 @@ import importlib.util
 import json
 import os
 import signal
-import ssl
 import subprocess
 import sys
 import time
@@ -18,8 +17,7 @@ from typing import Self
 
 from livetui.aws import CloudAccess
 from livetui.cloud.front import public_url
-from livetui.cloud.record import RECORD_NAME, CloudRecord
-from livetui.cloud.supervisor import Order, is_healthy
+from livetui.cloud.record import RECORD_NAME, CloudRecord, Order
 from livetui.errors import LivetuiError, UsageError
 
 _NEEDED = ("ministack", "cryptography", "samtranslator")
@@ -62,11 +60,7 @@ class RunningCloud:
     @property
     def is_alive(self) -> bool:
         """Does the gateway answer with this cloud's own certificate? Takes at most 2 s."""
-        try:
-            context = ssl.create_default_context(cafile=self.record.ca_bundle)
-        except OSError:  # the file went with the cloud
-            return False
-        return is_healthy(self.record, context, timeout_s=2.0)
+        return self.record.answers(timeout_s=2.0)
 
     def stop(self) -> None:
         """End the cloud and wait until its folder is gone. Nothing happens when it has ended already."""

@@ -1,13 +1,26 @@
-"""What one running local cloud is: its ports, keys and files, and the record of it in the project's state folder."""
+"""What is asked of a local cloud (`Order`) and what one is (`CloudRecord`), also as the project's `.livetui/cloud.json`."""
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
+import ssl
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 RECORD_NAME = "cloud.json"
+LOOPBACK = "127.0.0.1"
+
+
+@dataclass(frozen=True)
+class Order:
+    """What the parent asks for. Port 0 is any free one; `record` is the file to announce the cloud in, or empty."""
+
+    region: str
+    port: int = 0
+    front_port: int = 0
+    record: str = ""
 
 
 @dataclass(frozen=True)
@@ -29,7 +42,22 @@ class CloudRecord:
     @property
     def gateway_url(self) -> str:
         """The endpoint of every service. An address, not a name: boto3 then puts buckets into the path by itself."""
-        return f"https://127.0.0.1:{self.gateway_port}"
+        return f"https://{LOOPBACK}:{self.gateway_port}"
+
+    def answers(self, timeout_s: float) -> bool:
+        """Does the gateway answer, with a certificate of the very authority that was made for this cloud?"""
+        try:
+            context = ssl.create_default_context(cafile=self.ca_bundle)
+        except OSError:  # the file went with the cloud
+            return False
+        connection = http.client.HTTPSConnection(LOOPBACK, self.gateway_port, timeout=timeout_s, context=context)
+        try:
+            connection.request("GET", "/_ministack/health")
+            return connection.getresponse().status == 200
+        except (OSError, http.client.HTTPException):
+            return False
+        finally:
+            connection.close()
 
     def write(self, path: Path) -> None:
         """Write atomically, readable by this user only."""

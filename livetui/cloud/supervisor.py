@@ -8,41 +8,28 @@ Then the emulator with its Lambda processes, the sockets, the folder and the rec
 from __future__ import annotations
 
 import contextlib
-import http.client
 import json
 import os
 import secrets
 import shutil
 import signal
 import socket
-import ssl
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 from livetui.cloud.certificate import TlsFiles, write_certificates
 from livetui.cloud.front import Front
-from livetui.cloud.record import CloudRecord
+from livetui.cloud.record import LOOPBACK, CloudRecord, Order
 
 FOLDER_PREFIX = "livetui-cloud-"
-LOOPBACK = "127.0.0.1"
 _START_TIMEOUT_S = 60.0
 _REMOVE_TIMEOUT_S = 5.0
 _LOG_TAIL_BYTES = 2_000
-
-
-@dataclass(frozen=True)
-class Order:
-    """What the parent asks for. Port 0 is any free one; `record` is the file to announce the cloud in, or empty."""
-
-    region: str
-    port: int = 0
-    front_port: int = 0
-    record: str = ""
 
 
 class StartError(Exception):
@@ -211,27 +198,14 @@ def _wait_until_healthy(
     record: CloudRecord, gateway: subprocess.Popen[bytes], folder: Path, ended: threading.Event
 ) -> None:
     """Connect at once: the socket listens already, so the handshake completes when the emulator takes it up."""
-    context = ssl.create_default_context(cafile=record.ca_bundle)
     deadline = time.monotonic() + _START_TIMEOUT_S
     while time.monotonic() < deadline and gateway.poll() is None and not ended.is_set():
-        if is_healthy(record, context, timeout_s=1.0):
+        if record.answers(timeout_s=1.0):
             return
         ended.wait(0.02)
     log = (folder / "ministack.log").read_bytes()[-_LOG_TAIL_BYTES:].decode("utf-8", "replace").strip()
     raise StartError("The local cloud (ministack) did not start.", log or "It wrote no reason.",
                        "Reinstall it: pip install --force-reinstall 'livetui[local]'")
-
-
-def is_healthy(record: CloudRecord, context: ssl.SSLContext, timeout_s: float) -> bool:
-    """Does the gateway answer, with the very certificate that was made for it?"""
-    connection = http.client.HTTPSConnection(LOOPBACK, record.gateway_port, timeout=timeout_s, context=context)
-    try:
-        connection.request("GET", "/_ministack/health")
-        return connection.getresponse().status == 200
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()
 
 
 def _kill_group(gateway: subprocess.Popen[bytes]) -> None:
