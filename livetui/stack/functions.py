@@ -1,0 +1,279 @@
+"""The Lambda functions of one template: what each is, where its code lies here, and whether it can be made live."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from livetui.stack.contract import LiveFunction
+from livetui.stack.intrinsics import UNKNOWN, Resolver, Unknown, references
+
+SAM_FUNCTION = "AWS::Serverless::Function"
+LAMBDA_FUNCTION = "AWS::Lambda::Function"
+SAM_TRANSFORM = "AWS::Serverless-2016-10-31"
+IMAGE_RUNTIME = "python3.13"
+"""Runtime of the stub that stands in for a container image whose Python version is not written in its Dockerfile."""
+DEFAULT_TIMEOUT_S = 3
+DEFAULT_MEMORY_MB = 128
+
+
+@dataclass(frozen=True)
+class Function:
+    """A function as its template declares it, with Globals, parameters and conditions put in where they are known."""
+
+    id: str
+    """Unique in the application: `Nested-Function` for functions of nested stacks."""
+    logical_id: str
+    kind: Literal["sam", "lambda"]
+    properties: Mapping[str, Any]
+    """In long form, merged with Globals."""
+    handler: str = ""
+    runtime: str = ""
+    architecture: str = "x86_64"
+    code_root: Path | None = None
+    timeout_s: int = DEFAULT_TIMEOUT_S
+    memory_mb: int = DEFAULT_MEMORY_MB
+    layers: tuple[str, ...] = ()
+    live: bool = True
+    reason: str = ""
+    """Why it is not live."""
+    warnings: tuple[str, ...] = ()
+
+    def not_live(self, reason: str) -> Function:
+        """The same function, left as it is, for this reason."""
+        return replace(self, live=False, reason=reason)
+
+    def warned(self, *warnings: str) -> Function:
+        """The same function with more warnings."""
+        return replace(self, warnings=(*self.warnings, *warnings))
+
+    def as_live_function(self, name: str = "", arn: str = "") -> LiveFunction:
+        """The value that leaves this room."""
+        return LiveFunction(self.id, name, arn, self.handler, self.runtime, self.code_root, self.timeout_s,
+                            self.memory_mb, self.live, self.reason, self.layers, self.warnings)
+
+
+@dataclass(frozen=True)
+class FunctionReader:
+    """Reads the functions of one template. `template` is in long form, `folder` is what its paths are relative to."""
+
+    template: Mapping[str, Any]
+    resolver: Resolver
+    folder: Path
+    inline_folder: Path
+    prefix: str = ""
+
+    def read(self) -> dict[str, Function]:
+        """All functions by logical id, also those that are not live."""
+        found: dict[str, Function] = {}
+        for logical_id, resource in self.resources():
+            if resource["Type"] == SAM_FUNCTION:
+                own = resource.get("Properties") or {}
+                properties = merge_globals(self.function_globals(), own)
+                found[logical_id] = self._read(logical_id, "sam", resource, properties)
+            elif resource["Type"] == LAMBDA_FUNCTION:
+                found[logical_id] = self._read(logical_id, "lambda", resource, resource.get("Properties") or {})
+        for logical_id, reason in self._out_of_reach():
+            if logical_id in found and found[logical_id].live:
+                found[logical_id] = found[logical_id].not_live(reason)
+        return found
+
+    def resources(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        """Every resource that has a type."""
+        section = self.template.get("Resources")
+        for logical_id, resource in (section.items() if isinstance(section, dict) else ()):
+            if isinstance(resource, dict) and isinstance(resource.get("Type"), str):
+                yield logical_id, resource
+
+    def function_globals(self) -> Mapping[str, Any]:
+        """`Globals.Function`, which SAM merges into every `AWS::Serverless::Function`."""
+        section = self.template.get("Globals")
+        values = section.get("Function") if isinstance(section, dict) else None
+        return values if isinstance(values, dict) else {}
+
+    def _read(self, logical_id: str, kind: Literal["sam", "lambda"], resource: Mapping[str, Any],
+              properties: Mapping[str, Any]) -> Function:
+        function = Function(f"{self.prefix}{logical_id}", logical_id, kind, properties,
+                            handler=self._text(properties.get("Handler")),
+                            runtime=self._text(properties.get("Runtime")),
+                            architecture=self._architecture(properties),
+                            timeout_s=self._number(properties.get("Timeout"), DEFAULT_TIMEOUT_S),
+                            memory_mb=self._number(properties.get("MemorySize"), DEFAULT_MEMORY_MB),
+                            layers=tuple(self._layers(properties)))
+        if self._condition_fails(resource):
+            return function.not_live("its condition does not hold")
+        if properties.get("CodeSigningConfigArn"):
+            return function.not_live("signed code: AWS accepts the signed package only")
+        if self._is_image(properties):
+            function = self._read_image(function, resource)
+            if not function.live:
+                return function
+        elif isinstance(self.resolver.resolve(properties.get("Runtime")), Unknown):
+            return function.not_live("its runtime is known only after deployment")
+        if not function.runtime.startswith("python"):
+            return function.not_live(function.runtime.removesuffix(".x") or "no runtime")
+        if function.code_root is None:
+            function = self._with_code(function, resource)
+        return function.warned(*self._warnings(function)) if function.live else function
+
+    def _with_code(self, function: Function, resource: Mapping[str, Any]) -> Function:
+        key = "CodeUri" if function.kind == "sam" else "Code"
+        code = function.properties.get(key)
+        inline = function.properties.get("InlineCode") if function.kind == "sam" else _member(code, "ZipFile")
+        if inline is not None:
+            return self._with_inline_code(function, inline)
+        asset = (resource.get("Metadata") or {}).get("aws:asset:path")
+        if isinstance(asset, str):
+            return replace(function, code_root=(self.folder / asset).resolve())
+        path = self.resolver.resolve(code)
+        if path is None and function.kind == "sam":
+            path = "."
+        if isinstance(path, Unknown) or not isinstance(path, str) or path.startswith(("s3://", "https://", "http://")):
+            return function.not_live("its code lies in S3, not in this folder")
+        root = (self.folder / path).resolve()
+        if root.is_file():
+            return function.not_live(f"its code is a built archive ({root.name}), not a folder")
+        return replace(function, code_root=root)
+
+    def _with_inline_code(self, function: Function, inline: Any) -> Function:
+        source = self.resolver.resolve(inline)
+        if not isinstance(source, str):
+            return function.not_live("its inline code is known only after deployment")
+        root = self.inline_folder / function.id
+        file = root / "index.py"
+        if not file.is_file() or file.read_text("utf-8") != source:
+            root.mkdir(parents=True, exist_ok=True)
+            file.write_text(source, "utf-8")
+        return replace(function, code_root=root.resolve())
+
+    def _read_image(self, function: Function, resource: Mapping[str, Any]) -> Function:
+        metadata = resource.get("Metadata") or {}
+        context = metadata.get("DockerContext") or metadata.get("aws:asset:path")
+        if not isinstance(context, str):
+            return function.not_live("a container image that is not built from this folder")
+        root = (self.folder / context).resolve()
+        name = metadata.get("Dockerfile") or metadata.get("aws:asset:dockerfile-path") or "Dockerfile"
+        try:
+            dockerfile = (root / str(name)).read_text("utf-8")
+        except (OSError, UnicodeDecodeError):
+            return function.not_live(f"a container image whose {name} is not in {root.name}")
+        base = re.findall(r"(?im)^\s*FROM\s+(?:--\S+\s+)*(\S+)", dockerfile)
+        if not base or "python" not in base[-1]:
+            return function.not_live(f"a container image from {base[-1] if base else 'nothing'}, not from Python")
+        version = re.search(r"python[^\s:]*:(3\.\d+)", base[-1])
+        command = self.resolver.resolve(_member(function.properties.get("ImageConfig"), "Command"))
+        written = re.findall(r'(?im)^\s*CMD\s*\[\s*"([^"]+)"', dockerfile)
+        handler = str(command[0]) if isinstance(command, list) and command else written[-1] if written else ""
+        if not handler:
+            return function.not_live("a container image without a CMD that names the handler")
+        return replace(function, code_root=root, handler=handler,
+                       runtime=f"python{version[1]}" if version else IMAGE_RUNTIME)
+
+    def _is_image(self, properties: Mapping[str, Any]) -> bool:
+        return (self.resolver.resolve(properties.get("PackageType")) == "Image" or "ImageUri" in properties
+                or _member(properties.get("Code"), "ImageUri") is not None)
+
+    def _condition_fails(self, resource: Mapping[str, Any]) -> bool:
+        condition = resource.get("Condition")
+        return isinstance(condition, str) and self.resolver.condition(condition) is False
+
+    def _layers(self, properties: Mapping[str, Any]) -> Iterator[str]:
+        """Layer folders of this template, or ARNs, in the function's order."""
+        layers = properties.get("Layers")
+        resources = dict(self.resources())
+        for layer in layers if isinstance(layers, list) else []:
+            value = self.resolver.resolve(layer)
+            if isinstance(value, str):
+                yield value
+                continue
+            for logical_id in references(layer) & resources.keys():
+                properties_of = resources[logical_id].get("Properties") or {}
+                content = self.resolver.resolve(properties_of.get("ContentUri", properties_of.get("Content")))
+                asset = (resources[logical_id].get("Metadata") or {}).get("aws:asset:path")
+                path = asset if isinstance(asset, str) else content
+                if isinstance(path, str) and not path.startswith(("s3://", "http")):
+                    yield str((self.folder / path).resolve())
+
+    def _warnings(self, function: Function) -> Iterator[str]:
+        properties = function.properties
+        if properties.get("VpcConfig"):
+            yield ("It runs in a VPC: its private addresses are not reachable from here, and its stub needs a NAT or "
+                   "endpoints for IoT (iot.data) and S3.")
+        if properties.get("FileSystemConfigs"):
+            yield "It mounts a file system that is not reachable from here."
+        if properties.get("DurableConfig"):
+            yield "It is durable: its steps and waits are not replayed here; each call runs the handler once."
+        if properties.get("CapacityProviderConfig"):
+            yield "It runs on managed instances, which call a stub several times at once."
+        if function.code_root is not None and not function.code_root.is_dir():
+            yield f"Its code is not here: there is no folder {function.code_root}."
+
+    def _out_of_reach(self) -> Iterator[tuple[str, str]]:
+        """Functions that must not wait for a console: CloudFormation and CloudFront call them on their own terms."""
+        resources = dict(self.resources())
+        for resource in resources.values():
+            kind, properties = resource["Type"], resource.get("Properties") or {}
+            if kind.startswith("Custom::") or kind == "AWS::CloudFormation::CustomResource":
+                for name in references(properties.get("ServiceToken")):
+                    yield name, "it answers CloudFormation while stacks are deployed"
+            elif kind == "AWS::CloudFormation::Macro":
+                for name in references(properties.get("FunctionName")):
+                    yield name, "it is a template macro, called while stacks are deployed"
+            elif kind == "AWS::CloudFront::Distribution":
+                for name in references(_associations(properties)):
+                    version = resources.get(name, {})
+                    yield name, "Lambda@Edge runs copies in other regions"
+                    for behind in references((version.get("Properties") or {}).get("FunctionName")):
+                        yield behind, "Lambda@Edge runs copies in other regions"
+
+    def _architecture(self, properties: Mapping[str, Any]) -> str:
+        value = self.resolver.resolve(properties.get("Architectures"))
+        return "arm64" if isinstance(value, list) and "arm64" in value else "x86_64"
+
+    def _text(self, node: Any) -> str:
+        value = self.resolver.resolve(node)
+        return value if isinstance(value, str) else ""
+
+    def _number(self, node: Any, default: int) -> int:
+        try:
+            return int(self.resolver.resolve(node))
+        except (TypeError, ValueError):
+            return default
+
+
+def merge_globals(shared: Any, own: Any) -> Any:
+    """`own` merged over `shared` as SAM does: maps by key, lists one after the other, anything else is replaced.
+
+    An intrinsic function counts as one value. AWS SAM specification, "Globals section".
+    """
+    if _is_map(shared) and _is_map(own):
+        return {key: merge_globals(shared[key], own[key]) if key in shared and key in own
+                else own.get(key, shared.get(key)) for key in {**shared, **own}}
+    if isinstance(shared, list) and isinstance(own, list):
+        return shared + own
+    return own
+
+
+def _is_map(node: Any) -> bool:
+    return isinstance(node, Mapping) and not (
+        len(node) == 1 and str(next(iter(node))).startswith(("Ref", "Fn::", "Condition")))
+
+
+def _member(node: Any, name: str) -> Any:
+    return node.get(name) if isinstance(node, Mapping) else None
+
+
+def _associations(node: Any) -> list[Any]:
+    """All `LambdaFunctionAssociations` of a distribution."""
+    if isinstance(node, list):
+        return [found for item in node for found in _associations(item)]
+    if not isinstance(node, Mapping):
+        return []
+    return [value if key == "LambdaFunctionAssociations" else _associations(value) for key, value in node.items()]
+
+
+__all__ = ["DEFAULT_MEMORY_MB", "DEFAULT_TIMEOUT_S", "LAMBDA_FUNCTION", "SAM_FUNCTION", "SAM_TRANSFORM", "UNKNOWN",
+           "Function", "FunctionReader", "merge_globals"]
