@@ -1,0 +1,39 @@
+"""The errors that Lambda's platform reports about a worker, in its words: timeouts and processes that ended."""
+
+from __future__ import annotations
+
+import json
+import signal
+from datetime import UTC, datetime
+
+# The names that Lambda's supervisor (a Go program) gives to signals.
+_SIGNALS = {
+    "SIGABRT": "aborted", "SIGALRM": "alarm clock", "SIGBUS": "bus error", "SIGFPE": "floating point exception",
+    "SIGHUP": "hangup", "SIGILL": "illegal instruction", "SIGINT": "interrupt", "SIGKILL": "killed",
+    "SIGPIPE": "broken pipe", "SIGQUIT": "quit", "SIGSEGV": "segmentation fault", "SIGTERM": "terminated",
+    "SIGTRAP": "trace/breakpoint trap", "SIGUSR1": "user defined signal 1", "SIGUSR2": "user defined signal 2",
+}
+
+
+def error_body(kind: str, message: str) -> bytes:
+    """The JSON of an error that the platform reports, in Lambda's order of keys."""
+    return json.dumps({"errorType": kind, "errorMessage": message}).encode()
+
+
+def timeout_message(request_id: str, timeout_s: int) -> str:
+    """`2026-01-02T03:04:05.678Z <request id> Task timed out after 3.00 seconds`."""
+    now = datetime.now(UTC)
+    return f"{now:%Y-%m-%dT%H:%M:%S}.{now.microsecond // 1000:03d}Z {request_id} Task timed out after {timeout_s}.00 seconds"
+
+
+def exit_message(request_id: str, code: int) -> str:
+    """How Lambda words a runtime process that ended; `code` as in `subprocess`, negative for a signal."""
+    if code == 0:
+        return f"RequestId: {request_id} Error: Runtime exited without providing a reason"
+    if code > 0:
+        return f"RequestId: {request_id} Error: Runtime exited with error: exit status {code}"
+    try:
+        name = signal.Signals(-code).name
+    except ValueError:
+        name = ""
+    return f"RequestId: {request_id} Error: Runtime exited with error: signal: {_SIGNALS.get(name, f'signal {-code}')}"

@@ -1,0 +1,235 @@
+"""The workers and the queue of one function: calls run in parallel up to a cap, then wait in order."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable, Coroutine
+from typing import Any, Protocol
+
+from livetui.runtime import faults
+from livetui.runtime.contract import DebugSupport, FunctionSpec, LaneStats, Outcome, PoolListener, Work
+from livetui.runtime.environment import call_environment, worker_environment
+from livetui.runtime.instance import Init, Instance, Item, failed_init
+from livetui.runtime.process import Launch, Spawned, spawn
+
+IDLE_EXIT_S = 600.0
+"""An idle worker leaves after this time."""
+KEYS_AGE_S = 45 * 60.0
+"""boto3 clients made at import keep the role's keys of that moment: a worker started with keys that were first seen
+longer ago than this is replaced before its next call."""
+
+
+class Host(Protocol):
+    """What a lane needs of its pool."""
+
+    listener: PoolListener
+    debug: DebugSupport | None
+    concurrency: int
+
+    def run(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Run a coroutine as a task that the pool owns."""
+
+    def imported(self, function_id: str, files: list[str]) -> None:
+        """A worker of the function imported these files."""
+
+
+class Lane:
+    """One function's workers."""
+
+    def __init__(self, spec: FunctionSpec, host: Host) -> None:
+        self.spec = spec
+        self.instances: list[Instance] = []
+        self.third_party: set[str] = set()
+        self._host = host
+        self._waiting: deque[Item] = deque()
+        self._starting = 0
+        self._generation = 0
+        self._of: dict[Instance, tuple[int, float]] = {}
+        self._keys_seen: dict[str, float] = {}
+        self._last_call: dict[str, str] = {}
+        self._idle_timers: dict[Instance, asyncio.TimerHandle] = {}
+        self._closed = False
+
+    # -- calls
+
+    async def invoke(self, work: Work) -> Outcome:
+        """Run the work on a worker of this function."""
+        item = Item(work, asyncio.get_running_loop().create_future(), time.monotonic())
+        self._waiting.append(item)
+        self._last_call = call_environment(work)
+        key = work.credentials.get("AWS_ACCESS_KEY_ID", "")
+        self._keys_seen.setdefault(key, item.arrived)
+        self._pump()
+        try:
+            return await item.answer
+        except asyncio.CancelledError:
+            if item in self._waiting:
+                self._waiting.remove(item)
+            raise
+
+    def cancel(self, work_id: str) -> bool:
+        """Drop work that no worker has yet; its `invoke` answers `cancelled`."""
+        for item in self._waiting:
+            if item.work.id == work_id:
+                self._waiting.remove(item)
+                item.finish(Outcome("cancelled", b"", (time.monotonic() - item.arrived) * 1000))
+                return True
+        return False
+
+    def running(self, work_id: str) -> Instance | None:
+        """The worker that has this work."""
+        return next((i for i in self.instances if i.item is not None and i.item.work.id == work_id), None)
+
+    def _pump(self) -> None:
+        while self._waiting and (instance := self._take_idle()) is not None:
+            instance.dispatch(self._waiting.popleft())
+        wanted = len(self._waiting) - self._starting
+        room = self._host.concurrency - len(self.instances) - self._starting
+        for _ in range(min(wanted, room)):
+            self._start()
+
+    def _take_idle(self) -> Instance | None:
+        for instance in reversed(self.instances):
+            if not instance.idle:
+                continue
+            self._stop_idle_timer(instance)
+            if self._is_current(instance):
+                return instance
+            self._retire(instance)
+        return None
+
+    def _is_current(self, instance: Instance) -> bool:
+        generation, keys_seen = self._of[instance]
+        return generation == self._generation and time.monotonic() - keys_seen < KEYS_AGE_S
+
+    # -- starting
+
+    def _start(self, told: Callable[[Init], None] | None = None) -> None:
+        self._starting += 1
+        self._host.run(self._start_one(told))
+
+    async def _start_one(self, told: Callable[[Init], None] | None) -> None:
+        generation = self._generation
+        try:
+            instance = await self._spawn()
+        except OSError as error:
+            self._starting -= 1
+            self._no_process(error)
+            return
+        except BaseException:
+            self._starting -= 1
+            raise
+        self._starting -= 1
+        key = self._last_call.get("AWS_ACCESS_KEY_ID", "")
+        self._of[instance] = (generation, self._keys_seen.get(key, time.monotonic()))
+        self.instances.append(instance)
+        if instance.gone:
+            self.instance_gone(instance)
+        init = await instance.init
+        if told is not None:
+            told(init)
+        if init.ok:
+            if instance.debugged and self._host.debug is not None:
+                await self._host.debug.ready(instance.pid)
+            if told is None and self._waiting:
+                self._waiting[0].init_ms = init.ms
+            self.instance_idle(instance)
+        elif told is None and self._waiting:
+            item = self._waiting.popleft()
+            instance.logs_to(item)
+            item.finish(failed_init(init, item, self.spec, instance.pid))
+            self._pump()
+
+    async def _spawn(self) -> Instance:
+        debug = await self._host.debug.prepare(self.spec.id) if self._host.debug is not None else None
+        spec = self.spec
+        launch = Launch(spec.interpreter, spec.code_root, spec.layers, worker_environment(spec), self._last_call, debug)
+        spawned: Spawned = spawn(launch)
+        return Instance(spec, launch, spawned, self, self._host.listener)
+
+    def _no_process(self, error: OSError) -> None:
+        message = f"Cannot start {self.spec.interpreter} in {self.spec.code_root}: {error}"
+        self._host.listener.notice(self.spec.id, "error", message)
+        if self._waiting:
+            item = self._waiting.popleft()
+            item.finish(Outcome("error", faults.error_body("Runtime.InvalidEntrypoint", message),
+                                error_type="Runtime.InvalidEntrypoint", error_message=message))
+
+    # -- what instances tell
+
+    def instance_idle(self, instance: Instance) -> None:
+        """It takes the next call, waits for one, or leaves when its code or keys are old."""
+        if self._closed or instance.gone:
+            return
+        if not self._is_current(instance):
+            self._retire(instance)
+        elif self._waiting:
+            instance.dispatch(self._waiting.popleft())
+            return
+        else:
+            loop = asyncio.get_running_loop()
+            self._idle_timers[instance] = loop.call_later(IDLE_EXIT_S, self._retire, instance)
+        self._pump()
+
+    def instance_gone(self, instance: Instance) -> None:
+        """Its process has ended."""
+        if instance not in self.instances:
+            return
+        self.instances.remove(instance)
+        self._of.pop(instance, None)
+        self._stop_idle_timer(instance)
+        if instance.debugged and self._host.debug is not None:
+            self._host.debug.gone(instance.pid)
+        if not self._closed and instance.init.result().ok:
+            self._pump()
+
+    def instance_imported(self, instance: Instance, files: list[str], third_party: list[str]) -> None:
+        """Remember what its code is made of."""
+        self.third_party.update(third_party)
+        self._host.imported(self.spec.id, files)
+
+    def _stop_idle_timer(self, instance: Instance) -> None:
+        timer = self._idle_timers.pop(instance, None)
+        if timer is not None:
+            timer.cancel()
+
+    def _retire(self, instance: Instance) -> None:
+        self._stop_idle_timer(instance)
+        instance.kill()
+
+    # -- changes
+
+    def respec(self, spec: FunctionSpec) -> None:
+        """Use other settings from the next worker on."""
+        if spec != self.spec:
+            self.spec = spec
+            self.outdate()
+
+    def outdate(self) -> bool:
+        """Replace the workers: idle ones now, busy ones after their call. Returns whether there were any."""
+        self._generation += 1
+        had = bool(self.instances)
+        for instance in [i for i in self.instances if i.idle]:
+            self._retire(instance)
+        return had
+
+    def start_ahead(self, told: Callable[[Init], None]) -> None:
+        """Start a worker before a call needs it; `told` hears how its init went."""
+        self._start(told)
+
+    def stats(self) -> LaneStats:
+        """How busy it is now."""
+        return LaneStats(len(self.instances) + self._starting, sum(i.item is not None for i in self.instances),
+                         len(self._waiting), tuple(i.pid for i in self.instances))
+
+    def close(self) -> None:
+        """End all workers; waiting work answers `cancelled`."""
+        self._closed = True
+        while self._waiting:
+            item = self._waiting.popleft()
+            item.finish(Outcome("cancelled", b"", (time.monotonic() - item.arrived) * 1000))
+        for instance in list(self.instances):
+            self._stop_idle_timer(instance)
+            instance.kill()

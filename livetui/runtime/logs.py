@@ -1,0 +1,152 @@
+"""What a worker writes: bytes of its stdout and stderr pipes become lines, and log records are told from prints."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import struct
+from collections.abc import Callable
+from typing import Literal
+
+Stream = Literal["stdout", "stderr", "logging"]
+OnLine = Callable[[Stream, str], None]
+
+_HEAD = struct.Struct(">IBH")
+_LINE_LIMIT = 1 << 20
+_READ = 1 << 16
+_DRAIN_LIMIT = 256 << 20
+
+
+class Lines:
+    """Splits bytes into lines of text; what is no UTF-8 shows as `\\xff`. Lines over 1 MiB come in pieces."""
+
+    def __init__(self, stream: Stream, on_line: OnLine) -> None:
+        self._stream = stream
+        self._on_line = on_line
+        self._rest = bytearray()
+
+    def feed(self, content: bytes) -> None:
+        """Take bytes and hand on the lines they complete."""
+        head, newline, tail = content.rpartition(b"\n")
+        if newline:
+            lines = (bytes(self._rest) + head).split(b"\n")
+            self._rest = bytearray(tail)
+            for line in lines:
+                self._emit(line)
+        else:
+            self._rest += content
+        while len(self._rest) > _LINE_LIMIT:
+            self._emit(bytes(self._rest[:_LINE_LIMIT]))
+            del self._rest[:_LINE_LIMIT]
+
+    def finish(self) -> None:
+        """Hand on a last line that has no newline."""
+        if self._rest:
+            line, self._rest = bytes(self._rest), bytearray()
+            self._emit(line)
+
+    def _emit(self, line: bytes) -> None:
+        self._on_line(self._stream, line.decode("utf-8", "backslashreplace"))
+
+
+class Records:
+    """Tells log records (chunks that begin with the worker's token) from what is printed, in order."""
+
+    def __init__(self, token: bytes, on_line: OnLine) -> None:
+        self._token = token
+        self._on_line = on_line
+        self._printed = Lines("stdout", on_line)
+        self._pending = b""
+        self._open: dict[int, list[bytes]] = {}
+
+    def feed(self, content: bytes) -> None:
+        """Take bytes of the stdout pipe."""
+        content = self._pending + content
+        self._pending = b""
+        while True:
+            start = content.find(self._token)
+            if start < 0:
+                break
+            if start:
+                self._printed.feed(content[:start])
+            end = start + len(self._token) + _HEAD.size
+            if len(content) < end:
+                self._pending = content[start:]
+                return
+            record, more, length = _HEAD.unpack_from(content, start + len(self._token))
+            if len(content) < end + length:
+                self._pending = content[start:]
+                return
+            self._chunk(record, bool(more), content[end:end + length])
+            content = content[end + length:]
+        keep = self._token_prefix(content)
+        self._printed.feed(content[:len(content) - keep])
+        self._pending = content[len(content) - keep:]
+
+    def _token_prefix(self, content: bytes) -> int:
+        """How many bytes at the end may be the begin of a token."""
+        start = content.rfind(self._token[:1], max(0, len(content) - len(self._token) + 1))
+        while start >= 0:
+            if self._token.startswith(content[start:]):
+                return len(content) - start
+            start = content.rfind(self._token[:1], max(0, len(content) - len(self._token) + 1), start)
+        return 0
+
+    def _chunk(self, record: int, more: bool, text: bytes) -> None:
+        parts = self._open.setdefault(record, [])
+        parts.append(text)
+        if not more:
+            del self._open[record]
+            whole = b"".join(parts).decode("utf-8", "backslashreplace")
+            for line in whole.removesuffix("\n").split("\n"):
+                self._on_line("logging", line)
+
+    def finish(self) -> None:
+        """Hand on what is left of the printed text."""
+        pending, self._pending = self._pending, b""
+        if pending:
+            self._printed.feed(pending)
+        self._printed.finish()
+
+
+class LogPipe:
+    """The reading end of one pipe, read by the event loop as bytes arrive, and on demand up to what is there."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, fd: int, sink: Lines | Records) -> None:
+        self._loop = loop
+        self._fd = fd
+        self._sink = sink
+        os.set_blocking(fd, False)
+        loop.add_reader(fd, self._readable)
+
+    def _readable(self) -> None:
+        self._read()
+
+    def _read(self) -> bool:
+        if self._fd < 0:
+            return False
+        try:
+            content = os.read(self._fd, _READ)
+        except BlockingIOError:
+            return False
+        except OSError:
+            content = b""
+        if not content:
+            self._loop.remove_reader(self._fd)
+            return False
+        self._sink.feed(content)
+        return True
+
+    def drain(self) -> None:
+        """Read all that was written before this moment, and end the line that is open."""
+        taken = 0
+        while taken < _DRAIN_LIMIT and self._read():
+            taken += _READ
+        self._sink.finish()
+
+    def close(self) -> None:
+        """Stop reading."""
+        if self._fd >= 0:
+            self._loop.remove_reader(self._fd)
+            os.close(self._fd)
+            self._fd = -1

@@ -1,0 +1,146 @@
+"""Starting a worker's process: one `spawn`, whatever way the process comes into being."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import signal
+import socket
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from livetui.runtime.channel import channel_pair
+
+WORKER = Path(__file__).parent / "worker.py"
+
+
+@dataclass(frozen=True)
+class Launch:
+    """What a worker is started with."""
+
+    interpreter: Path
+    code_root: Path
+    layers: tuple[Path, ...]
+    environment: Mapping[str, str] = field(repr=False)
+    """The whole environment of the process."""
+    call_environment: Mapping[str, str] = field(repr=False)
+    """What the call that it is started for adds to that."""
+    debug: Mapping[str, Any] | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
+class Spawned:
+    """A process that runs the worker's bootstrap and has been told nothing yet.
+
+    `exited` becomes its exit code, negative for a signal. The owner closes channel, pipes and lifeline.
+    """
+
+    pid: int
+    channel: socket.socket
+    stdout: int
+    stderr: int
+    lifeline: int
+    exited: asyncio.Future[int]
+    token: bytes = field(repr=False)
+
+
+@dataclass
+class WorkerEnds:
+    """The descriptors that go into the worker, and the pool's counterparts."""
+
+    ours: socket.socket
+    theirs: socket.socket
+    stdout: tuple[int, int]
+    stderr: tuple[int, int]
+    lifeline: tuple[int, int]
+
+    @classmethod
+    def open(cls) -> WorkerEnds:
+        """Make all pairs; nothing is inheritable yet."""
+        ours, theirs = channel_pair()
+        return cls(ours, theirs, os.pipe(), os.pipe(), os.pipe())
+
+    def close_theirs(self) -> None:
+        """Close what only the worker needs."""
+        self.theirs.close()
+        for fd in (self.stdout[1], self.stderr[1], self.lifeline[0]):
+            os.close(fd)
+
+    def close_ours(self) -> None:
+        """Close the pool's side, when there is no worker to talk to."""
+        self.ours.close()
+        for fd in (self.stdout[0], self.stderr[0], self.lifeline[1]):
+            os.close(fd)
+
+    def spawned(self, pid: int, exited: asyncio.Future[int]) -> Spawned:
+        """The pool's side as a value."""
+        return Spawned(pid, self.ours, self.stdout[0], self.stderr[0], self.lifeline[1], exited, secrets.token_bytes(16))
+
+
+def init_frame(launch: Launch, token: bytes) -> dict[str, Any]:
+    """The first frame to a worker."""
+    return {"t": "init", "environment": dict(launch.call_environment), "code_root": str(launch.code_root),
+            "layers": [str(layer) for layer in launch.layers], "token": token.hex(),
+            "debug": dict(launch.debug) if launch.debug is not None else None}
+
+
+def spawn(launch: Launch) -> Spawned:
+    """Start a fresh interpreter. Raises `OSError` when there is none at `launch.interpreter`."""
+    ends = WorkerEnds.open()
+    flags = ["-X", "frozen_modules=off"] if launch.debug is not None else []
+    control, lifeline = ends.theirs.fileno(), ends.lifeline[0]
+    try:
+        process = subprocess.Popen(
+            [str(launch.interpreter), *flags, str(WORKER), str(control), str(lifeline)],
+            stdin=subprocess.DEVNULL, stdout=ends.stdout[1], stderr=ends.stderr[1], cwd=launch.code_root,
+            env={**launch.environment, **launch.call_environment}, pass_fds=(control, lifeline),
+            start_new_session=True)
+    except OSError:
+        ends.close_ours()
+        raise
+    finally:
+        ends.close_theirs()
+    return ends.spawned(process.pid, _watch_exit(process))
+
+
+def kill_group(pid: int) -> None:
+    """Kill a worker with all that its handler started."""
+    try:
+        os.killpg(pid, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        return  # it ended by itself; macOS answers EPERM for a group of zombies
+
+
+def _watch_exit(process: subprocess.Popen[bytes]) -> asyncio.Future[int]:
+    """A future of the exit code; what the handler left running in its group ends with the worker."""
+    loop = asyncio.get_running_loop()
+    exited: asyncio.Future[int] = loop.create_future()
+
+    def reap() -> None:
+        kill_group(process.pid)
+        code = process.wait()
+        if not exited.done():
+            exited.set_result(code)
+
+    if hasattr(os, "pidfd_open"):
+        pidfd = os.pidfd_open(process.pid)
+
+        def ended() -> None:
+            loop.remove_reader(pidfd)
+            os.close(pidfd)
+            reap()
+
+        loop.add_reader(pidfd, ended)
+        return exited
+
+    async def wait() -> None:
+        await loop.run_in_executor(None, os.waitid, os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        reap()
+
+    task = loop.create_task(wait())
+    exited.add_done_callback(lambda _: task.cancel())
+    return exited

@@ -1,0 +1,268 @@
+"""Init and the loop of invocations in a worker. Runs in the user's interpreter: stdlib only, 3.9+."""
+
+import json
+import os
+import signal
+import struct
+import sys
+import time
+from _thread import allocate_lock
+
+_HERE = os.path.dirname(os.path.abspath(__file__))
+OWN_FILES = frozenset(os.path.join(_HERE, name) for name in (
+    "worker.py", "worker_loop.py", "worker_lambda.py", "worker_json.py", "worker_aws.py", "worker_fork.py",
+    "worker_debug.py"))
+_CHUNK = 4096  # PIPE_BUF: such writes are never torn apart by other writers of the pipe
+_FRAME = struct.Struct(">II")
+_LOG = struct.Struct(">IBH")
+
+
+class Channel:
+    """Frames to and from the pool on a private descriptor."""
+
+    def __init__(self, fd):
+        self.fd = fd
+        self._reader = open(fd, "rb", buffering=1 << 16, closefd=False)
+        self._lock = allocate_lock()
+        self._pid = os.getpid()
+
+    def receive(self):
+        """The next frame as (header, body); None when the pool is gone."""
+        head = self._reader.read(_FRAME.size)
+        if len(head) < _FRAME.size:
+            return None
+        header, body = _FRAME.unpack(head)
+        return json.loads(self._reader.read(header)), self._reader.read(body)
+
+    def send(self, header, body=b""):
+        """Send one frame; a process that the handler forked has nothing to say here."""
+        if os.getpid() != self._pid:
+            return
+        text = json.dumps(header).encode()
+        with self._lock:
+            if len(body) < _CHUNK:
+                self._write(_FRAME.pack(len(text), len(body)) + text + body)
+            else:
+                self._write(_FRAME.pack(len(text), len(body)) + text)
+                self._write(body)
+
+    def _write(self, content):
+        view = memoryview(content)
+        while view:
+            view = view[os.write(self.fd, view):]
+
+    def is_forked(self):
+        """Whether this process is one that the handler forked."""
+        return os.getpid() != self._pid
+
+
+class LogSink:
+    """Log records in the stdout pipe: chunks of token, record id, more-follows, length, text."""
+
+    def __init__(self, fd, token):
+        self._fd = fd
+        self._token = token
+        self._count = 0
+        self._room = _CHUNK - len(token) - _LOG.size
+
+    def log(self, message):
+        """Send one record."""
+        content = message.encode("utf-8")
+        self._count += 1
+        record = ((os.getpid() & 0xFFFF) << 16) | (self._count & 0xFFFF)
+        while True:
+            part, content = content[:self._room], content[self._room:]
+            chunk = memoryview(self._token + _LOG.pack(record, bool(content), len(part)) + part)
+            while chunk:
+                chunk = chunk[os.write(self._fd, chunk):]
+            if not content:
+                return
+
+
+def _private(fd):
+    """A descriptor that children of the handler do not inherit."""
+    os.set_inheritable(fd, False)
+    return fd
+
+
+def end_with_console(lifeline):
+    """Have the kernel kill this process group when the console's end of the lifeline closes, however it ended."""
+    import fcntl
+
+    fcntl.fcntl(lifeline, fcntl.F_SETOWN, -os.getpgrp())
+    if hasattr(fcntl, "F_SETSIG"):
+        fcntl.fcntl(lifeline, fcntl.F_SETSIG, signal.SIGKILL)
+    else:
+        signal.signal(signal.SIGIO, lambda number, frame: os.killpg(os.getpgrp(), signal.SIGKILL))
+    fcntl.fcntl(lifeline, fcntl.F_SETFL, fcntl.fcntl(lifeline, fcntl.F_GETFL) | os.O_ASYNC)
+
+
+def _flush():
+    """Push out what is still buffered in Python's streams and, where C code is likely to print, in C's."""
+    for stream in (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__):
+        try:
+            stream.flush()
+        except (AttributeError, OSError, ValueError):
+            continue  # the handler replaced or closed it
+    if "_ctypes" in sys.modules and os.name == "posix":
+        import ctypes
+
+        ctypes.CDLL(None).fflush(None)
+
+
+class Modules:
+    """Which files the handler's own code came from, and which third-party modules it imported."""
+
+    def __init__(self):
+        self._seen = set(sys.modules)
+        self._count = len(sys.modules)
+
+    def news(self):
+        """What was imported since the last question, or None."""
+        if len(sys.modules) == self._count:
+            return None
+        files, third = [], []
+        for name, module in list(sys.modules.items()):
+            if name in self._seen:
+                continue
+            self._seen.add(name)
+            path = getattr(module, "__file__", None)
+            if not isinstance(path, str) or not path or path.startswith(_HERE):
+                continue
+            if "site-packages" in path or "dist-packages" in path:
+                third.append(name)
+            elif not path.startswith(_STDLIB):
+                files.append(os.path.abspath(path))
+        self._count = len(sys.modules)
+        return {"t": "modules", "files": files, "third": third} if files or third else None
+
+
+_STDLIB = os.path.dirname(os.__file__) + os.sep
+
+
+def prepare_path(code_root, layers):
+    """`sys.path` as in Lambda: the code first, then the layers, then the interpreter's own."""
+    version = "python%d.%d" % sys.version_info[:2]
+    path = [code_root]
+    for layer in layers:
+        path += [os.path.join(layer, "python", "lib", version, "site-packages"), os.path.join(layer, "python")]
+    sys.path[:0] = [entry for entry in path if entry == code_root or os.path.isdir(entry)]
+
+
+class Runtime:
+    """One worker's life: init once, then invocations one at a time."""
+
+    def __init__(self, channel, load):
+        self.channel = channel
+        self.lambda_ = load("worker_lambda")
+        self.json = load("worker_json")
+        self._load = load
+        self.debug = None
+        self.requests = None
+        self.handler = None
+
+    def start(self, init):
+        """Import the handler and say how that went. Returns False when it cannot be used."""
+        os.environ.update(init["environment"])
+        prepare_path(init["code_root"], init["layers"])
+        sys.argv[:] = [os.path.join(init["code_root"], "bootstrap")]
+        self.modules = Modules()
+        self.encoder = self.json.Encoder(os.environ.get("AWS_EXECUTION_ENV", ""))
+        self.sink = LogSink(_private(os.dup(1)), bytes.fromhex(init["token"]))
+        sys.stdout = self.lambda_.Unbuffered(sys.stdout)
+        sys.stderr = self.lambda_.Unbuffered(sys.stderr)
+        self.requests = self.lambda_.set_up_logging(self.sink)
+        if init.get("record_aws", True):
+            self._load("worker_aws").watch(self.channel.send)
+        if init.get("debug"):
+            self.debug = self._load("worker_debug")
+            self.debug.start(init["debug"])
+        began = time.perf_counter()
+        try:
+            self.handler = self.lambda_.load_handler(os.environ["_HANDLER"])
+        except Exception as error:  # noqa: BLE001  (reported as Lambda does)
+            self._report("failed", error, None, began)
+            self._tell_modules()
+            return False
+        self.channel.send({"t": "ready", "ms": (time.perf_counter() - began) * 1000})
+        self._tell_modules()
+        return True
+
+    def _tell_modules(self):
+        news = self.modules.news()
+        if news:
+            self.channel.send(news)
+
+    def _report(self, kind, error, request_id, began):
+        ms = (time.perf_counter() - began) * 1000
+        described = self.lambda_.describe_exception(error, OWN_FILES, request_id)
+        body = self.encoder.encode(described)
+        self.lambda_.log_error(described, self.sink, self.encoder.encode)
+        _flush()
+        self.channel.send({"t": kind, "ms": ms, "type": described["errorType"], "message": described["errorMessage"],
+                           "file": getattr(error.__cause__, "filename", None),
+                           "line": getattr(error.__cause__, "lineno", None)}, body.encode("utf-8"))
+
+    def invoke(self, call, event):
+        """Run the handler once and send its answer, after everything that it printed."""
+        os.environ.update(call["environment"])
+        if call.get("trace_id") is not None:
+            os.environ["_X_AMZN_TRACE_ID"] = call["trace_id"]
+        else:
+            os.environ.pop("_X_AMZN_TRACE_ID", None)
+        self.requests.request_id = call["request_id"]
+        self.requests.tenant_id = call.get("tenant_id")
+        if self.debug is not None:
+            self.debug.before_invocation(call["id"])
+        began = time.perf_counter()
+        try:
+            answer = self._answer(call, event)
+        except Exception as error:  # noqa: BLE001  (reported as Lambda does)
+            if self.debug is not None and not isinstance(error, self.lambda_.Fault):
+                self.debug.on_handler_error(error)
+            if self.channel.is_forked():
+                os._exit(1)
+            self._report("error", error, call["request_id"], began)
+        else:
+            ms = (time.perf_counter() - began) * 1000
+            if self.channel.is_forked():
+                os._exit(0)
+            body = answer if isinstance(answer, bytes) else answer.encode("utf-8")
+            _flush()
+            self.channel.send({"t": "result", "ms": ms}, body)
+        self._tell_modules()
+
+    def _answer(self, call, event):
+        context = self.lambda_.LambdaContext(call)
+        try:
+            event = self.json.decode(event)
+        except Exception as error:  # noqa: BLE001  (reported as Lambda does)
+            raise self.lambda_.Fault("Runtime.UnmarshalError", "Unable to unmarshal input: %s" % error) from error
+        answer = self.handler(event, context)
+        if isinstance(answer, bytes):
+            return answer
+        try:
+            return self.encoder.encode(answer)
+        except Exception as error:  # noqa: BLE001  (reported as Lambda does)
+            raise self.lambda_.Fault("Runtime.MarshalError", "Unable to marshal response: %s" % error) from error
+
+
+def serve(channel, load):
+    """Serve one pool until it closes the channel; leaves with status 1 after a failed init, as Lambda's does."""
+    frame = channel.receive()
+    if frame is None:
+        return
+    runtime = Runtime(channel, load)
+    if not runtime.start(frame[0]):
+        sys.exit(1)
+    while True:
+        frame = channel.receive()
+        if frame is None:
+            os._exit(0)
+        runtime.invoke(*frame)
+
+
+def main(control, lifeline, load):
+    """Entry of a fresh process."""
+    end_with_console(_private(lifeline))
+    serve(Channel(_private(control)), load)
