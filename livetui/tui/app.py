@@ -1,0 +1,104 @@
+"""The console: the Textual application over one session."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import ClassVar
+
+from textual import on
+from textual.app import App
+from textual.binding import BindingType
+
+from livetui.errors import LivetuiError
+from livetui.tui.clipboard import to_system_clipboard
+from livetui.tui.keys import APP_KEYS
+from livetui.tui.messages import CopyRequested, SessionFace
+from livetui.tui.screens.main import MainScreen
+from livetui.tui.text import safe, size
+
+LEAVE_AFTER_S = 5.0
+"""How long `q` waits for the session to say goodbye to the cloud."""
+
+
+class LivetuiApp(App[int]):
+    """Holds a session and nothing else of livetui; every view reads the session's events."""
+
+    TITLE = "livetui"
+    CSS_PATH = "app.tcss"
+    ENABLE_COMMAND_PALETTE = True
+    BINDINGS: ClassVar[list[BindingType]] = [*APP_KEYS]
+
+    def __init__(self, session: SessionFace, clock: Callable[[], float] = time.time) -> None:
+        super().__init__()
+        self.session = session
+        self.clock = clock
+        self.main = MainScreen(session, clock)
+        self._leaving = False
+
+    def on_mount(self) -> None:
+        """Settings of the user, then the main screen."""
+        settings = self.session.settings
+        if settings.theme in self.available_themes:
+            self.theme = settings.theme
+        else:
+            self.notify(f"There is no theme {settings.theme!r}.", severity="warning", markup=False)
+        self.set_keymap(settings.keys)
+        self.push_screen(self.main)
+
+    # -- leaving ---------------------------------------------------------------------------------------------------
+
+    async def action_quit(self) -> None:
+        """Ask the session to end and leave when it has; a second time: at once."""
+        if self._leaving or self.main.failed is not None:
+            self.session.stop()
+            self.leave(0)
+            return
+        self._leaving = True
+        self.main.header.link = ("… ending, q again leaves at once", "warn")
+        self.session.stop()
+        self.set_timer(LEAVE_AFTER_S, lambda: self.leave(0))
+
+    def leave(self, exit_code: int) -> None:
+        """Give the terminal back."""
+        failed = self.main.failed
+        code = exit_code or (failed.exit_code if failed is not None else 0)
+        self.exit(code, return_code=code)
+
+    # -- for screens and widgets -----------------------------------------------------------------------------------
+
+    def ask(self, request: Callable[[], object]) -> bool:
+        """Ask the session for something; what it refuses is told. True when it was taken."""
+        try:
+            request()
+        except LivetuiError as error:
+            self.tell(error)
+            return False
+        return True
+
+    def tell(self, error: LivetuiError) -> None:
+        """Show an error: what, why, and what to do next."""
+        words = "\n".join(safe(part) for part in (error.why, error.hint and f"→ {error.hint}") if part)
+        self.notify(words[:2_000] or " ", title=safe(error.what)[:200], severity="error", timeout=10, markup=False)
+
+    @on(CopyRequested)
+    def _copy(self, event: CopyRequested) -> None:
+        event.stop()
+        self.copy(event.text, event.title)
+
+    def copy(self, words: str, title: str) -> None:
+        """Copy to the system's clipboard and, for terminals over SSH, by OSC 52: always both."""
+        self.copy_to_clipboard(words)
+        self.run_worker(lambda: to_system_clipboard(words), thread=True, group="clipboard")
+        self.notify(f"{safe(title)}, {size(len(words.encode('utf-8', 'replace')))}", title="Copied", timeout=2, markup=False)
+
+
+def run(session: SessionFace) -> int:
+    """Show the console until the user leaves or the session ends; the exit code of the command."""
+    session.start()
+    app = LivetuiApp(session)
+    try:
+        result = app.run()
+    finally:
+        session.stop()
+    return result if result is not None else app.return_code or 0

@@ -1,0 +1,199 @@
+"""Texts that panes show line by line: lazily painted, foldable where they are JSON, bounded whatever the payload is."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+
+from livetui.tui.text import Line, Piece, json_line, line, plain, size
+
+TEXT_LIMIT = 1_000_000
+"""Characters of one payload that a pane shows; the pager shows the rest."""
+
+Mask = Callable[[str], str]
+_MEMBER = re.compile(r'^( *)(?:"((?:[^"\\]|\\.)*)": )?(.*?)(,?)$', re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Target:
+    """A place in source code that a line points at."""
+
+    path: str
+    line: int
+
+
+@dataclass
+class Document:
+    """Lines of a pane. A `str` is a line of JSON that is painted when it is drawn, a tuple is painted already."""
+
+    lines: Sequence[str | Line]
+    note: str = ""
+    """One line for the pane's lower border, such as its size."""
+    targets: dict[int, Target] = field(default_factory=dict)
+    source: str | bytes = ""
+    """The whole text for the pager, the editor and the clipboard."""
+    secrets: int = 0
+    """How many secrets are masked."""
+    kind: str = "json"
+    """What the source is: `json`, `text`, `log`; the pager's file gets it as its suffix."""
+
+    def __len__(self) -> int:
+        return len(self.lines)
+
+    def line(self, index: int) -> Line:
+        """A line, painted."""
+        content = self.lines[index]
+        return json_line(content) if isinstance(content, str) else content
+
+    def text(self, index: int) -> str:
+        """A line's text as it is, for search and copying."""
+        content = self.lines[index]
+        return content if isinstance(content, str) else plain(content)
+
+    def closing(self, index: int) -> int | None:
+        """The line that closes the object or array opened on a line."""
+        content = self.lines[index]
+        if not isinstance(content, str) or content[-1:] not in ("{", "["):
+            return None
+        depth = _indent(content)
+        for at in range(index + 1, len(self.lines)):
+            other = self.lines[at]
+            if not isinstance(other, str):
+                return None
+            if _indent(other) <= depth:
+                return at
+        return None
+
+    def folded(self, index: int, end: int) -> Line:
+        """The line that stands for a folded object or array."""
+        content = self.text(index)
+        inner = _indent(content) + 2
+        count = sum(1 for at in range(index + 1, end) if _indent(self.text(at)) == inner and self.text(at)[inner] not in "]}")
+        word = ("key" if content[-1] == "{" else "item") + ("" if count == 1 else "s")
+        return (*json_line(content), (f" {count} {word} ", "dim"), *json_line(self.text(end).strip()))
+
+    def path(self, index: int) -> str:
+        """Where a line stands, as `jq` writes it: `.headers.accept`, `.Records[3].body`."""
+        steps: list[str] = []
+        at = index
+        while at >= 0 and isinstance(self.lines[at], str):
+            text = self.text(at)
+            depth = _indent(text)
+            if text.strip()[:1] in ("}", "]"):
+                at = self._opening(at)
+                continue
+            if depth == 0:
+                break
+            member = _MEMBER.match(text)
+            above = self._parent(at, depth)
+            if member and member[2] is not None:
+                steps.append(f".{member[2]}" if re.fullmatch(r"[A-Za-z_]\w*", member[2]) else f'["{member[2]}"]')
+            else:
+                items = sum(1 for i in range(above + 1, at)
+                            if _indent(self.text(i)) == depth and self.text(i).strip()[:1] not in ("}", "]"))
+                steps.append(f"[{items}]")
+            at = above
+        return "".join(reversed(steps)) or "."
+
+    def value(self, index: int) -> str:
+        """The JSON value that begins on a line, without indentation of its surroundings; other lines as they are."""
+        content = self.lines[index]
+        if not isinstance(content, str):
+            return plain(content)
+        end = self.closing(index)
+        member = _MEMBER.match(content)
+        first = member[3] if member else content
+        if end is None:
+            return first
+        depth = _indent(content)
+        rest = [self.text(at)[depth:] for at in range(index + 1, end + 1)]
+        return "\n".join([first, *rest]).removesuffix(",")
+
+    def _parent(self, index: int, depth: int) -> int:
+        while index > 0 and _indent(self.text(index)) >= depth:
+            index -= 1
+        return index
+
+    def _opening(self, index: int) -> int:
+        depth = _indent(self.text(index))
+        index -= 1
+        while index > 0 and _indent(self.text(index)) > depth:
+            index -= 1
+        return index
+
+
+def _indent(text: str) -> int:
+    return len(text) - len(text.lstrip(" "))
+
+
+def empty(text: str) -> Document:
+    """A document that says why there is nothing to see."""
+    return Document([line(text, "dim")], kind="text")
+
+
+def of_lines(lines: Sequence[Line], note: str = "", targets: dict[int, Target] | None = None, kind: str = "text") -> Document:
+    """A document of painted lines."""
+    return Document(lines, note, targets or {}, "\n".join(plain(each) for each in lines), kind=kind)
+
+
+def formatted(payload: bytes) -> tuple[list[str] | None, str]:
+    """A payload as lines of indented JSON, at most `TEXT_LIMIT` characters; None and the reason when it is no JSON."""
+    try:
+        pretty = msgspec.json.format(payload, indent=2)
+        # The formatter does not look inside strings: what is not text would surface as broken characters.
+        text = pretty[: TEXT_LIMIT * 4].decode("utf-8", "replace")
+    except RecursionError:
+        return None, "nested too deeply to indent"
+    except msgspec.DecodeError as error:
+        return None, f"not JSON: {error}"
+    if len(text) <= TEXT_LIMIT:
+        return text.split("\n"), ""
+    return text[:TEXT_LIMIT].split("\n"), f"{size(len(pretty) - TEXT_LIMIT)} more indented"
+
+
+def of_json(payload: bytes, mask: Mask | None = None, note: str = "") -> Document:
+    """A document of a JSON payload, or of its plain text when it cannot be indented. `mask` hides secrets in a line."""
+    lines, trouble = formatted(payload)
+    extra: list[Line] = []
+    content: list[str | Line]
+    if lines is None:
+        shown = payload[:TEXT_LIMIT].decode("utf-8", "replace")
+        if mask is not None:
+            shown = mask(shown)
+        content = [line(each) for each in shown.split("\n")]
+        if len(payload) > TEXT_LIMIT:
+            trouble += f", {size(len(payload) - TEXT_LIMIT)} more"
+        masked = 0
+    else:
+        masked = 0
+        if mask is not None:
+            for at, text in enumerate(lines):
+                hidden = mask(text)
+                if hidden is not text and hidden != text:
+                    lines[at] = hidden
+                    masked += 1
+        content = list(lines)
+    if trouble:
+        extra.append((("… ", "dim"), (trouble, "warn"), (" · o opens all of it in the pager", "dim")))
+    notes = [part for part in (size(len(payload)), note, f"{masked} masked, u shows" if masked else "") if part]
+    return Document([*content, *extra], " · ".join(notes), source=payload, secrets=masked)
+
+
+def joined(documents: Sequence[Document], note: str = "") -> Document:
+    """Several documents below one another."""
+    lines: list[str | Line] = []
+    targets: dict[int, Target] = {}
+    for document in documents:
+        targets |= {at + len(lines): target for at, target in document.targets.items()}
+        lines.extend(document.lines)
+    first = documents[0]
+    return Document(lines, note or first.note, targets, first.source, sum(each.secrets for each in documents), first.kind)
+
+
+def heading(text: str, remark: str = "") -> Line:
+    """A line that begins a section."""
+    pieces: tuple[Piece, ...] = ((text, "title"),)
+    return (*pieces, (f"  {remark}", "dim")) if remark else pieces

@@ -1,0 +1,100 @@
+"""Every key of the console, by pane. Users rebind them by `id` in `[keys]`; help, footer and palette read them here."""
+
+from __future__ import annotations
+
+from textual.binding import Binding
+
+
+def bind(id: str, keys: str, action: str, label: str, tooltip: str, show: bool = False) -> Binding:
+    """A binding with all that the footer, the help and the user's key map need."""
+    return Binding(keys, action, label, show=show, id=id, tooltip=tooltip)
+
+
+APP_KEYS = [
+    Binding("ctrl+q", "quit", "Quit", show=False, priority=True, id="quit-always", tooltip="Leave livetui"),
+    bind("help-always", "f1", "app.explain", "Help", "Explain the focused pane and its keys"),
+]
+
+VIEW_KEYS = [
+    bind("view-invocations", "f2", "screen.view('invocations')", "Invocations", "The invocations and their details"),
+    bind("view-functions", "f3", "screen.view('functions')", "Functions", "Handlers, interpreters, reloads and last errors"),
+    bind("view-stack", "f4", "screen.view('stack')", "Stack", "Outputs, resources and what was deployed"),
+    bind("view-logs", "f6", "screen.view('logs')", "Logs", "What all handlers write, as it comes"),
+    bind("view-link", "f9", "screen.view('link')", "Link", "The connection to the cloud and what it costs"),
+    bind("view-source", "f12", "screen.view('source')", "Source", "Source and breakpoints"),
+]
+
+MOVE_KEYS = [
+    bind("down", "down,j", "down", "Down", "One line down"),
+    bind("up", "up,k", "up", "Up", "One line up"),
+    bind("top", "home,g", "top", "Top", "To the first line"),
+    bind("bottom", "end,G", "bottom", "Bottom", "To the last line"),
+    bind("half-down", "ctrl+d", "half_down", "Half a page down", "Half a page down"),
+    bind("half-up", "ctrl+u", "half_up", "Half a page up", "Half a page up"),
+    bind("page-down", "pagedown,ctrl+f", "page_down", "Page down", "One page down"),
+    bind("page-up", "pageup,ctrl+b", "page_up", "Page up", "One page up"),
+]
+
+COMMON_KEYS = [
+    bind("quit", "q", "app.quit", "Quit", "Leave livetui; a second time: at once"),
+    bind("maximise", "plus", "screen.maximise", "Maximise", "Give the focused pane the whole screen, or give it back"),
+    bind("steps", "d", "screen.toggle_steps", "Start-up steps", "Show or hide the steps of bootstrap and deployment"),
+]
+
+HELP_KEY = bind("help", "question_mark", "app.explain", "Help", "Explain the focused pane and its keys", True)
+BACK_KEY = bind("back", "escape", "screen.back", "Back", "Back to where you came from; never quits")
+
+INVOCATION_KEYS = [
+    bind("replay", "r", "screen.replay", "Replay", "Run this event again as a new row", True),
+    bind("edit", "e", "screen.edit", "Edit", "Change the event, see the difference, run it as a new row", True),
+    bind("breakpoints", "b", "screen.source", "Breakpoints", "Open the handler's source and its breakpoints", True),
+]
+
+RECORD_KEYS = [
+    bind("export", "x", "screen.export", "Export", "As JSON, SAM event, curl, aws lambda invoke or pytest", True),
+    HELP_KEY,
+    bind("replay-times", "R", "screen.replay_times", "Replay N times", "Run this event several times"),
+    bind("replay-marked", "ctrl+r", "screen.replay_marked", "Replay marked", "Run all marked events of the list again"),
+    bind("mark", "m", "screen.mark", "Mark", "Mark or unmark this invocation"),
+    bind("note", "a", "screen.note", "Note", "Write a note on this invocation"),
+    bind("pin", "p", "screen.pin", "Pin", "Run this event again at each reload of its function"),
+    bind("causes", "t", "screen.causes", "Causes", "The invocations that caused one another, as a tree"),
+    bind("unmask", "u", "screen.unmask", "Unmask", "Show or mask secrets"),
+    bind("sample", "i", "screen.sample", "Invoke", "Send a sample or an event of your own to a function"),
+    *[bind(f"tab-{n}", str(n), f"screen.tab({n})", f"Tab {n}", f"Show tab {n} of the details") for n in range(1, 10)],
+]
+
+LIST_KEYS = [
+    *MOVE_KEYS,
+    *INVOCATION_KEYS,
+    bind("filter", "slash", "screen.filter", "Filter", "Show only some rows: fn:Get* state:error ms:>100 is:marked", True),
+    bind("copy", "y", "copy", "Copy", "Copy the event of this row", True),
+    *RECORD_KEYS,
+    bind("open", "enter", "open", "Open", "Go to the details of this row"),
+    bind("follow", "F", "follow", "Follow", "Keep the cursor on the newest row"),
+    bind("freeze", "space", "freeze", "Freeze", "Hold the list still while calls go on"),
+    bind("sort", "s", "sort", "Sort", "Sort by the next column"),
+    bind("sort-reverse", "S", "sort_reverse", "Reverse", "Turn the order round"),
+    *COMMON_KEYS,
+    BACK_KEY,
+]
+
+READ_KEYS = [
+    bind("search", "slash", "screen.search", "Search", "Find text in this pane", True),
+    bind("copy", "y", "copy", "Copy", "Copy the value under the cursor", True),
+    bind("open", "enter", "open", "Fold or open", "Fold or unfold this object; open this source line"),
+    bind("fold-all", "z", "fold_all", "Fold all", "Fold or unfold everything"),
+    bind("copy-path", "Y", "copy_path", "Copy path", "Copy the path of this line, such as .headers.accept"),
+    bind("copy-all", "C", "copy_all", "Copy all", "Copy the whole pane as shown"),
+    bind("pager", "o", "screen.pager", "Pager", "Open the whole text in $PAGER"),
+    bind("next-hit", "n", "next_hit", "Next hit", "To the next line found"),
+    bind("previous-hit", "N", "previous_hit", "Previous hit", "To the line found before"),
+    bind("left", "left,h", "left", "Left", "Scroll to the left"),
+    bind("right", "right,l", "right", "Right", "Scroll to the right"),
+]
+
+TEXT_KEYS = [*MOVE_KEYS, *READ_KEYS, HELP_KEY, *COMMON_KEYS, BACK_KEY]
+"""Of a pane that only shows text."""
+
+DETAIL_KEYS = [*MOVE_KEYS, *INVOCATION_KEYS, *READ_KEYS, *RECORD_KEYS, *COMMON_KEYS, BACK_KEY]
+"""Of the details of an invocation."""

@@ -1,0 +1,151 @@
+"""What the console needs of a session (as protocols), and the messages its widgets send one another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Literal, Protocol
+
+from textual.message import Message
+
+from livetui.config import Settings
+from livetui.session.events import LinkChanged, SessionEvent, SessionFailed, SessionLive, StackProgress
+from livetui.session.invocation import Invocation, Row
+
+Phase = Literal["starting", "cloud", "bootstrap", "deploying", "connecting", "live", "failed", "ended"]
+Unsubscribe = Callable[[], None]
+
+
+class StatusFace(Protocol):
+    """A snapshot of where the session stands."""
+
+    @property
+    def phase(self) -> Phase:
+        """How far the start has come."""
+
+    @property
+    def live(self) -> SessionLive | None:
+        """The deployed stack, once calls arrive."""
+
+    @property
+    def link(self) -> LinkChanged | None:
+        """The last known state of the connection."""
+
+    @property
+    def failed(self) -> SessionFailed | None:
+        """Why the session cannot go on."""
+
+    @property
+    def steps(self) -> Sequence[StackProgress]:
+        """Everything that was done so far to start."""
+
+
+class CountsFace(Protocol):
+    """How much the store holds."""
+
+    @property
+    def held(self) -> int:
+        """Invocations in the store."""
+
+    @property
+    def dropped(self) -> int:
+        """Invocations that its bounds pushed out."""
+
+
+class SessionFace(Protocol):
+    """The one object the console holds: plain values in, frozen events out. Every method may be called on any thread.
+
+    `invocation`, `rows` and `export` read the store and block for milliseconds; the others return at once.
+    Methods that the user asked for raise `LivetuiError` when they cannot be done.
+    """
+
+    @property
+    def settings(self) -> Settings:
+        """The settings in force."""
+
+    def subscribe(self, listener: Callable[[SessionEvent], None]) -> Unsubscribe:
+        """Call `listener` with every event, on the engine's thread; the result ends it."""
+
+    def start(self) -> None:
+        """Begin; `SessionLive` or `SessionFailed` follows."""
+
+    def stop(self) -> None:
+        """Ask the session to end; `SessionEnded` follows."""
+
+    def status(self) -> StatusFace:
+        """Where it stands now."""
+
+    def counts(self) -> CountsFace:
+        """How much is held and how much was dropped."""
+
+    def rows(self, filter: str = "", limit: int = 1000, before: int | None = None) -> list[Row]:
+        """The newest rows that match, in the order of their ids, older than `before`."""
+
+    def invocation(self, id: int) -> Invocation:
+        """Everything about one invocation."""
+
+    def replay(self, id: int, event: bytes | None = None, times: int = 1) -> object:
+        """Run a recorded event again, or `event` in its place, as new rows."""
+
+    def mark(self, id: int, on: bool) -> object:
+        """Mark or unmark an invocation."""
+
+    def note(self, id: int, text: str) -> object:
+        """Write a note on an invocation."""
+
+    def invoke(self, function: str, event: bytes) -> object:
+        """Call a function with an event of one's own."""
+
+    def redeploy(self) -> object:
+        """Deploy the template as it is now."""
+
+    def take_over(self) -> object:
+        """Take the stage from the console that holds it."""
+
+    def export(self, id: int, kind: str) -> str:
+        """An invocation as `json`, `sam`, `curl`, `aws` or `pytest`."""
+
+
+class EventsWaiting(Message):
+    """The engine said something that should not wait for the next tick."""
+
+    def can_replace(self, message: Message) -> bool:
+        """One waiting message is enough, however much has happened."""
+        return isinstance(message, EventsWaiting)
+
+
+class RowSelected(Message):
+    """The cursor of the invocations list stands on another row."""
+
+    def __init__(self, row: Row | None) -> None:
+        super().__init__()
+        self.row = row
+
+    def can_replace(self, message: Message) -> bool:
+        """Only the last row matters when the cursor moves fast."""
+        return isinstance(message, RowSelected)
+
+
+class RowOpened(Message):
+    """Enter or a second click on a row."""
+
+    def __init__(self, row: Row) -> None:
+        super().__init__()
+        self.row = row
+
+
+class TargetOpened(Message):
+    """A line that points at source code was opened."""
+
+    def __init__(self, path: str, line: int) -> None:
+        super().__init__()
+        self.path = path
+        self.line = line
+
+
+class CopyRequested(Message):
+    """Text should go to the clipboard."""
+
+    def __init__(self, text: str, title: str) -> None:
+        super().__init__()
+        self.text = text
+        self.title = title

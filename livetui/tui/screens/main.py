@@ -1,0 +1,320 @@
+"""The screen people keep open: header, start-up line, views, footer. It takes the session's events in and shows them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Horizontal, Vertical
+from textual.content import Content
+from textual.screen import Screen
+from textual.timer import Timer
+from textual.widget import Widget
+from textual.widgets import ContentSwitcher, Footer
+from textual.worker import get_current_worker
+
+from livetui.errors import LivetuiError
+from livetui.session.events import (
+    CodeReloaded,
+    LinkChanged,
+    LogLines,
+    Notice,
+    SessionEnded,
+    SessionEvent,
+    SessionFailed,
+    SessionLive,
+    StackProgress,
+)
+from livetui.session.invocation import Invocation, LogLine, Row
+from livetui.tui import text
+from livetui.tui.feed import Feed
+from livetui.tui.keys import VIEW_KEYS
+from livetui.tui.messages import EventsWaiting, RowOpened, RowSelected, SessionFace
+from livetui.tui.record import Opened
+from livetui.tui.screens.failure import FailureScreen
+from livetui.tui.screens.records import RecordActions
+from livetui.tui.widgets.details import Details
+from livetui.tui.widgets.header import Header, endpoint_of, link_words
+from livetui.tui.widgets.invocations import InvocationsPane
+from livetui.tui.widgets.progress import Progress
+
+if TYPE_CHECKING:
+    from livetui.tui.app import LivetuiApp
+
+TICK_S = 0.25
+FIRST_ROWS = 1_000
+
+
+class MainScreen(RecordActions, Screen[None]):
+    """Everything that is always there. Actions on an invocation are in `RecordActions`."""
+
+    app: LivetuiApp
+    BINDINGS: ClassVar[list[BindingType]] = [*VIEW_KEYS]
+    HORIZONTAL_BREAKPOINTS = [(0, "-stacked"), (100, "-beside")]
+    VERTICAL_BREAKPOINTS = [(0, "-low"), (30, "-high")]
+
+    def __init__(self, session: SessionFace, clock: Callable[[], float]) -> None:
+        super().__init__()
+        self.session = session
+        self.clock = clock
+        self.feed = Feed(lambda: self.post_message(EventsWaiting()))
+        self.live: SessionLive | None = None
+        self.failed: SessionFailed | None = None
+        self.link: LinkChanged | None = None
+        self.steps: list[StackProgress] = []
+        self.header = Header()
+        self.progress = Progress()
+        self.invocations = InvocationsPane(clock, id="invocations-pane")
+        self.list = self.invocations.list
+        self.details = Details(id="details")
+        self.views = ContentSwitcher(initial="invocations", id="views")
+        self._offline_since = ""
+        self._loading: Timer | None = None
+        self._ticks = 0
+
+    def compose(self) -> ComposeResult:
+        """Header, start-up line, views, footer."""
+        yield self.header
+        yield self.progress
+        with self.views:
+            with Horizontal(id="invocations"):
+                yield self.invocations
+                yield self.details
+            yield from self.compose_views()
+        yield Footer(compact=True, show_command_palette=True)
+
+    def compose_views(self) -> ComposeResult:
+        """The other views."""
+        yield Vertical(id="functions")
+
+    def on_mount(self) -> None:
+        """Listen first, then look where the session stands, so that nothing falls between."""
+        self._unsubscribe = self.session.subscribe(self.feed.put)
+        status = self.session.status()
+        self.live, self.failed, self.link = status.live, status.failed, status.link
+        self.steps = list(status.steps)
+        self.progress.expanded = self.live is None
+        self._show_start()
+        self._show_header()
+        self.list.focus()
+        self.run_worker(self._read_rows, thread=True, group="rows")
+        self.set_interval(TICK_S, self.drain, name="drain")
+
+    def on_unmount(self) -> None:
+        """Hear no more."""
+        self._unsubscribe()
+
+    def _read_rows(self) -> None:
+        rows = self.session.rows(limit=FIRST_ROWS)
+        if not get_current_worker().is_cancelled:
+            self.app.call_from_thread(self.list.take, rows)
+
+    # -- events ----------------------------------------------------------------------------------------------------
+
+    @on(EventsWaiting)
+    def drain(self) -> None:
+        """Take in what happened since the last tick: rows in one batch, the rest one by one."""
+        changed: dict[int, Row] = {}
+        if self.feed.overflowed:
+            self.feed.overflowed = False
+            self.run_worker(self._read_rows, thread=True, group="rows")
+        for event in self.feed.take():
+            row: Row | None = getattr(event, "row", None)
+            if row is not None:
+                changed[row.id] = row
+            else:
+                self.hear(event)
+        if changed:
+            self.list.take(changed.values())
+            self._rows_changed(changed)
+        self._ticks += 1
+        if self._ticks % 4 == 0:
+            self.list.refresh_clocks()
+        if len(self.feed):
+            self.post_message(EventsWaiting())
+
+    def hear(self, event: SessionEvent) -> None:
+        """One event that is not a row's."""
+        match event:
+            case StackProgress():
+                self.steps.append(event)
+                self._show_start()
+            case SessionLive():
+                self.live, self.failed = event, None
+                self.progress.expanded = False
+                self._show_start()
+                self._show_header()
+            case SessionFailed():
+                self.failed = event
+                self.progress.expanded = True
+                self._show_start()
+                self.app.push_screen(FailureScreen(event, self.progress.steps.document), self._failure_seen)
+            case SessionEnded():
+                self.app.leave(event.exit_code)
+            case LinkChanged():
+                self._link_changed(event)
+            case LogLines():
+                self._log_lines(event)
+            case CodeReloaded():
+                self._code_reloaded(event)
+            case Notice():
+                severity = {"info": "information", "warning": "warning", "error": "error"}[event.level]
+                self.app.notify(text.safe(event.text)[:1_000], severity=severity, markup=False)  # type: ignore[arg-type]
+            case _:
+                self.log.warning(f"an event of an unknown kind: {type(event).__name__}")
+
+    def _failure_seen(self, quit_: bool | None) -> None:
+        if quit_ and self.failed is not None:
+            self.app.leave(self.failed.exit_code)
+
+    def _link_changed(self, event: LinkChanged) -> None:
+        if event.state == "offline" and (self.link is None or self.link.state != "offline"):
+            self._offline_since = text.clock(self.clock())[:5]
+        self.link = event
+        self._show_header()
+
+    def _code_reloaded(self, event: CodeReloaded) -> None:
+        name = text.safe(event.function)
+        if event.error:
+            self.app.notify(text.safe(event.error)[:1_000], title=f"✗ {name} does not import", severity="error", timeout=10, markup=False)
+        else:
+            self.app.notify(f"↻ {name} reloaded in {text.ms(event.ms)} ms", timeout=3, markup=False)
+            self.replay_pinned(event.function)
+
+    def _show_start(self) -> None:
+        self.progress.show(self.steps, self.live, self.failed)
+
+    def _show_header(self) -> None:
+        settings = self.session.settings
+        live = self.live
+        app, stage = (live.app, live.stage) if live else (settings.app, settings.stage)
+        place = "" if live is None else f"{text.short_account(live.account)}/{live.region}"
+        if live is not None and live.local:
+            place = f"local cloud/{live.region}"
+        self.header.where = (text.safe(app), text.safe(stage), text.safe(place))
+        self.header.link = link_words(self.link, live is not None, self._offline_since)
+        self.header.endpoint = endpoint_of(live)
+
+    # -- the selected row ------------------------------------------------------------------------------------------
+
+    @on(RowSelected)
+    def _row_selected(self, event: RowSelected) -> None:
+        self.details.show_row(event.row, self.clock())
+        self.feed.watched = None if event.row is None else event.row.id
+        self._load_soon()
+
+    @on(RowOpened)
+    def _row_opened(self, event: RowOpened) -> None:
+        self.details.pane.focus()
+
+    def _rows_changed(self, changed: dict[int, Row]) -> None:
+        row = self.details.row
+        if row is not None and row.id in changed:
+            self.details.show_row(changed[row.id], self.clock())
+            self._load_soon()
+        paused = sum(1 for each in changed.values() if each.state == "paused")
+        if paused or self.header.badges:
+            count = sum(1 for each in self.list.rows.unfinished() if each.state == "paused")
+            self.header.badges = (f"‖ {count} paused",) if count else ()
+
+    def _load_soon(self) -> None:
+        # Holding a key moves over many rows: only the one where the cursor rests is read.
+        if self._loading is not None:
+            self._loading.stop()
+        self._loading = self.set_timer(0.03, self._load)
+
+    def _load(self) -> None:
+        row = self.details.row
+        if row is not None:
+            self.run_worker(partial(self._read, row), thread=True, exclusive=True, group="details")
+
+    def _read(self, row: Row) -> None:
+        worker = get_current_worker()
+        try:
+            invocation = self.session.invocation(row.id)
+            origin = None if row.replay_of is None else self._origin(row.replay_of)
+        except LivetuiError as error:
+            if not worker.is_cancelled:
+                self.app.call_from_thread(self.app.tell, error)
+            return
+        if not worker.is_cancelled:
+            self.app.call_from_thread(self._loaded, invocation, origin)
+
+    def _origin(self, id: int) -> Invocation | None:
+        try:
+            return self.session.invocation(id)
+        except LivetuiError:  # it was dropped since: the replay is shown without a comparison
+            return None
+
+    def _loaded(self, invocation: Invocation, origin: Invocation | None) -> None:
+        row = self.details.row
+        if row is None or row.id != invocation.row.id:
+            return
+        unmasked = self.details.opened is not None and self.details.opened.unmasked
+        self.details.show(Opened(invocation, origin, self.code_root(row.function), unmasked), self.clock())
+
+    def code_root(self, function: str) -> str:
+        """Where a function's sources lie; empty when it is not known."""
+        known = self.live.functions.get(function) if self.live else None
+        return known.code_root if known else ""
+
+    def _log_lines(self, event: LogLines) -> None:
+        if self.details.row is not None and event.id == self.details.row.id:
+            self.details.add_logs(event.lines, self.clock())
+        self.logs_written(event.function, event.id, event.lines)
+
+    def logs_written(self, function: str, id: int, lines: list[LogLine]) -> None:
+        """A handler wrote something."""
+
+    # -- moving about ----------------------------------------------------------------------------------------------
+
+    def action_view(self, name: str) -> None:
+        """Show another view."""
+        self.views.current = name
+        first = next((each for each in self.query_one(f"#{name}").query("*") if each.focusable), None)
+        if first is not None:
+            first.focus()
+
+    def action_back(self) -> None:
+        """One step back: search, filter, maximised pane, details, view. Never quits."""
+        if self.details.close_search():
+            return
+        if self.maximized is not None:
+            self.minimize()
+        elif self.views.current != "invocations":
+            self.action_view("invocations")
+        else:
+            self.list.focus()
+
+    def action_maximise(self) -> None:
+        """Give the focused pane the whole screen, or give it back."""
+        if self.maximized is not None:
+            self.minimize()
+            return
+        pane: Widget | None = self.focused
+        while pane is not None and pane.id not in ("invocations-pane", "details"):
+            pane = pane.parent if isinstance(pane.parent, Widget) else None
+        if pane is not None:
+            self.maximize(pane, container=False)
+
+    def action_toggle_steps(self) -> None:
+        """Show or hide the steps of the start."""
+        self.progress.expanded = not self.progress.expanded
+
+    def action_tab(self, number: int) -> None:
+        """Show a tab of the details."""
+        self.details.choose_number(number)
+
+    def action_search(self) -> None:
+        """Find text in the pane."""
+        self.details.open_search()
+
+    def subtitle(self) -> Content:
+        """How many rows are shown, and what was let go of."""
+        counts = self.session.counts()
+        shown, dropped = len(self.list.rows), counts.dropped
+        return Content(f"{shown:,} of {max(counts.held, self.list.rows.held):,} · {dropped:,} dropped")

@@ -1,0 +1,190 @@
+"""The details of one invocation: its tabs, the pane that shows one of them, and the buttons."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+
+import msgspec
+from textual import on
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical
+from textual.content import Content
+from textual.widgets import Button, Input, Static, Tab, Tabs
+from textual.worker import get_current_worker
+
+from livetui.session.invocation import LogLine, Row
+from livetui.tui import text
+from livetui.tui.documents import Document, empty
+from livetui.tui.record import TABS, Opened, document, label
+from livetui.tui.widgets.invocations import state_words, trigger_words
+from livetui.tui.widgets.lines import DetailPane, LinesPane
+
+_MOST_KEPT = 16
+
+
+class Details(Vertical):
+    """Shows an invocation. Documents are made in a thread, and only for the tab that is looked at."""
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.opened: Opened | None = None
+        self.row: Row | None = None
+        self.tab = "Event"
+        self.pane = DetailPane(id="pane")
+        self._tabs = Tabs(*(Tab(name, id=f"tab-{name}") for name in TABS), id="tabs")
+        self._tabs.can_focus = False
+        self._documents: dict[tuple[str, int, bool], Document] = {}
+        self._places: dict[str, int] = {}
+
+    def compose(self) -> ComposeResult:
+        """Tabs, pane, search line, buttons."""
+        yield self._tabs
+        yield self.pane
+        yield Input(placeholder="find in this pane · n N move · esc closes", id="search", select_on_focus=False)
+        with Horizontal(id="buttons"):
+            yield Button("↻ Replay", id="button-replay", compact=True, action="screen.replay", tooltip="Run this event again (r)")
+            yield Button("✎ Edit & replay", id="button-edit", compact=True, action="screen.edit", tooltip="Change the event first (e)")
+            yield Static("", id="path", markup=False)
+
+    def on_mount(self) -> None:
+        """Nothing is chosen yet."""
+        for button in self.query(Button):
+            button.can_focus = False
+        self.query_one("#search", Input).display = False
+        self.pane.show(empty("No invocation is chosen."))
+        self._title()
+
+    # -- what is shown ---------------------------------------------------------------------------------------------
+
+    def show_row(self, row: Row | None, now: float) -> None:
+        """Another row, or another state of it: the title changes at once, the rest when it is loaded."""
+        if row is None or self.row is None or row.id != self.row.id:
+            self._documents.clear()
+            self._places.clear()
+            self.opened = None
+        self.row = row
+        self._title(now)
+        if row is None:
+            self.pane.show(empty("No invocation is chosen."))
+
+    def show(self, opened: Opened, now: float) -> None:
+        """An invocation is loaded, or loaded anew because it went on."""
+        fresh = self.opened is None or self.opened.invocation.row.id != opened.invocation.row.id
+        self.opened, self.row = opened, opened.invocation.row
+        self._documents.clear()
+        self._title(now)
+        for name in TABS:
+            self._tabs.query_one(f"#tab-{name}", Tab).label = Content(label(name, opened.invocation))
+        self._draw(keep=not fresh)
+
+    def unmask(self, on: bool, now: float) -> None:
+        """Show secrets, or mask them again."""
+        if self.opened is not None:
+            self.show(replace(self.opened, unmasked=on), now)
+
+    def _title(self, now: float = 0.0) -> None:
+        row = self.row
+        if row is None:
+            self.border_title, self.border_subtitle = "Details", ""
+            return
+        words, _ = state_words(row, now)
+        took = f" · {text.ms(row.handler_ms)} ms" if row.handler_ms is not None else ""
+        origin = f" · {trigger_words(row)}" if row.replay_of is not None else ""
+        self.border_title = Content(f"#{row.id} {text.safe(row.function)} · {words}{took}{origin}")
+
+    # -- tabs ------------------------------------------------------------------------------------------------------
+
+    def choose(self, name: str) -> None:
+        """Show a tab."""
+        self._tabs.active = f"tab-{name}"
+
+    def choose_number(self, number: int) -> None:
+        """Show the tab that stands at a place, counted from 1."""
+        if 1 <= number <= len(TABS):
+            self.choose(TABS[number - 1])
+
+    def add_logs(self, lines: list[LogLine], now: float) -> None:
+        """The handler wrote something while it is looked at."""
+        opened = self.opened
+        if opened is None:
+            return
+        invocation = msgspec.structs.replace(opened.invocation, logs=[*opened.invocation.logs, *lines])
+        self.show(replace(opened, invocation=invocation), now)
+
+    @on(Tabs.TabActivated)
+    def _tab_chosen(self, event: Tabs.TabActivated) -> None:
+        event.stop()
+        name = (event.tab.id or "tab-Event").removeprefix("tab-")
+        if name != self.tab:
+            self._places[self.tab] = self.pane.cursor
+            self.tab = name
+            self._draw()
+
+    def _draw(self, keep: bool = False) -> None:
+        opened = self.opened
+        if opened is None:
+            return
+        key = (self.tab, opened.invocation.row.id, opened.unmasked)
+        made = self._documents.get(key)
+        if made is not None:
+            self._made(opened, self.tab, made, keep)
+        else:
+            self.run_worker(partial(self._make, opened, self.tab, keep), thread=True, exclusive=True, group="document")
+
+    def _make(self, opened: Opened, tab: str, keep: bool) -> None:
+        worker = get_current_worker()
+        made = document(tab, opened)
+        if not worker.is_cancelled:
+            self.app.call_from_thread(self._made, opened, tab, made, keep)
+
+    def _made(self, opened: Opened, tab: str, made: Document, keep: bool) -> None:
+        if opened is not self.opened or tab != self.tab:
+            return
+        if len(self._documents) >= _MOST_KEPT:
+            self._documents.clear()
+        self._documents[(tab, opened.invocation.row.id, opened.unmasked)] = made
+        self.pane.show(made, keep)
+        if not keep and tab in self._places:
+            self.pane.move_to(self._places[tab])
+        self.border_subtitle = Content(made.note)
+
+    @on(LinesPane.Moved)
+    def _moved(self, event: LinesPane.Moved) -> None:
+        event.stop()
+        shown = ""
+        if self.pane.document.kind == "json" and len(self.pane):
+            shown = text.safe(self.pane.document.path(self.pane.current).removesuffix("."))[:200]
+        self.query_one("#path", Static).update(Content(shown))
+
+    # -- search ----------------------------------------------------------------------------------------------------
+
+    def open_search(self) -> None:
+        """Ask what to find."""
+        search = self.query_one("#search", Input)
+        search.display = True
+        search.focus()
+
+    def close_search(self) -> bool:
+        """Stop searching; False when nothing was searched."""
+        search = self.query_one("#search", Input)
+        if not search.display:
+            return False
+        search.display = False
+        search.value = ""
+        self.pane.search("")
+        self.pane.focus()
+        return True
+
+    @on(Input.Changed, "#search")
+    def _search_changed(self, event: Input.Changed) -> None:
+        event.stop()
+        found = self.pane.search(event.value)
+        self.query_one("#search", Input).border_title = ""
+        words = "" if not event.value else f"{found} line{'' if found == 1 else 's'} found" if found else "nothing found"
+        self.query_one("#path", Static).update(Content(words))
+
+    @on(Input.Submitted, "#search")
+    def _search_done(self, event: Input.Submitted) -> None:
+        event.stop()
+        self.pane.focus()

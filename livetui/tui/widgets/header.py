@@ -1,0 +1,114 @@
+"""The top line: which app this is, whether the link is up, and the endpoint to call."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+from urllib.parse import urlsplit
+
+from rich.cells import cell_len
+from rich.segment import Segment
+from rich.style import Style
+from textual import events
+from textual.reactive import reactive
+from textual.strip import Strip
+from textual.widget import Widget
+
+from livetui.session.events import LinkChanged, SessionLive
+from livetui.tui import text
+from livetui.tui.messages import CopyRequested
+from livetui.tui.paint import foreground
+
+
+def endpoint_of(live: SessionLive | None) -> str:
+    """The address people call: the first output that is one."""
+    if live is None:
+        return ""
+    return next((value for value in live.outputs.values() if value.startswith(("https://", "http://"))), "")
+
+
+def link_words(link: LinkChanged | None, live: bool, since: str = "") -> tuple[str, str]:
+    """The link's state as glyph and words, and the role that colours it."""
+    if link is None:
+        return ("● live", "ok") if live else ("… starting", "warn")
+    detail = text.safe(link.detail)[:60]
+    match link.state:
+        case "live":
+            return f"● live{'' if link.round_trip_ms is None else f' {text.ms(link.round_trip_ms)} ms'}", "ok"
+        case "connecting":
+            return "… connecting", "warn"
+        case "offline":
+            return f"○ offline{f' since {since}' if since else ''}{f' · {detail}' if detail else ''}", "error"
+        case "held":
+            return f"✗ held by {detail or 'another console'} · T takes over", "error"
+        case "taken-over":
+            return f"✗ taken over{f' by {detail}' if detail else ''} · T takes back", "error"
+        case _:
+            return "○ closed", "dim"
+
+
+class Header(Widget):
+    """One line, drawn to fit: the endpoint shrinks first, then account and region go."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {f"header--{role}" for role in ("brand", "ok", "warn", "error", "dim", "link")}
+
+    where: reactive[tuple[str, ...]] = reactive(())
+    """App, stage, and account/region."""
+    link: reactive[tuple[str, str]] = reactive(("… starting", "warn"))
+    badges: reactive[tuple[str, ...]] = reactive(())
+    """Words such as `‖ 1 paused` or `VS Code attached`."""
+    endpoint: reactive[str] = reactive("")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._endpoint_at = (0, 0)
+        self._link_at = (0, 0)
+        self.tooltip = "Click the address to copy it, the link's state for more about it"
+
+    def render_line(self, y: int) -> Strip:
+        """Lay the parts out for the present width."""
+        base, width = self.rich_style, self.size.width
+        words, role = self.link
+        badges = "".join(f"   {badge}" for badge in self.badges)
+        parts = [part for part in self.where if part]
+        left = f"   {' · '.join(parts)}"
+        room = width - cell_len(" livetui") - cell_len(words) - cell_len(badges) - 5
+        if cell_len(left) > room and len(parts) > 2:
+            left = f"   {' · '.join(parts[:2])}"
+        left = text.fit(left, max(0, min(cell_len(left), room)))
+        room -= cell_len(left)
+        shown = self._endpoint_in(room - 3)
+        gap = " " * max(2, room - cell_len(shown) - (3 if shown else 0) + 3)
+        segments = [Segment(" livetui", base + self._role("brand")), Segment(left, base), Segment(gap, base)]
+        self._link_at = self._span(segments, words)
+        segments += [Segment(words, base + self._role(role)), Segment(badges, base + self._role("warn"))]
+        if shown:
+            segments.append(Segment("   ", base))
+            self._endpoint_at = self._span(segments, shown)
+            segments.append(Segment(shown, base + self._role("link")))
+        else:
+            self._endpoint_at = (0, 0)
+        return Strip(segments).adjust_cell_length(width, base)
+
+    def _role(self, name: str) -> Style:
+        return foreground(self, f"header--{name}")
+
+    @staticmethod
+    def _span(segments: list[Segment], words: str) -> tuple[int, int]:
+        start = sum(cell_len(segment.text) for segment in segments)
+        return start, start + cell_len(words)
+
+    def _endpoint_in(self, room: int) -> str:
+        if not self.endpoint or room < 12:
+            return ""
+        full = text.safe(self.endpoint).rstrip("/")
+        if cell_len(full) <= room:
+            return full
+        host = urlsplit(full).netloc
+        return host if cell_len(host) <= room else text.fit(host, room) if room >= 18 else ""
+
+    def on_click(self, event: events.Click) -> None:
+        """A click on the endpoint copies it."""
+        if self._endpoint_at[0] <= event.x < self._endpoint_at[1]:
+            self.post_message(CopyRequested(self.endpoint, "endpoint"))
+        elif self._link_at[0] <= event.x < self._link_at[1]:
+            self.app.call_later(self.app.run_action, "screen.view('link')")

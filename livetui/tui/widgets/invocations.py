@@ -1,0 +1,479 @@
+"""The list of invocations: draws only the lines on screen, so that 100,000 rows cost no more than fifty."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import ClassVar
+
+from rich.segment import Segment
+from rich.style import Style
+from textual import events
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.cache import LRUCache
+from textual.containers import Vertical
+from textual.geometry import Region, Size
+from textual.message import Message
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+from textual.widget import Widget
+
+from livetui.session.invocation import FINISHED, Row
+from livetui.tui import text
+from livetui.tui.keys import LIST_KEYS
+from livetui.tui.messages import CopyRequested, RowOpened, RowSelected
+from livetui.tui.paint import background, foreground
+from livetui.tui.rows import SORTS, Matches, Rows
+
+_STATES = {
+    "queued": ("… queued", "dim"),
+    "running": ("▶ running", "warn"),
+    "paused": ("‖ paused", "warn"),
+    "ok": ("✓ ok", "ok"),
+    "error": ("✗ error", "error"),
+    "timeout": ("✗ timeout", "error"),
+    "offline": ("○ offline", "dim"),
+    "late": ("~ late", "warn"),
+    "interrupted": ("✗ cut off", "error"),
+}
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column: its name, its width in cells and on which side its text stands."""
+
+    name: str
+    width: int
+    right: bool = False
+
+
+def columns_for(width: int, digits: int = 3) -> tuple[Column, ...]:
+    """The columns that fit into `width` cells; #, function, state and ms always do."""
+    number = Column("#", max(3, digits), True)
+    state = Column("state", 11)
+    took = Column("ms", 5, True)
+    fixed: list[Column] = []
+    if width >= 52:
+        fixed.append(Column("+ms", 4, True))
+    if width >= 60:
+        fixed.append(Column("time", 8))
+    if width >= 92:
+        fixed.append(Column("size", 7, True))
+    free = width - 2 - (number.width + 1) - (state.width + 1) - (took.width + 1) - sum(each.width + 1 for each in fixed)
+    names = {each.name: each for each in fixed}
+    if width >= 44:
+        function = max(8, min(26, (free - 2) * 2 // 5))
+        middle = [Column("function", function), Column("trigger", max(6, free - function - 2))]
+    else:
+        middle = [Column("function", max(6, free - 1))]
+    order = [number, names.get("time"), *middle, state, took, names.get("+ms"), names.get("size")]
+    return tuple(each for each in order if each is not None)
+
+
+def state_words(row: Row, now: float) -> tuple[str, str]:
+    """A row's state in words with its glyph, and the role that colours it."""
+    if row.state == "paused" and row.deadline is not None:
+        return f"‖ {max(0, now - row.time):.0f}s of {max(0, row.deadline - row.time):.0f}", "warn"
+    return _STATES.get(row.state, (text.safe(row.state), ""))
+
+
+def trigger_words(row: Row) -> str:
+    """What caused a row; a replay names its origin."""
+    return f"↻ replay of {row.replay_of}" if row.replay_of is not None else text.safe(row.trigger)
+
+
+def cell(row: Row, column: str, now: float) -> tuple[str, str]:
+    """The text and the role of one cell."""
+    match column:
+        case "#":
+            return str(row.id), "dim" if row.state in ("queued", "offline") else ""
+        case "time":
+            return text.clock(row.time), "dim"
+        case "function":
+            return text.safe(row.function), ""
+        case "trigger":
+            return trigger_words(row), ""
+        case "state":
+            return state_words(row, now)
+        case "ms":
+            if row.state == "running" and now - row.time >= 1:
+                return text.seconds(now - row.time).replace(" ", ""), "dim"
+            return text.ms(row.handler_ms), ""
+        case "+ms":
+            return text.ms(row.overhead_ms), "dim"
+        case _:
+            return text.size(row.event_bytes), "dim"
+
+
+_BACKED = frozenset({"cursor", "cursor-blurred", "odd"})
+
+
+class InvocationList(ScrollView, can_focus=True):
+    """The lines. Rows come in by `take`; the cursor, following and freezing are decided here."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        "list--cursor", "list--cursor-blurred", "list--odd", "list--dim", "list--ok", "list--error", "list--warn"}
+    BINDINGS: ClassVar[list[BindingType]] = [*LIST_KEYS]
+
+    class Changed(Message):
+        """Following, freezing, order or the number of rows changed: the frame's words are to be written anew."""
+
+        def can_replace(self, message: Message) -> bool:
+            """The words are the same however often they are written."""
+            return isinstance(message, InvocationList.Changed)
+
+    def __init__(self, clock: Callable[[], float] = time.time, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.rows = Rows()
+        self.cursor = 0
+        self.following = True
+        self.frozen = False
+        self.unseen = 0
+        self._clock = clock
+        self._held_back: dict[int, Row] = {}
+        self._strips: LRUCache[tuple[int, int], tuple[Row, Strip]] = LRUCache(1_000)
+        self._styles: dict[str, Style] = {}
+        self._columns: tuple[Column, ...] = ()
+
+    # -- rows ------------------------------------------------------------------------------------------------------
+
+    @property
+    def current(self) -> Row | None:
+        """The row under the cursor."""
+        return self.rows.at(self.cursor)
+
+    def take(self, batch: Iterable[Row]) -> None:
+        """Take new and changed rows in: once per tick, however many they are."""
+        if self.frozen:
+            known = self.rows.get
+            for row in batch:
+                if known(row.id) is None and row.id not in self._held_back:
+                    self.unseen += 1
+                self._held_back[row.id] = row
+            self.post_message(self.Changed())
+            return
+        selected = self.current
+        change = self.rows.apply(batch)
+        if change.added or change.reshaped:
+            self._resize()
+        if not self.following:
+            self.unseen += change.added
+        if self.following:
+            self._go(len(self.rows) - 1)
+        elif selected is not None and (change.reshaped or self.current is not selected):
+            self._stay_on(selected.id)
+        if change.reshaped:
+            self.refresh()
+        else:
+            top, bottom = self.scroll_offset.y, self.scroll_offset.y + self.size.height
+            for id in change.updated:
+                at = self.rows.index(id)
+                if at is not None and top <= at < bottom:
+                    self.refresh_line(at)
+        self.post_message(self.Changed())
+        self._tell(selected)
+
+    def filter(self, matches: Matches | None) -> None:
+        """Show only the rows that match."""
+        selected = self.current
+        self.rows.filter(matches)
+        self._rearranged(selected)
+
+    def _rearranged(self, selected: Row | None) -> None:
+        self._resize()
+        if self.following:
+            self._go(len(self.rows) - 1)
+        elif selected is not None:
+            self._stay_on(selected.id)
+        self.refresh()
+        self.post_message(self.Changed())
+        self._tell(selected)
+
+    def _stay_on(self, id: int) -> None:
+        at = self.rows.index(id)
+        before = self.cursor
+        self.cursor = at if at is not None else max(0, min(self.cursor, len(self.rows) - 1))
+        if self.cursor != before:
+            self.refresh()
+            self._into_view()
+
+    def _tell(self, before: Row | None) -> None:
+        if self.current is not before:
+            self.post_message(RowSelected(self.current))
+
+    def _resize(self) -> None:
+        digits = len(str(self.rows.newest or 0))
+        columns = columns_for(self.scrollable_content_region.width, digits)
+        if columns != self._columns:
+            self._columns = columns
+            self._strips.clear()
+        self.virtual_size = Size(self.scrollable_content_region.width, len(self.rows))
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """The columns that fit now."""
+        return self._columns
+
+    def refresh_clocks(self) -> None:
+        """Draw the lines on screen that count time: running and paused ones."""
+        top = self.scroll_offset.y
+        for at in range(top, min(top + self.size.height, len(self.rows))):
+            row = self.rows.at(at)
+            if row is not None and row.state in ("running", "paused"):
+                self.refresh_line(at)
+
+    # -- drawing ---------------------------------------------------------------------------------------------------
+
+    def on_resize(self) -> None:
+        """Columns give way on narrow screens."""
+        self._strips.clear()
+        self._resize()
+        if self.following:
+            self._go(len(self.rows) - 1)
+        self.post_message(self.Changed())
+
+    def notify_style_update(self) -> None:
+        """Colours may have changed: draw everything anew."""
+        super().notify_style_update()
+        self._styles.clear()
+        self._strips.clear()
+
+    def _style(self, name: str) -> Style:
+        style = self._styles.get(name)
+        if style is None:
+            style = Style()
+            if name:
+                style = (background if name in _BACKED else foreground)(self, f"list--{name}")
+            self._styles[name] = style
+        return style
+
+    def render_line(self, y: int) -> Strip:
+        """One line of the screen."""
+        at = self.scroll_offset.y + y
+        row = self.rows.at(at)
+        width = self.size.width
+        if row is None:
+            return Strip.blank(width, self.rich_style)
+        cursor = 0 if at != self.cursor else 2 if self.has_focus else 1
+        key = (row.id, cursor * 2 + at % 2)
+        drawn = self._strips.get(key)
+        if drawn is not None and drawn[0] is row and row.state in FINISHED:
+            return drawn[1]
+        strip = self._draw(row, cursor, at % 2 == 1, width)
+        self._strips[key] = (row, strip)
+        return strip
+
+    def _draw(self, row: Row, cursor: int, odd: bool, width: int) -> Strip:
+        base = self.rich_style + (self._style("odd") if odd else Style())
+        over = Style() if not cursor else self._style("cursor" if cursor == 2 else "cursor-blurred")
+        now = self._clock()
+        glyph = "◆" if row.marked else "✎" if row.note else "▌" if cursor else " "
+        segments = [Segment(glyph, base + over)]
+        for column in self._columns:
+            words, role = cell(row, column.name, now)
+            segments.append(Segment(text.fit(words, column.width, column.right), base + self._style(role) + over))
+            segments.append(Segment(" " if column.right or column.name in ("state", "time") else "  ", base + over))
+        return Strip(segments).adjust_cell_length(width, base + over)
+
+    # -- the cursor ------------------------------------------------------------------------------------------------
+
+    def _go(self, at: int) -> None:
+        at = max(0, min(at, len(self.rows) - 1))
+        if at != self.cursor:
+            before, self.cursor = self.cursor, at
+            self.refresh_line(before)
+        self.refresh_line(at)
+        self._into_view()
+
+    def _into_view(self) -> None:
+        self.scroll_to_region(Region(0, self.cursor, 1, 1), animate=False, immediate=True, force=True)
+
+    def move_to(self, at: int) -> None:
+        """Put the cursor on a line; following ends when it leaves the newest row and begins when it comes back."""
+        before = self.current
+        self._go(at)
+        newest = self.cursor >= len(self.rows) - 1
+        if newest != self.following and not self.frozen and not (newest and self.rows.sort != "#"):
+            self.following = newest
+            self.unseen = 0 if newest else self.unseen
+            self.post_message(self.Changed())
+        self._tell(before)
+
+    def select(self, id: int) -> bool:
+        """Put the cursor on a row; False when it is not shown."""
+        at = self.rows.index(id)
+        if at is None:
+            return False
+        self.move_to(at)
+        return True
+
+    def action_down(self) -> None:
+        """One row down."""
+        self.move_to(self.cursor + 1)
+
+    def action_up(self) -> None:
+        """One row up."""
+        self.move_to(self.cursor - 1)
+
+    def action_top(self) -> None:
+        """To the first row."""
+        self.move_to(0)
+
+    def action_bottom(self) -> None:
+        """To the last row."""
+        self.move_to(len(self.rows) - 1)
+
+    def action_page_down(self) -> None:
+        """One page down."""
+        self.move_to(self.cursor + max(1, self.size.height - 1))
+
+    def action_page_up(self) -> None:
+        """One page up."""
+        self.move_to(self.cursor - max(1, self.size.height - 1))
+
+    def action_half_down(self) -> None:
+        """Half a page down."""
+        self.move_to(self.cursor + max(1, self.size.height // 2))
+
+    def action_half_up(self) -> None:
+        """Half a page up."""
+        self.move_to(self.cursor - max(1, self.size.height // 2))
+
+    def action_open(self) -> None:
+        """To the details of this row."""
+        if self.current is not None:
+            self.post_message(RowOpened(self.current))
+
+    def action_copy(self) -> None:
+        """Copy this row's event."""
+        if self.current is not None:
+            self.post_message(CopyRequested("", "event"))
+
+    def follow(self) -> None:
+        """Keep the cursor on the newest row from now on."""
+        if self.frozen:
+            self.action_freeze()
+        before = self.current
+        self.following = True
+        self.unseen = 0
+        self._go(len(self.rows) - 1)
+        self._tell(before)
+        self.post_message(self.Changed())
+
+    def action_follow(self) -> None:
+        """Follow the newest row, or stop following."""
+        if self.following:
+            self.following = False
+            self.post_message(self.Changed())
+        else:
+            self.follow()
+
+    def action_freeze(self) -> None:
+        """Hold the list still, or let it go on."""
+        self.frozen = not self.frozen
+        if self.frozen:
+            self.unseen = 0
+        else:
+            held_back, self._held_back = self._held_back, {}
+            self.unseen = 0
+            self.take(held_back.values())
+        self.post_message(self.Changed())
+
+    def action_sort(self) -> None:
+        """Sort by the next column."""
+        names = [column.name for column in self._columns if column.name in SORTS]
+        at = names.index(self.rows.sort) if self.rows.sort in names else -1
+        self.sort_by(names[(at + 1) % len(names)])
+
+    def action_sort_reverse(self) -> None:
+        """Turn the order round."""
+        self.sort_by(self.rows.sort)
+
+    def sort_by(self, name: str) -> None:
+        """Sort by a column; by the same column again turns the order round."""
+        if name not in SORTS:
+            return
+        selected = self.current
+        self.rows.order(name, not self.rows.descending if name == self.rows.sort else False)
+        if name != "#" or self.rows.descending:
+            self.following = False
+        self._strips.clear()
+        self._rearranged(selected)
+
+    def on_click(self, event: events.Click) -> None:
+        """A click moves the cursor, a second one opens."""
+        at = self.scroll_offset.y + event.y
+        if event.widget is self and at < len(self.rows):
+            self.move_to(at)
+            if event.chain == 2:
+                self.action_open()
+
+    def on_focus(self) -> None:
+        """The cursor becomes bright."""
+        self.refresh()
+
+    def on_blur(self) -> None:
+        """The cursor becomes pale."""
+        self.refresh()
+
+
+class ListHead(Widget):
+    """The names of the columns; a click sorts."""
+
+    def __init__(self, list_: InvocationList) -> None:
+        super().__init__()
+        self._list = list_
+
+    def render_line(self, y: int) -> Strip:
+        """The names, above the cells they belong to."""
+        segments = [Segment(" ", self.rich_style)]
+        for column in self._list.columns:
+            arrow = "" if column.name != self._list.rows.sort or not self._sorted else "↓" if self._list.rows.descending else "↑"
+            gap = " " if column.right or column.name in ("state", "time") else "  "
+            segments.append(Segment(text.fit(column.name + arrow, column.width, column.right) + gap, self.rich_style))
+        return Strip(segments).adjust_cell_length(self.size.width, self.rich_style)
+
+    @property
+    def _sorted(self) -> bool:
+        return self._list.rows.sort != "#" or self._list.rows.descending
+
+    def on_click(self, event: events.Click) -> None:
+        """Sort by the column under the mouse."""
+        at = 1
+        for column in self._list.columns:
+            at += column.width + (1 if column.right or column.name in ("state", "time") else 2)
+            if event.x < at:
+                self._list.sort_by(column.name)
+                return
+
+
+class InvocationsPane(Vertical):
+    """The list with its head and a frame that tells what it is doing."""
+
+    def __init__(self, clock: Callable[[], float] = time.time, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.list = InvocationList(clock, id="list")
+        self.head = ListHead(self.list)
+
+    def compose(self) -> ComposeResult:
+        """Head above list."""
+        yield self.head
+        yield self.list
+
+    def on_invocation_list_changed(self) -> None:
+        """Write the frame's words."""
+        self.head.refresh()
+        self.border_title = " · ".join(self._title())
+
+    def _title(self) -> list[str]:
+        parts = ["Invocations"]
+        rows = self.list
+        if rows.frozen:
+            parts.append("FROZEN")
+        elif rows.following:
+            parts.append("FOLLOW")
+        if rows.unseen:
+            parts.append(f"{rows.unseen} new")
+        return parts

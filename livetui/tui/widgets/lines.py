@@ -1,0 +1,356 @@
+"""The pane that shows a `Document`: a cursor, folding, search and copying, drawing only the lines on screen."""
+
+from __future__ import annotations
+
+import re
+from typing import ClassVar
+
+from rich.cells import cell_len
+from rich.segment import Segment
+from rich.style import Style
+from textual import events
+from textual.binding import BindingType
+from textual.cache import LRUCache
+from textual.geometry import Region, Size
+from textual.message import Message
+from textual.scroll_view import ScrollView
+from textual.selection import Selection
+from textual.strip import Strip
+
+from livetui.tui.documents import Document, empty
+from livetui.tui.keys import DETAIL_KEYS, TEXT_KEYS
+from livetui.tui.messages import CopyRequested, TargetOpened
+from livetui.tui.paint import background, foreground
+from livetui.tui.text import LINE_LIMIT, Line, plain, safe
+
+ROLES = ("key", "string", "number", "literal", "dim", "title", "ok", "error", "warn", "add", "remove", "mask", "link",
+         "code", "bar", "hit", "cursor", "keyword", "call", "comment", "here", "point")
+_BACKED = frozenset({"cursor", "hit", "here"})
+
+
+class LinesPane(ScrollView, can_focus=True):
+    """Shows a document. Every line is drawn from pieces of plain text, so no payload can style the screen."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {f"lines--{role}" for role in ROLES}
+    BINDINGS: ClassVar[list[BindingType]] = [*TEXT_KEYS]
+
+    class Moved(Message):
+        """The cursor stands on another line."""
+
+        def __init__(self, pane: LinesPane) -> None:
+            super().__init__()
+            self.pane = pane
+
+        def can_replace(self, message: Message) -> bool:
+            """Only the last position matters."""
+            return isinstance(message, LinesPane.Moved)
+
+    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
+        super().__init__(id=id, classes=classes)
+        self.document: Document = empty("")
+        self.cursor = 0
+        self._order: list[int] | None = None
+        self._folds: dict[int, int] = {}
+        self._pattern: re.Pattern[str] | None = None
+        self._hits: list[int] = []
+        self._strips: LRUCache[tuple[int, bool, bool], Strip] = LRUCache(1_000)
+        self._styles: dict[str, Style] = {}
+        self._width = 0
+
+    # -- what is shown ---------------------------------------------------------------------------------------------
+
+    def show(self, document: Document, keep: bool = False) -> None:
+        """Show a document; `keep` stays at the place, as for a log that grows."""
+        at_end = self.cursor >= len(self) - 1 and len(self) > 1
+        self.document = document
+        if not keep:
+            self._folds = {}
+            self.cursor = 0
+        self._arrange()
+        if keep and at_end:
+            self.cursor = max(0, len(self) - 1)
+        self.cursor = min(self.cursor, max(0, len(self) - 1))
+        self._search_again()
+        if keep:
+            self._into_view()
+        else:
+            self.scroll_to(0, 0, animate=False, immediate=True)
+        self.post_message(self.Moved(self))
+
+    def __len__(self) -> int:
+        return len(self.document) if self._order is None else len(self._order)
+
+    def _arrange(self) -> None:
+        if self._folds:
+            order: list[int] = []
+            at, total = 0, len(self.document)
+            while at < total:
+                order.append(at)
+                at = self._folds[at] + 1 if at in self._folds else at + 1
+            self._order = order
+        else:
+            self._order = None
+        lines = self.document.lines
+        longest = max((len(each) if isinstance(each, str) else sum(len(text) for text, _ in each) for each in lines), default=0)
+        # Wide characters take two cells: room for a line of nothing else costs only empty space to scroll into.
+        self._width = min(longest, LINE_LIMIT + 40) + 2
+        self._strips.clear()
+        self.virtual_size = Size(self._width, len(self))
+        self.refresh()
+
+    def line_at(self, y: int) -> int:
+        """The document's line on a line of the pane."""
+        return y if self._order is None else self._order[y]
+
+    @property
+    def current(self) -> int:
+        """The document's line under the cursor."""
+        return self.line_at(min(self.cursor, len(self) - 1)) if len(self) else 0
+
+    # -- drawing ---------------------------------------------------------------------------------------------------
+
+    def notify_style_update(self) -> None:
+        """Colours may have changed: draw everything anew."""
+        super().notify_style_update()
+        self._styles.clear()
+        self._strips.clear()
+
+    def role(self, name: str) -> Style:
+        """The style of a role under the present theme."""
+        style = self._styles.get(name)
+        if style is None:
+            style = self.rich_style
+            if name:
+                style += (background if name in _BACKED else foreground)(self, f"lines--{name}")
+            self._styles[name] = style
+        return style
+
+    def render_line(self, y: int) -> Strip:
+        """One line of the screen."""
+        scroll_x, scroll_y = self.scroll_offset
+        width = self.size.width
+        row = scroll_y + y
+        if row >= len(self):
+            return Strip.blank(width, self.role(""))
+        under = row == self.cursor and self.has_focus
+        key = (row, under, self._pattern is not None)
+        strip = self._strips.get(key)
+        if strip is None:
+            strip = self._draw(self.line_at(row), under)
+            self._strips[key] = strip
+        selection = self.text_selection
+        if selection is not None:
+            strip = self._selected(strip, row, selection)
+        rest = self.role("cursor" if under else "")
+        return strip.crop_extend(scroll_x, scroll_x + width, rest).apply_offsets(scroll_x, row)
+
+    def _draw(self, index: int, under: bool) -> Strip:
+        end = self._folds.get(index)
+        pieces: Line = self.document.line(index) if end is None else self.document.folded(index, end)
+        marker = "▸" if end is not None else " "
+        if under:
+            marker = "▌" if end is None else "▸"
+        over = background(self, "lines--cursor") if under else Style()
+        segments = [Segment(marker, self.role("dim") + over)]
+        segments += [Segment(text, self.role(role) + over) for text, role in pieces if text]
+        strip = Strip(segments)
+        return strip if self._pattern is None else self._with_hits(strip)
+
+    def _with_hits(self, strip: Strip) -> Strip:
+        assert self._pattern is not None
+        text = strip.text
+        for match in self._pattern.finditer(text):
+            start, end = cell_len(text[: match.start()]), cell_len(text[: match.end()])
+            if start == end:
+                continue
+            parts = strip.divide([start, end, strip.cell_length])
+            hit = Strip([Segment(parts[1].text, self.role("hit"))])
+            strip = Strip.join([parts[0], hit, parts[2]] if len(parts) > 2 else [parts[0], hit])
+        return strip
+
+    def _selected(self, strip: Strip, row: int, selection: Selection) -> Strip:
+        span = selection.get_span(row)
+        if span is None:
+            return strip
+        start, end = span
+        end = strip.cell_length if end == -1 else min(end, strip.cell_length)
+        if end <= start:
+            return strip
+        style = self.screen.get_component_rich_style("screen--selection")
+        parts = strip.divide([start, end, strip.cell_length])
+        chosen = Strip([Segment(parts[1].text, style)])
+        return Strip.join([parts[0], chosen, *parts[2:]])
+
+    def get_selection(self, selection: Selection) -> tuple[str, str] | None:
+        """The text that the mouse selected."""
+        text = "\n".join(" " + plain(self.document.line(self.line_at(row))) for row in range(len(self)))
+        return selection.extract(text), "\n"
+
+    def selection_updated(self, selection: Selection | None) -> None:
+        """The mouse selects: draw the lines again."""
+        self.refresh()
+
+    # -- the cursor ------------------------------------------------------------------------------------------------
+
+    def move_to(self, row: int) -> None:
+        """Put the cursor on a line of the pane."""
+        row = max(0, min(row, len(self) - 1))
+        if row != self.cursor:
+            before, self.cursor = self.cursor, row
+            self.refresh_line(before)
+            self.refresh_line(row)
+            self.post_message(self.Moved(self))
+        self._into_view()
+
+    def _into_view(self) -> None:
+        self.scroll_to_region(Region(self.scroll_offset.x, self.cursor, 1, 1), animate=False, immediate=True, force=True)
+
+    def action_down(self) -> None:
+        """One line down."""
+        self.move_to(self.cursor + 1)
+
+    def action_up(self) -> None:
+        """One line up."""
+        self.move_to(self.cursor - 1)
+
+    def action_top(self) -> None:
+        """To the first line."""
+        self.move_to(0)
+
+    def action_bottom(self) -> None:
+        """To the last line."""
+        self.move_to(len(self) - 1)
+
+    def action_page_down(self) -> None:
+        """One page down."""
+        self.move_to(self.cursor + max(1, self.size.height - 1))
+
+    def action_page_up(self) -> None:
+        """One page up."""
+        self.move_to(self.cursor - max(1, self.size.height - 1))
+
+    def action_half_down(self) -> None:
+        """Half a page down."""
+        self.move_to(self.cursor + max(1, self.size.height // 2))
+
+    def action_half_up(self) -> None:
+        """Half a page up."""
+        self.move_to(self.cursor - max(1, self.size.height // 2))
+
+    def action_left(self) -> None:
+        """Scroll to the left."""
+        self.scroll_relative(x=-8, animate=False)
+
+    def action_right(self) -> None:
+        """Scroll to the right."""
+        self.scroll_relative(x=8, animate=False)
+
+    def on_focus(self) -> None:
+        """The cursor becomes visible."""
+        self.refresh()
+
+    def on_blur(self) -> None:
+        """The cursor hides."""
+        self.refresh()
+
+    def on_click(self, event: events.Click) -> None:
+        """A click moves the cursor; a second one opens."""
+        row = self.scroll_offset.y + event.y
+        if row < len(self) and event.widget is self:
+            self.move_to(row)
+            if event.chain == 2:
+                self.action_open()
+
+    # -- what can be done with a line ------------------------------------------------------------------------------
+
+    def action_open(self) -> None:
+        """Fold or unfold what begins here, or open the source it points at."""
+        if not len(self):
+            return
+        index = self.current
+        target = self.document.targets.get(index)
+        if target is not None:
+            self.post_message(TargetOpened(target.path, target.line))
+            return
+        if index in self._folds:
+            del self._folds[index]
+        else:
+            end = self.document.closing(index)
+            if end is None:
+                return
+            self._folds[index] = end
+        self._arrange()
+        self._search_again()
+
+    def action_fold_all(self) -> None:
+        """Fold everything below the first level, or unfold all."""
+        if self._folds:
+            self._folds = {}
+        else:
+            at = 1
+            while at < len(self.document):
+                end = self.document.closing(at)
+                if end is not None:
+                    self._folds[at] = end
+                    at = end
+                at += 1
+        self._arrange()
+        self._search_again()
+        self.move_to(min(self.cursor, len(self) - 1))
+
+    def action_copy(self) -> None:
+        """Copy the value that begins on this line."""
+        if len(self):
+            self.post_message(CopyRequested(self.document.value(self.current), f"value of {self.document.path(self.current)}"))
+
+    def action_copy_path(self) -> None:
+        """Copy where this line stands."""
+        if len(self):
+            self.post_message(CopyRequested(self.document.path(self.current), "path"))
+
+    def action_copy_all(self) -> None:
+        """Copy the whole text as shown, with its secrets masked."""
+        text = "\n".join(self.document.text(at) for at in range(len(self.document)))
+        self.post_message(CopyRequested(text, "all of the pane"))
+
+    # -- search ----------------------------------------------------------------------------------------------------
+
+    def search(self, text: str) -> int:
+        """Mark every line with `text` (case does not matter unless it has capitals); the number of lines found."""
+        self._pattern = re.compile(re.escape(safe(text)), 0 if text != text.lower() else re.IGNORECASE) if text else None
+        self._strips.clear()
+        self._search_again()
+        if self._hits:
+            self._to_hit(next((hit for hit in self._hits if hit >= self.cursor), self._hits[0]))
+        self.refresh()
+        return len(self._hits)
+
+    @property
+    def hits(self) -> int:
+        """How many lines the search found."""
+        return len(self._hits)
+
+    def _search_again(self) -> None:
+        pattern = self._pattern
+        self._hits = []
+        if pattern is not None:
+            self._hits = [row for row in range(len(self)) if pattern.search(self.document.text(self.line_at(row)))]
+
+    def _to_hit(self, row: int) -> None:
+        self.move_to(row)
+
+    def action_next_hit(self) -> None:
+        """To the next line found."""
+        if self._hits:
+            self._to_hit(next((hit for hit in self._hits if hit > self.cursor), self._hits[0]))
+
+    def action_previous_hit(self) -> None:
+        """To the line found before."""
+        if self._hits:
+            self._to_hit(next((hit for hit in reversed(self._hits) if hit < self.cursor), self._hits[-1]))
+
+
+class DetailPane(LinesPane, inherit_bindings=False):
+    """The pane of the details: it can do with the invocation what the list can."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [*DETAIL_KEYS]

@@ -1,0 +1,133 @@
+"""The steps of the start: a list while it happens, one line once calls arrive."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from textual import events
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.content import Content
+from textual.widgets import Static
+
+from livetui.session.events import SessionFailed, SessionLive, StackProgress
+from livetui.tui import text
+from livetui.tui.documents import Document, of_lines
+from livetui.tui.text import Line
+from livetui.tui.widgets.lines import LinesPane
+
+_PHASES = {"cloud": "local cloud", "bootstrap": "bootstrap", "package": "package", "deploy": "deploy",
+           "remove": "remove", "connect": "connect"}
+
+
+def outcome(step: StackProgress) -> str:
+    """`done`, `failed` or `going`, whether the step is CloudFormation's or our own."""
+    status = step.status.upper()
+    if "FAILED" in status or "ROLLBACK" in status:
+        return "failed"
+    return "done" if status.endswith("COMPLETE") or status in ("DONE", "SKIPPED") else "going"
+
+
+def root_cause(steps: Sequence[StackProgress]) -> StackProgress | None:
+    """The step that failed first for a reason of its own, not because another one did."""
+    failed = [step for step in steps if outcome(step) == "failed" and step.reason]
+    return next((step for step in failed if "cancelled" not in step.reason.lower()), failed[0] if failed else None)
+
+
+def latest(steps: Sequence[StackProgress]) -> list[StackProgress]:
+    """The last word on each resource, in the order in which they were begun."""
+    last: dict[tuple[str, str], StackProgress] = {}
+    for step in steps:
+        last[(step.phase, step.resource)] = step
+    return list(last.values())
+
+
+def step_line(step: StackProgress) -> Line:
+    """One step: glyph, phase, resource, type, status, time, reason."""
+    glyph, role = {"failed": ("✗", "error"), "done": ("✓", "ok"), "going": ("…", "warn")}[outcome(step)]
+    kind = step.type.removeprefix("AWS::")
+    elapsed = text.seconds(step.elapsed_s) if step.elapsed_s else ""
+    return ((f"{glyph} ", role), (f"{_PHASES.get(step.phase, step.phase):<12}", "dim"), (text.fit(text.safe(step.resource), 28) + " ", ""),
+            (text.fit(text.safe(kind), 26) + " ", "dim"), (text.fit(text.safe(step.status.replace("_", " ").lower()), 20) + " ", role),
+            (f"{elapsed:>7} ", "dim"), *(text.line(step.reason, "error" if role == "error" else "dim") if step.reason else ()))
+
+
+def steps_document(steps: Sequence[StackProgress]) -> Document:
+    """All steps, the root cause first when something failed."""
+    lines = [step_line(step) for step in latest(steps)]
+    cause = root_cause(steps)
+    if cause is not None:
+        lines.insert(0, (("✗ ", "error"), (text.safe(cause.resource), "title"), (": ", ""), *text.line(cause.reason, "error")))
+    return of_lines(lines or [text.line("Nothing has happened yet.", "dim")])
+
+
+def summary(steps: Sequence[StackProgress], live: SessionLive | None, failed: SessionFailed | None) -> Content:
+    """The whole start in one line."""
+    if failed is not None:
+        return Content.assemble((" ✗ ", "$text-error"), text.safe(failed.what)[:200], ("   d details", "$foreground 60%"))
+    if live is not None:
+        return _live_summary(live)
+    last = latest(steps)
+    if not last:
+        return Content.assemble((" … ", "$text-warning"), "starting")
+    phase = last[-1].phase
+    of_phase = [step for step in last if step.phase == phase]
+    done = sum(outcome(step) == "done" for step in of_phase)
+    cause = root_cause(steps)
+    if cause is not None:
+        return Content.assemble((" ✗ ", "$text-error"), text.safe(f"{cause.resource}: {cause.reason}")[:300])
+    count = f"{done} of {len(of_phase)}" if len(of_phase) > 1 else text.safe(of_phase[0].resource)
+    return Content.assemble((" … ", "$text-warning"), f"{_PHASES.get(phase, phase)} · {count}")
+
+
+def _live_summary(live: SessionLive) -> Content:
+    parts: list[str | tuple[str, str]] = []
+    if live.bootstrap_version:
+        parts += [(" ✓ ", "$text-success"), f"bootstrap v{live.bootstrap_version.lstrip('v')}  "]
+    what = f"deployed {live.resources} resources in {live.deploy_s:.0f} s" if live.changed else "unchanged, not deployed"
+    parts += [(" ✓ ", "$text-success"), f"{what}   "]
+    on = [name for name, function in live.functions.items() if function.live]
+    off = [function for function in live.functions.values() if not function.live]
+    parts.append(f"{len(on)} function{'' if len(on) == 1 else 's'} live")
+    if off:
+        reasons = ", ".join(sorted({function.reason or "not chosen" for function in off}))
+        parts.append(f", {len(off)} not ({text.safe(reasons)[:60]})")
+    warnings = sum(len(function.warnings) for function in live.functions.values())
+    if warnings:
+        parts.append((f", {warnings} warning{'' if warnings == 1 else 's'} (f3)", "$text-warning"))
+    parts.append(("   d details", "$foreground 60%"))
+    return Content.assemble(*parts)
+
+
+class Progress(Vertical):
+    """The line, and below it the steps while they matter."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._line = Static(id="summary", markup=False)
+        self.steps = LinesPane(id="steps")
+
+    def compose(self) -> ComposeResult:
+        """Line above steps."""
+        yield self._line
+        yield self.steps
+
+    @property
+    def expanded(self) -> bool:
+        """Whether the steps are shown."""
+        return self.steps.display
+
+    @expanded.setter
+    def expanded(self, on: bool) -> None:
+        self.steps.display = on
+        self.set_class(on, "-expanded")
+
+    def show(self, steps: Sequence[StackProgress], live: SessionLive | None, failed: SessionFailed | None) -> None:
+        """Write line and steps anew."""
+        self._line.update(summary(steps, live, failed))
+        self.steps.show(steps_document(steps), keep=True)
+
+    def on_click(self, event: events.Click) -> None:
+        """A click on the line shows or hides the steps."""
+        if event.widget is self._line:
+            self.expanded = not self.expanded

@@ -1,0 +1,79 @@
+"""Opens the console over a recorded session and waits for what a test is about to look at."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from recorded import NOON, RecordedSession, live_session
+from textual.pilot import Pilot
+from textual.strip import Strip
+
+from livetui.tui.app import LivetuiApp
+from livetui.tui.screens.main import MainScreen
+
+SIZES = [(80, 24), (120, 40), (160, 45)]
+
+
+@dataclass
+class Console:
+    """The running console of one test."""
+
+    app: LivetuiApp
+    pilot: Pilot[int]
+    session: RecordedSession
+
+    @property
+    def main(self) -> MainScreen:
+        return self.app.main
+
+    async def press(self, *keys: str) -> None:
+        await self.pilot.press(*keys)
+        await self.settle()
+
+    async def settle(self) -> None:
+        """Events drained, threads done, messages handled."""
+        self.main.drain()
+        await self.pilot.pause()
+        await self.app.workers.wait_for_complete(
+            [worker for worker in self.app.workers if worker.group in ("rows", "details", "document")])
+        await self.pilot.pause()
+
+    async def until(self, condition: Callable[[], bool], what: str = "condition", within_s: float = 5.0) -> None:
+        """Wait for a condition; fails after `within_s` seconds."""
+        ends = time.monotonic() + within_s
+        while not condition():
+            assert time.monotonic() < ends, f"waited {within_s} s for {what}; the screen:\n{self.screen_text()}"
+            await self.settle()
+
+    async def opened(self, id: int) -> None:
+        """Choose a row and wait until its details are shown."""
+        assert self.main.list.select(id)
+        await self.until(lambda: self.main.details.opened is not None and self.main.details.opened.invocation.row.id == id
+                         and len(self.main.details.pane) > 0, f"details of #{id}")
+
+    def screen_text(self) -> str:
+        """What is on screen, as text."""
+        width, height = self.app.size
+        lines = self.app.screen._compositor.render_strips()
+        return "\n".join(strip.text[:width].rstrip() if isinstance(strip, Strip) else "" for strip in lines[:height])
+
+    def pane_text(self) -> str:
+        """All lines of the details pane."""
+        document = self.main.details.pane.document
+        return "\n".join("".join(text for text, _ in document.line(at)) for at in range(len(document)))
+
+
+@asynccontextmanager
+async def console(session: RecordedSession | None = None, size: tuple[int, int] = (120, 40),
+                  now: float = NOON + 22) -> AsyncIterator[Console]:
+    """The console over a session, live with the orders example unless told otherwise."""
+    session = live_session() if session is None else session
+    app = LivetuiApp(session, clock=lambda: now)
+    async with app.run_test(size=size) as pilot:
+        shown = Console(app, pilot, session)
+        await pilot.pause()
+        await shown.settle()
+        yield shown

@@ -1,0 +1,210 @@
+"""The screen people keep open: what it shows while it starts, while it is live, and when it fails."""
+
+from __future__ import annotations
+
+import pytest
+from console import SIZES, console
+from recorded import ERROR_ANSWER, LIVE, NOON, STEPS, RecordedSession, invocation, live_session
+
+from livetui.session.events import CodeReloaded, LinkChanged, Notice, SessionEnded, SessionFailed, StackProgress
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_shows_app_link_rows_and_details(size):
+    async with console(size=size) as shown:
+        await shown.opened(12)
+        text = shown.screen_text()
+    assert "orders · dev" in text
+    assert "● live 23 ms" in text
+    assert "GET /orders/99" in text
+    assert "✗ error" in text
+    assert '"routeKey": "GET /orders/{id}"' in text
+
+
+async def test_the_endpoint_is_copied_by_a_click():
+    async with console() as shown:
+        await shown.pilot.click("Header", offset=(90, 0))
+        await shown.settle()
+        assert shown.app.clipboard == "https://ab12cd34.execute-api.eu-west-1.amazonaws.com"
+
+
+async def test_steps_are_listed_until_the_session_is_live_and_come_back_with_d():
+    session = RecordedSession(script=list(STEPS))
+    async with console(session) as shown:
+        session.start()
+        await shown.settle()
+        assert shown.main.progress.expanded
+        text = shown.screen_text()
+        assert "OrdersTable" in text
+        assert "DynamoDB::Table" in text
+        session.tell(LIVE)
+        await shown.settle()
+        assert not shown.main.progress.expanded
+        assert "✓ deployed 14 resources in 41 s" in shown.screen_text()
+        await shown.press("d")
+        assert shown.main.progress.expanded
+
+
+async def test_a_failed_start_says_what_why_and_what_to_do_and_hands_its_exit_code_on():
+    session = RecordedSession(end_at_once=False)
+    async with console(session) as shown:
+        session.tell(StackProgress("deploy", "Table", "CREATE_FAILED", "AWS::DynamoDB::Table", "Table already exists"))
+        session.tell(StackProgress("deploy", "Other", "CREATE_FAILED", "AWS::SQS::Queue", "Resource creation cancelled"))
+        session.tell(SessionFailed("The stack could not be deployed.", "Table already exists", "Rename [/red]it.", 2))
+        await shown.settle()
+        text = shown.screen_text()
+        assert "The stack could not be deployed." in text
+        assert "→ Rename [/red]it." in text
+        await shown.press("y")
+        assert "Table already exists" in shown.app.clipboard
+        await shown.press("q")
+    assert shown.app.return_code == 2
+
+
+async def test_a_session_that_ends_by_itself_leaves_with_its_code():
+    session = live_session()
+    async with console(session) as shown:
+        session.tell(SessionEnded(130))
+        await shown.settle()
+    assert shown.app.return_code == 130
+
+
+async def test_q_asks_the_session_to_stop_and_leaves_when_it_has():
+    session = live_session()
+    session.end_at_once = False
+    async with console(session) as shown:
+        await shown.press("q")
+        assert ("stop",) in session.asked
+        assert "ending" in shown.screen_text()
+        session.tell(SessionEnded(0))
+        await shown.settle()
+    assert shown.app.return_code == 0
+
+
+async def test_escape_never_quits():
+    async with console() as shown:
+        await shown.press("escape", "escape", "escape")
+        assert shown.app.is_running
+        assert ("stop",) not in shown.session.asked
+
+
+async def test_a_row_appears_at_once_and_is_updated_in_place():
+    session = live_session([])
+    async with console(session) as shown:
+        session.arrive(invocation(1, "GetOrder", "GET /orders/1", "queued"))
+        await shown.settle()
+        assert "… queued" in shown.screen_text()
+        session.begin(1)
+        await shown.settle()
+        assert "▶ running" in shown.screen_text()
+        session.finish(invocation(1, "GetOrder", "GET /orders/1", "ok", handler_ms=17.0))
+        await shown.settle()
+        assert len(shown.main.list.rows) == 1
+        assert "✓ ok" in shown.screen_text()
+
+
+async def test_the_list_follows_until_the_cursor_leaves_the_newest_row():
+    session = live_session()
+    async with console(session) as shown:
+        assert shown.main.list.current.id == 16
+        session.arrive(invocation(17, "GetOrder", "GET /orders/1", "queued"))
+        await shown.settle()
+        assert shown.main.list.current.id == 17
+        await shown.press("k")
+        session.arrive(invocation(18, "GetOrder", "GET /orders/1", "queued"))
+        await shown.settle()
+        assert shown.main.list.current.id == 16
+        assert "1 new" in shown.screen_text()
+        await shown.press("F")
+        assert shown.main.list.current.id == 18
+        assert "FOLLOW" in shown.screen_text()
+
+
+async def test_space_freezes_the_list_and_lets_it_go_on():
+    session = live_session()
+    async with console(session) as shown:
+        await shown.press("space")
+        session.arrive(invocation(17, "GetOrder", "GET /orders/1", "queued"))
+        await shown.settle()
+        assert len(shown.main.list.rows) == 8
+        assert "FROZEN · 1 new" in shown.screen_text()
+        await shown.press("space")
+        assert len(shown.main.list.rows) == 9
+
+
+async def test_r_replays_as_a_new_row_and_goes_there():
+    async with console() as shown:
+        await shown.opened(12)
+        await shown.press("r")
+        await shown.until(lambda: shown.main.list.current.id == 17, "the replay's row")
+        assert ("replay", 12, None, 1) in shown.session.asked
+        assert shown.main.list.rows.get(12).state == "error"
+        assert "↻ replay of 12" in shown.screen_text()
+
+
+async def test_the_replay_button_does_the_same():
+    async with console() as shown:
+        await shown.opened(12)
+        await shown.pilot.click("#button-replay")
+        await shown.settle()
+        assert ("replay", 12, None, 1) in shown.session.asked
+
+
+async def test_number_keys_choose_tabs_and_each_shows_its_part():
+    async with console() as shown:
+        await shown.opened(12)
+        seen = {}
+        for number, name in enumerate(("Event", "Response", "Logs", "Error", "Context", "Timing", "Diff", "Calls"), 1):
+            await shown.press(str(number))
+            assert shown.main.details.tab == name
+            seen[name] = shown.pane_text()
+    assert "rawPath" in seen["Event"]
+    assert "OrderNotFound" in seen["Response"]
+    assert "slow table" in seen["Logs"]
+    assert "order 99 does not exist" in seen["Error"]
+    assert "src/orders.py:12" in seen["Error"]
+    assert "memory_limit_in_mb" in seen["Context"]
+    assert "way out" in seen["Timing"]
+    assert "Not a replay" in seen["Diff"]
+    assert "s3:PutObject" in seen["Calls"]
+
+
+async def test_logs_of_the_chosen_row_grow_while_it_runs():
+    async with console() as shown:
+        await shown.opened(16)
+        await shown.press("3")
+        shown.session.write(16, "first", "second [bold]line[/bold]")
+        await shown.settle()
+        assert "second [bold]line[/bold]" in shown.pane_text()
+
+
+async def test_the_link_going_down_is_said_in_words():
+    async with console() as shown:
+        shown.session.tell(LinkChanged("offline", detail="no route"))
+        await shown.settle()
+        assert "○ offline since 14:03 · no route" in shown.screen_text()
+
+
+async def test_a_paused_row_is_counted_in_the_header():
+    async with console(now=NOON + 22) as shown:
+        shown.session.tell(LinkChanged("live", 20.0))
+        shown.session.arrive(invocation(20, "Nightly", "schedule", "paused", deadline=NOON + 49))
+        await shown.settle()
+        assert "‖ 2 paused" in shown.screen_text()
+        assert "‖ 2s of 29" in shown.screen_text()
+
+
+async def test_notices_and_reloads_are_told():
+    async with console() as shown:
+        shown.session.tell(Notice("warning", "low [/disk]"))
+        shown.session.tell(CodeReloaded("GetOrder", 41.0))
+        shown.session.tell(CodeReloaded("GetOrder", 3.0, "SyntaxError: orders.py line 3"))
+        await shown.settle()
+        text = shown.screen_text()
+        assert "low [/disk]" in text
+        assert "GetOrder reloaded in 41 ms" in text
+        assert "SyntaxError" in text
+
+
+def test_the_recorded_error_is_lambda_shaped():
+    assert b"stackTrace" in ERROR_ANSWER
