@@ -1,13 +1,18 @@
-"""The process that serves ministack: on a socket that the supervisor bound, for as long as the supervisor lives."""
+"""The process that serves ministack: on a socket that the supervisor bound, as long as the supervisor lives."""
 
 from __future__ import annotations
 
 import asyncio
 import importlib
 import os
+import shutil
 import signal
 import sys
 import threading
+from typing import Any, cast
+
+from livetui.cloud import http_api
+from livetui.cloud.guard import Guard
 
 # Read by ministack while it is imported and never again. Functions inherit this process's environment, so what is not
 # needed any more is taken out: an application's own LOG_LEVEL default must not be overruled by the emulator's.
@@ -15,26 +20,29 @@ _ONLY_FOR_IMPORT = ("LOG_LEVEL", "PYTHONPATH")
 
 
 def main() -> None:
-    """Serve until killed. The first argument names the listening socket: `fd://N`, or `127.0.0.1:PORT` on Windows."""
-    threading.Thread(target=_end_with_supervisor, name="supervisor-watch", daemon=True).start()
+    """Serve until killed. Arguments: the socket (`fd://N`, or `127.0.0.1:PORT` on Windows) and the cloud's folder."""
+    bind, folder = sys.argv[1:]
+    threading.Thread(target=_end_with_supervisor, args=(folder,), name="supervisor-watch", daemon=True).start()
     _raise_descriptor_limit()
     app = importlib.import_module("ministack.app").app  # patches hypercorn, so it comes before hypercorn
+    http_api.install()
     from hypercorn.asyncio import serve
     from hypercorn.config import Config
 
     for name in _ONLY_FOR_IMPORT:
         os.environ.pop(name, None)
     config = Config()
-    config.bind = [sys.argv[1]]
+    config.bind = [bind]
     config.keep_alive_timeout = 75
     config.loglevel = "WARNING"
     config.certfile, config.keyfile = os.environ["MINISTACK_SSL_CERT"], os.environ["MINISTACK_SSL_KEY"]
-    asyncio.run(serve(app, config))
+    asyncio.run(serve(cast(Any, Guard(app)), config))
 
 
-def _end_with_supervisor() -> None:
-    """Take the whole process group along when the supervisor, which holds the other end of stdin, is gone."""
+def _end_with_supervisor(folder: str) -> None:
+    """Do the supervisor's last duties when it, which holds the other end of stdin, is gone before its time."""
     os.read(sys.stdin.fileno(), 1)
+    shutil.rmtree(folder, ignore_errors=True)
     if os.name == "posix":
         os.killpg(os.getpgrp(), signal.SIGKILL)
     os._exit(1)

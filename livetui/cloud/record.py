@@ -1,4 +1,4 @@
-"""What is asked of a local cloud (`Order`) and what one is (`CloudRecord`), also as the project's `.livetui/cloud.json`."""
+"""What is asked of a local cloud, and what a running one is: also as `.livetui/cloud.json` in the project."""
 
 from __future__ import annotations
 

@@ -144,7 +144,7 @@ def _start_gateway(
     try:
         with (folder / "ministack.log").open("wb") as log:
             return subprocess.Popen(
-                [sys.executable, "-P", "-m", "livetui.cloud.gateway", bind],
+                [sys.executable, "-P", "-m", "livetui.cloud.gateway", bind, str(folder)],
                 stdin=subprocess.PIPE, stdout=log, stderr=log, cwd=folder, env=environment, pass_fds=descriptors,
                 process_group=0 if os.name == "posix" else None,
             )

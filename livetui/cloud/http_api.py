@@ -1,0 +1,143 @@
+"""Teaches ministack the `Body` of an HTTP API: the OpenAPI document in which a SAM template's routes arrive.
+
+ministack 1.5.33 makes an `AWS::ApiGatewayV2::Api` without reading its Body, so every `HttpApi` of a SAM template would
+answer "Not Found". Here the document becomes the integrations, authorizers and routes that CloudFormation would make
+of it, through ministack's own resource handlers.
+https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-open-api.html
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+Properties = Mapping[str, Any]
+Handlers = dict[str, dict[str, Any]]
+
+_PREFIX = "x-amazon-apigateway-"
+_METHODS = ("get", "put", "post", "delete", "options", "head", "patch")
+_API = "AWS::ApiGatewayV2::Api"
+
+
+def install() -> None:
+    """Put the import in front of ministack's handler of HTTP APIs, in this process."""
+    handlers: Handlers = importlib.import_module("ministack.services.cloudformation.provisioners")._RESOURCE_HANDLERS
+    wrap(handlers)
+
+
+def wrap(handlers: Handlers) -> None:
+    """Make `handlers` (resource type to its create, update and delete) import the Body of an HTTP API."""
+    create, update = handlers[_API]["create"], handlers[_API]["update"]
+    imported: dict[str, list[Callable[[], None]]] = {}
+
+    def read_body(api_id: str, properties: Properties, stack: str) -> None:
+        for remove in imported.pop(api_id, []):
+            remove()
+        if properties.get("Body"):
+            imported[api_id] = list(_import(handlers, api_id, properties["Body"], stack))
+
+    def create_api(logical_id: str, properties: Properties, stack: str) -> tuple[str, Any]:
+        api_id, attributes = create(logical_id, _api_properties(properties), stack)
+        read_body(api_id, properties, stack)
+        return api_id, attributes
+
+    def update_api(
+        api_id: str, old: Properties, new: Properties, stack: str, logical_id: str | None = None
+    ) -> tuple[str, Any]:
+        new_id, attributes = update(api_id, _api_properties(old), _api_properties(new), stack, logical_id)
+        if new_id != api_id or new.get("Body") != old.get("Body"):
+            read_body(new_id, new, stack)
+        return new_id, attributes
+
+    handlers[_API] |= {"create": create_api, "update": update_api}
+
+
+def _api_properties(properties: Properties) -> dict[str, Any]:
+    """What the document says about the API itself, under what the template says beside it."""
+    body = properties.get("Body") or {}
+    info = body.get("info", {})
+    stated = {"Name": info.get("title"), "Version": info.get("version"), "Description": info.get("description"),
+              "CorsConfiguration": body.get(f"{_PREFIX}cors")}
+    return {name: value for name, value in stated.items() if value} | dict(properties)
+
+
+def _import(handlers: Handlers, api_id: str, body: Properties, stack: str) -> Iterator[Callable[[], None]]:
+    """Make what the document describes; yields how to remove each part again."""
+
+    def make(kind: str, properties: dict[str, Any]) -> tuple[str, Callable[[], None]]:
+        handler = handlers[f"AWS::ApiGatewayV2::{kind}"]
+        properties = {"ApiId": api_id, **properties}
+        physical_id, _ = handler["create"](properties.get("Name", kind), properties, stack)
+        return physical_id, lambda: handler["delete"](physical_id, properties)
+
+    schemes = body.get("components", {}).get("securitySchemes", {})
+    authorizers: dict[str, str] = {}
+    for name, scheme in schemes.items():
+        if definition := scheme.get(f"{_PREFIX}authorizer"):
+            physical_id, remove = make("Authorizer", _authorizer(name, definition))
+            authorizers[name] = physical_id.rpartition("/")[2]
+            yield remove
+    for route_key, operation in _operations(body):
+        integration_id, remove = make("Integration", _integration(operation.get(f"{_PREFIX}integration", {})))
+        yield remove
+        _, remove = make("Route", {
+            "RouteKey": route_key, "Target": f"integrations/{integration_id.rpartition('/')[2]}",
+            **_authorization(operation, body, schemes, authorizers)})
+        yield remove
+
+
+def _operations(body: Properties) -> Iterator[tuple[str, Properties]]:
+    """Each route key with its operation."""
+    for path, item in body.get("paths", {}).items():
+        for method, operation in item.items():
+            if path == "/$default" and method == f"{_PREFIX}any-method":
+                yield "$default", operation
+            elif method == f"{_PREFIX}any-method":
+                yield f"ANY {path}", operation
+            elif method.lower() in _METHODS:
+                yield f"{method.upper()} {path}", operation
+
+
+def _integration(definition: Properties) -> dict[str, Any]:
+    return {
+        "IntegrationType": str(definition.get("type", "aws_proxy")).upper(),
+        "IntegrationUri": definition.get("uri", ""),
+        "IntegrationMethod": definition.get("httpMethod", "POST"),
+        "PayloadFormatVersion": definition.get("payloadFormatVersion", "2.0"),
+        "TimeoutInMillis": definition.get("timeoutInMillis", 30_000),
+        "ConnectionType": definition.get("connectionType", "INTERNET"),
+        "ConnectionId": definition.get("connectionId", ""),
+        "RequestParameters": definition.get("requestParameters", {}),
+    }
+
+
+def _authorizer(name: str, definition: Properties) -> dict[str, Any]:
+    source = definition.get("identitySource", "$request.header.Authorization")
+    jwt = definition.get("jwtConfiguration", {})
+    return {
+        "Name": name,
+        "AuthorizerType": str(definition.get("type", "request")).upper(),
+        "IdentitySource": [part.strip() for part in source.split(",")] if isinstance(source, str) else source,
+        "JwtConfiguration": {"Audience": jwt.get("audience", []), "Issuer": jwt.get("issuer", "")},
+        "AuthorizerUri": definition.get("authorizerUri", ""),
+        "AuthorizerPayloadFormatVersion": definition.get("authorizerPayloadFormatVersion", "2.0"),
+        "AuthorizerResultTtlInSeconds": definition.get("authorizerResultTtlInSeconds", 300),
+        "EnableSimpleResponses": definition.get("enableSimpleResponses", False),
+        "AuthorizerCredentialsArn": definition.get("authorizerCredentials", ""),
+    }
+
+
+def _authorization(
+    operation: Properties, body: Properties, schemes: Properties, authorizers: Mapping[str, str]
+) -> dict[str, Any]:
+    """The first security requirement of the operation, else of the document; none of either is an open route."""
+    requirement: Properties = next(iter(operation.get("security", body.get("security", []))), {})
+    for name, scopes in requirement.items():
+        if name in authorizers:
+            kind = schemes[name][f"{_PREFIX}authorizer"].get("type", "request")
+            return {"AuthorizationType": "JWT" if kind.lower() == "jwt" else "CUSTOM", "AuthorizationScopes": scopes,
+                    "AuthorizerId": authorizers[name]}
+        if schemes.get(name, {}).get(f"{_PREFIX}authtype") == "awsSigv4":
+            return {"AuthorizationType": "AWS_IAM"}
+    return {}
