@@ -81,8 +81,8 @@ def _session(settings: Settings, **options: Any) -> Session:
     return Session(settings, **options)
 
 
-def _run(settings: Settings, *, headless: bool, as_json: bool, seconds: float | None, traffic: bool = False) -> int:
-    session = _session(settings, traffic=traffic)
+def _run(settings: Settings, *, headless: bool, as_json: bool, seconds: float | None, **options: Any) -> int:
+    session = _session(settings, **options)
     if headless or as_json or not (sys.stdin.isatty() and sys.stdout.isatty()):
         from livetui.session import outputs
         from livetui.session.headless import run
@@ -130,7 +130,8 @@ def dev(headless: bool, as_json: bool, seconds: float | None, **flags: Any) -> i
 @click.option("--log", metavar="FILE", help="Where the log goes.")
 def demo(headless: bool, as_json: bool, seconds: float | None, traffic: bool, **flags: Any) -> int:
     """The same on the embedded local cloud, with the bundled orders application."""
-    return _run(_demo_settings(**flags), headless=headless, as_json=as_json, seconds=seconds, traffic=traffic)
+    return _run(_demo_settings(**flags), headless=headless, as_json=as_json, seconds=seconds, kind="demo",
+                traffic=traffic)
 
 
 def _demo_settings(**flags: Any) -> Settings:
@@ -274,17 +275,13 @@ def replay(id: int, event: str | None, times: int, diff: bool, as_json: bool, **
 
     store = _store(_settings(**flags))
     origin = store.invocation(id)
-    if store.session(origin.row.session).local:
-        flags["local"] = True
-        if not flags.get("template") and origin.row.session and store.session(origin.row.session).kind == "demo":
-            flags.pop("template")
-            settings = _demo_settings(stage=flags.get("stage"), log=flags.get("log"))
-        else:
-            settings = _settings(**flags)
-    else:
-        settings = _settings(**flags)
+    captured = store.session(origin.row.session)
+    flags["local"] = captured.local or flags["local"]
+    flags["stage"] = flags["stage"] or captured.stage
+    settings = (_demo_settings(stage=flags["stage"], log=flags["log"]) if captured.kind == "demo"
+                else _settings(**flags))
     payload = _read(event) if event else None
-    rows = headless.replay(_session(settings, serve=False), id, payload, times, outputs.LineOutput(sys.stderr))
+    rows = headless.replay(_session(settings, kind=captured.kind, serve=False), id, payload, times, outputs.LineOutput(sys.stderr))
     for row in rows:
         click.echo(outputs.row_json(row) if as_json else outputs.row_line(row))
         if diff:

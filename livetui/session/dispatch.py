@@ -25,12 +25,13 @@ from livetui.session.events import (
     Notice,
 )
 from livetui.session.hub import Hub
-from livetui.session.invocation import AwsCall, LogLine, State, Timing
+from livetui.session.invocation import AwsCall, LogLine, Row, State, Timing
 from livetui.session.store import Store
 from livetui.session.trigger import describe
 
 log = logging.getLogger(__name__)
 _LOG_FLUSH_S = 0.1
+_LARGE = 256 * 1024
 _STATE_OF: dict[str, State] = {"ok": "ok", "error": "error", "crash": "error", "timeout": "timeout",
                                "cancelled": "interrupted"}
 
@@ -41,7 +42,7 @@ class Runs(Protocol):
     async def invoke(self, function_id: str, work: Work) -> Outcome:
         """Run one piece of work."""
 
-    def cancel(self, work_id: str) -> None:
+    def cancel(self, work_id: str) -> bool:
         """Drop work that has not started."""
 
 
@@ -97,12 +98,8 @@ class Dispatcher:
         if call.keys is not None:
             self._newest_keys[call.function] = (time.monotonic(), call.keys)
         left = call.deadline - time.monotonic()
-        row = self._store.arrived(
-            attempt=call.attempt, function=call.function, trigger=describe(call.event, call.context),
-            event=call.event, context=dict(call.context), time=time.time(),
-            request_id=str(call.context.get("request_id") or ""), trace_id=trace_root(call.context),
-            deadline=time.time() + left)
-        self._hub.publish(InvocationArrived(row))
+        row = await self._arrived(call.attempt, call.function, call.event, call.context,
+                                  trace_id=trace_root(call.context), deadline=time.time() + left)
         work = Work(id=call.attempt, event=call.event, context=call.context,
                     credentials=credentials(call.keys), remaining_ms=max(0, int(left * 1000)))
         outcome = await self._run(row.id, call.function, work)
@@ -119,17 +116,13 @@ class Dispatcher:
         """Run a recorded event again, `times` times, each as a new row linked to its origin."""
         origin = self._store.invocation(id)
         for _ in range(times):
-            self._spawn(self._replay(origin.row.id, origin.row.function, origin.row.trigger,
+            self._spawn(self._replay(origin.row.id, origin.row.function,
                                      origin.event if event is None else event, origin.context))
 
-    async def _replay(self, origin: int, function: str, trigger: str, event: bytes,
-                      context: Mapping[str, Any]) -> None:
+    async def _replay(self, origin: int, function: str, event: bytes, context: Mapping[str, Any]) -> None:
         attempt = uuid.uuid4().hex
         fresh = {**context, "request_id": str(uuid.uuid4())}
-        row = self._store.arrived(attempt=attempt, function=function, trigger=trigger, event=event, context=fresh,
-                                  time=time.time(), request_id=fresh["request_id"], trace_id="", deadline=None,
-                                  replay_of=origin)
-        self._hub.publish(InvocationArrived(row))
+        row = await self._arrived(attempt, function, event, fresh, replay_of=origin)
         try:
             keys = await self._keys_for(function)
         except LivetuiError as error:
@@ -149,11 +142,25 @@ class Dispatcher:
 
     # --- both -----------------------------------------------------------------------------------------------------
 
+    async def _arrived(self, attempt: str, function: str, event: bytes, context: Mapping[str, Any],
+                       **fields: Any) -> Row:
+        """Record an invocation and tell of it; large events are packed off the loop, so that no ack waits."""
+
+        def record() -> Row:
+            return self._store.arrived(attempt, function, describe(event, context, function), event, dict(context),
+                                       time=time.time(), request_id=str(context.get("request_id") or ""), **fields)
+
+        row = record() if len(event) < _LARGE else await asyncio.to_thread(record)
+        self._hub.publish(InvocationArrived(row))
+        return row
+
     async def _run(self, id: int, function: str, work: Work) -> Outcome:
         assert self._pool is not None
         self._live[work.id] = _Live(id, function, [])
         try:
             return await self._pool.invoke(function, work)
+        except KeyError:
+            return _failed("LivetuiUnknownFunction", f"This console runs no function {function!r}; deploy again.")
         except LivetuiError as error:
             return _failed("LivetuiNotRun", str(error))
 

@@ -35,11 +35,12 @@ log = logging.getLogger(__name__)
 class Engine:
     """One run of a session. `run()` returns when `stop()` was called or the start failed (then it raises)."""
 
-    def __init__(self, settings: Settings, store: Store, hub: Hub, *, traffic: bool = False,
-                 serve: bool = True) -> None:
+    def __init__(self, settings: Settings, store: Store, hub: Hub, *, kind: str = "dev",
+                 traffic: bool = False, serve: bool = True) -> None:
         self.settings = settings
         self.store = store
         self.hub = hub
+        self.kind = kind
         self.traffic = traffic
         self.serve = serve
         self.cancel = threading.Event()
@@ -119,6 +120,9 @@ class Engine:
         self._bootstrap = started
         self.stack = await asyncio.to_thread(
             deployment.deploy_live, application, aws, started, self.settings, self._progress, self.cancel)
+        self.store.begin_session(self.kind, app=self.stack.app, stage=self.stack.stage,
+                                 account=await asyncio.to_thread(lambda: aws.account), region=aws.region,
+                                 local=self.settings.local)
         if self.settings.local and self.stack.changed:
             await asyncio.to_thread(bootstrap.notify_metadata, aws, self.stack.arn, "CREATE_COMPLETE")
 
@@ -127,6 +131,7 @@ class Engine:
         pool = self._pool = Pool(self.dispatcher, concurrency=self.settings.concurrency)
         try:
             await self._configure(pool, aws, stack)
+            pool.start_watching(self.settings.root)
             yield pool
         finally:
             await pool.close()

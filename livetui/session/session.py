@@ -27,13 +27,14 @@ class Session:
     no calls are taken, only replays are run: another console may hold the stage meanwhile.
     """
 
-    def __init__(self, settings: Settings, *, traffic: bool = False, serve: bool = True) -> None:
+    def __init__(self, settings: Settings, *, kind: str = "dev", traffic: bool = False,
+                 serve: bool = True) -> None:
         self.settings = settings
         self.exit_code = 0
         self._hub = Hub()
         self._store = Store.open(settings.state / "invocations.sqlite",
                                  max_invocations=settings.history.max_invocations, max_mb=settings.history.max_mb)
-        self._engine = Engine(settings, self._store, self._hub, traffic=traffic, serve=serve)
+        self._engine = Engine(settings, self._store, self._hub, kind=kind, traffic=traffic, serve=serve)
         self._thread = threading.Thread(target=self._run, name="livetui-engine", daemon=True)
         self._ended = threading.Event()
 
