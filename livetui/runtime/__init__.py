@@ -1,0 +1,1 @@
+"""Runs the user's handlers on this machine as Lambda would."""

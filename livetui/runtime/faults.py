@@ -23,7 +23,8 @@ def error_body(kind: str, message: str) -> bytes:
 def timeout_message(request_id: str, timeout_s: int) -> str:
     """`2026-01-02T03:04:05.678Z <request id> Task timed out after 3.00 seconds`."""
     now = datetime.now(UTC)
-    return f"{now:%Y-%m-%dT%H:%M:%S}.{now.microsecond // 1000:03d}Z {request_id} Task timed out after {timeout_s}.00 seconds"
+    stamp = f"{now:%Y-%m-%dT%H:%M:%S}.{now.microsecond // 1000:03d}Z"
+    return f"{stamp} {request_id} Task timed out after {timeout_s}.00 seconds"
 
 
 def exit_message(request_id: str, code: int) -> str:

@@ -147,12 +147,12 @@ class Instance:
     def _timeout(self, item: Item) -> Outcome:
         message = faults.timeout_message(str(item.work.context.get("request_id", "")), self.spec.timeout_s)
         return self._outcome(item, "timeout", faults.error_body("Sandbox.Timedout", message),
-                             (time.monotonic() - item.started) * 1000, "Sandbox.Timedout", message)
+                             (time.monotonic() - item.started) * 1000, ("Sandbox.Timedout", message))
 
     def _outcome(self, item: Item, kind: Literal["ok", "error", "timeout", "crash"], body: bytes, ms: float,
-                 error_type: str = "", message: str = "") -> Outcome:
+                 error: tuple[str, str] = ("", "")) -> Outcome:
         queue_ms = max(0.0, (item.started - item.arrived) * 1000 - (item.init_ms or 0.0))
-        return Outcome(kind, body, queue_ms, ms, item.init_ms, self.pid, error_type, message)
+        return Outcome(kind, body, queue_ms, ms, item.init_ms, self.pid, *error)
 
     def _finish(self, outcome: Outcome, item: Item) -> None:
         if item.answer.done() and not item.answer.cancelled():
@@ -187,7 +187,8 @@ class Instance:
         self._stop_timer()
         self._drain()
         kind: Literal["ok", "error"] = "ok" if header["t"] == "result" else "error"
-        outcome = self._outcome(item, kind, body, header["ms"], header.get("type", ""), header.get("message", ""))
+        outcome = self._outcome(item, kind, body, header["ms"],
+                                (header.get("type", ""), header.get("message", "")))
         self.item = None
         self._finish(outcome, item)
         self._owner.instance_idle(self)
@@ -266,7 +267,7 @@ class Instance:
             return self._timeout(item)
         message = faults.exit_message(str(item.work.context.get("request_id", "")), code)
         return self._outcome(item, "crash", faults.error_body("Runtime.ExitError", message),
-                             (time.monotonic() - item.started) * 1000, "Runtime.ExitError", message)
+                             (time.monotonic() - item.started) * 1000, ("Runtime.ExitError", message))
 
 
 def failed_init(init: Init, item: Item, spec: FunctionSpec, pid: int) -> Outcome:

@@ -1,4 +1,4 @@
-"""Which Python runs a function, and why: the first that fits of settings, environments, project tools, the current one."""
+"""Which Python runs a function, and why: settings, environments, project tools, then the current one."""
 
 from __future__ import annotations
 
@@ -105,7 +105,8 @@ _TOOLS: tuple[tuple[str, Callable[[Path], bool], tuple[str, ...]], ...] = (
     ("uv", _has("uv.lock"), ("uv", "python", "find", "--offline", "--no-python-downloads")),
     ("poetry", _pyproject_has("poetry"), ("poetry", "env", "info", "--executable")),
     ("pipenv", _has("Pipfile"), ("pipenv", "--py")),
-    ("conda", _has("environment.yml"), ("conda", "run", "-n", "{conda}", "python", "-c", "import sys;print(sys.executable)")),
+    ("conda", _has("environment.yml"),
+     ("conda", "run", "-n", "{conda}", "python", "-c", "import sys;print(sys.executable)")),
 )
 
 

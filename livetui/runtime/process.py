@@ -78,7 +78,8 @@ class WorkerEnds:
 
     def spawned(self, pid: int, exited: asyncio.Future[int]) -> Spawned:
         """The pool's side as a value."""
-        return Spawned(pid, self.ours, self.stdout[0], self.stderr[0], self.lifeline[1], exited, secrets.token_bytes(16))
+        return Spawned(pid, self.ours, self.stdout[0], self.stderr[0], self.lifeline[1], exited,
+                       secrets.token_bytes(16))
 
 
 def init_frame(launch: Launch, token: bytes) -> dict[str, Any]:

@@ -5,37 +5,42 @@ tuples, bytes and Decimals. What both write alike (plain containers and scalars)
 library's C encoder; everything else through `_Writer`, which follows simplejson's order of checks.
 """
 
+from __future__ import annotations
+
 import decimal
 import json
 import marshal
-import sys
 from json.encoder import encode_basestring, encode_basestring_ascii
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
 
 _UNICODE_RUNTIMES = ("AWS_Lambda_python3.12", "AWS_Lambda_python3.13", "AWS_Lambda_python3.14", "AWS_Lambda_python3.15")
 
 
-def _not_serializable(value):
-    return TypeError("Object of type %s is not JSON serializable" % value.__class__.__name__)
+def _not_serializable(value: Any) -> TypeError:
+    return TypeError(f"Object of type {value.__class__.__name__} is not JSON serializable")
 
 
 class Encoder:
     """Encode answers and errors. `execution_env` decides, as in Lambda, whether non-ASCII text is escaped."""
 
-    def __init__(self, execution_env=""):
+    def __init__(self, execution_env: str = "") -> None:
         self.ascii = execution_env not in _UNICODE_RUNTIMES
         self._plain = json.JSONEncoder(ensure_ascii=self.ascii, default=self._default)
         self._quote = encode_basestring_ascii if self.ascii else encode_basestring
 
     @staticmethod
-    def _default(value):
+    def _default(value: Any) -> str:
         if type(value) is bytes:
             return value.decode("utf-8")
         raise _not_serializable(value)
 
-    def encode(self, value):
+    def encode(self, value: Any) -> str:
         """Return `value` as JSON text. Raises what Lambda's encoder raises, with the same message."""
-        kind = type(value)
-        if kind is str:
+        if type(value) is str:
             return self._quote(value)
         try:
             # Only exact built-in types can be marshalled: named tuples, Decimals and subclasses end up below.
@@ -46,37 +51,37 @@ class Encoder:
             return self._plain.encode(value)
         except RecursionError:
             raise
-        except Exception:  # noqa: BLE001  (the exact encoder decides, and raises Lambda's own message)
+        except Exception:  # noqa: BLE001  (the exact encoder decides, with Lambda's own message)
             return _Writer(self._quote).text(value)
 
 
 class _Writer:
     """The checks of simplejson, in its order, with `Decimal` written as a number."""
 
-    def __init__(self, quote):
+    def __init__(self, quote: Callable[[str], str]) -> None:
         self._quote = quote
-        self._open = set()
+        self._open: set[int] = set()
 
-    def text(self, value):
-        parts = []
+    def text(self, value: Any) -> str:
+        parts: list[str] = []
         self._value(value, parts.append)
         return "".join(parts)
 
-    def _string(self, value):
+    def _string(self, value: str | bytes) -> str:
         if isinstance(value, bytes):
             value = value.decode("utf-8")
         return self._quote(value)
 
-    def _number(self, value):
+    def _number(self, value: float) -> str:
         if isinstance(value, int):
             return str(value if type(value) is int else int(value))
-        if value != value:
+        if value != value:  # noqa: PLR0124  (only NaN differs from itself)
             return "NaN"
         if value in (float("inf"), float("-inf")):
             return "Infinity" if value > 0 else "-Infinity"
         return repr(value if type(value) is float else float(value))
 
-    def _value(self, value, put):
+    def _value(self, value: Any, put: Callable[[str], None]) -> None:
         if isinstance(value, (str, bytes)):
             put(self._string(value))
         elif value is None:
@@ -90,7 +95,7 @@ class _Writer:
         else:
             self._container(value, put)
 
-    def _container(self, value, put):
+    def _container(self, value: Any, put: Callable[[str], None]) -> None:
         fields = self._named_fields(value)
         if fields is not None:
             self._guarded(value, self._members, fields, put)
@@ -104,7 +109,7 @@ class _Writer:
             raise _not_serializable(value)
 
     @staticmethod
-    def _named_fields(value):
+    def _named_fields(value: Any) -> dict[Any, Any] | None:
         method = getattr(value, "_asdict", None)
         if not callable(method):
             return None
@@ -113,10 +118,10 @@ class _Writer:
         except TypeError:
             return None
         if not isinstance(fields, dict):
-            raise TypeError("_asdict() must return a dict, not %s" % type(fields).__name__)
+            raise TypeError(f"_asdict() must return a dict, not {type(fields).__name__}")
         return fields
 
-    def _guarded(self, owner, write, content, put):
+    def _guarded(self, owner: Any, write: Callable[..., None], content: Any, put: Callable[[str], None]) -> None:
         mark = id(owner)
         if mark in self._open:
             raise ValueError("Circular reference detected")
@@ -124,13 +129,13 @@ class _Writer:
         write(content, put)
         self._open.discard(mark)
 
-    def _items(self, value, put):
+    def _items(self, value: Any, put: Callable[[str], None]) -> None:
         if not value:
             put("[]")
             return
         self._guarded(value, self._elements, value, put)
 
-    def _elements(self, value, put):
+    def _elements(self, value: Any, put: Callable[[str], None]) -> None:
         separator = "["
         for item in value:
             put(separator)
@@ -138,7 +143,7 @@ class _Writer:
             self._value(item, put)
         put("]")
 
-    def _members(self, value, put):
+    def _members(self, value: dict[Any, Any], put: Callable[[str], None]) -> None:
         if not value:
             put("{}")
             return
@@ -151,7 +156,7 @@ class _Writer:
             self._value(item, put)
         put("}")
 
-    def _key(self, key):
+    def _key(self, key: Any) -> str:
         if isinstance(key, str):
             return key
         if isinstance(key, bytes):
@@ -164,23 +169,19 @@ class _Writer:
             return "null"
         if isinstance(key, (int, float)):
             return self._number(key)
-        raise TypeError("keys must be str, int, float, bool or None, not %s" % key.__class__.__name__)
+        raise TypeError(f"keys must be str, int, float, bool or None, not {key.__class__.__name__}")
 
 
-def _no_constant(name):
-    raise ValueError("Expecting value: %s is not JSON" % name)
+def _no_constant(name: str) -> None:
+    raise ValueError(f"Expecting value: {name} is not JSON")
 
 
 _decoder = json.JSONDecoder(parse_constant=_no_constant)
 
 
-def decode(body):
+def decode(body: bytes) -> Any:
     """Read an event. Raises `ValueError` for what is not JSON in UTF-8; a byte order mark is skipped."""
     text = str(body, "utf-8")
     if text[:1] == "\ufeff":
         text = text[1:]
     return _decoder.decode(text)
-
-
-if sys.version_info < (3, 9):
-    raise SystemExit("livetui runs handlers on Python 3.9 and newer; this is " + sys.version.split()[0])

@@ -4,6 +4,8 @@ The reference is AWS's `awslambdaric` (`bootstrap.py`, `lambda_context.py`, `lam
 `docs/fidelity.md` lists what differs and why.
 """
 
+from __future__ import annotations
+
 import importlib
 import json
 import logging
@@ -12,56 +14,69 @@ import sys
 import time
 import traceback
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Mapping
+    from typing import Any, ClassVar, Protocol
+
+    class Sink(Protocol):
+        """Where log records go."""
+
+        def log(self, message: str) -> None:
+            """Send one record."""
+
 W3C_FIELDS = ("traceparent", "tracestate", "baggage")
 _TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 _NO_BREAK_SPACE = "\u00a0"
 
 
-class Fault(Exception):
+class Fault(Exception):  # noqa: N818  (what Lambda's runtime calls it)
     """An error that the runtime itself reports, with the type Lambda gives it (`Runtime.…`)."""
 
-    def __init__(self, kind, message, trace=None):
+    def __init__(self, kind: str, message: str, trace: list[str] | None = None) -> None:
         Exception.__init__(self, message)
         self.kind = kind
         self.message = message
         self.trace = trace
 
 
-def load_handler(name):
+def load_handler(name: str) -> Callable[[Any, LambdaContext], Any]:
     """Import `module.function`. Raises `Fault`, or whatever the module raises while it is imported."""
     module_name, dot, function = name.rpartition(".")
     if not dot:
         raise Fault("Runtime.MalformedHandlerName",
-                    "Bad handler '%s': not enough values to unpack (expected 2, got 1)" % name)
+                    f"Bad handler '{name}': not enough values to unpack (expected 2, got 1)")
     if module_name.split(".")[0] in sys.builtin_module_names:
         raise Fault("Runtime.BuiltInModuleConflict",
-                    "Cannot use built-in module %s as a handler module" % module_name)
+                    f"Cannot use built-in module {module_name} as a handler module")
     try:
         module = importlib.import_module(module_name.replace("/", "."))
     except ImportError as error:
-        raise Fault("Runtime.ImportModuleError", "Unable to import module '%s': %s" % (module_name, error)) from error
+        raise Fault("Runtime.ImportModuleError", f"Unable to import module '{module_name}': {error}") from error
     except SyntaxError as error:
-        raise Fault("Runtime.UserCodeSyntaxError", "Syntax error in module '%s': %s" % (module_name, error),
-                    ['  File "%s" Line %s\n    %s' % (error.filename, error.lineno, error.text)]) from error
+        raise Fault("Runtime.UserCodeSyntaxError", f"Syntax error in module '{module_name}': {error}",
+                    [f'  File "{error.filename}" Line {error.lineno}\n    {error.text}']) from error
     try:
-        return getattr(module, function)
+        handler: Callable[[Any, LambdaContext], Any] = getattr(module, function)
     except AttributeError:
         raise Fault("Runtime.HandlerNotFound",
-                    "Handler '%s' missing on module '%s'" % (function, module_name)) from None
+                    f"Handler '{function}' missing on module '{module_name}'") from None
+    return handler
 
 
-def error_json(kind, message, trace, request_id=None):
+def error_json(kind: str, message: str, trace: list[str] | None, request_id: str | None = None) -> dict[str, Any]:
     """The error object in Lambda's order of keys."""
     return {"errorMessage": message or "", "errorType": kind or "", "requestId": request_id or "",
             "stackTrace": trace or []}
 
 
-def describe_exception(error, own_files, request_id=None):
+def describe_exception(error: BaseException, own_files: Collection[str],
+                       request_id: str | None = None) -> dict[str, Any]:
     """The error object of an exception of user code, without the frames of the runtime (`own_files`)."""
     if isinstance(error, Fault):
         return error_json(error.kind, error.message, error.trace, request_id)
-    frames = [(f.filename, f.lineno, f.name, f.line) for f in traceback.extract_tb(error.__traceback__)]
-    frames = [frame for frame in frames if frame[0] not in own_files]
+    frames: list[Any] = [(f.filename, f.lineno, f.name, f.line) for f in traceback.extract_tb(error.__traceback__)
+                         if f.filename not in own_files]
     # Lambda hides leading frames of any file named bootstrap.py, its own being one.
     for index, frame in enumerate(frames):
         if "/bootstrap.py" not in frame[0]:
@@ -73,15 +88,16 @@ def describe_exception(error, own_files, request_id=None):
 class _Slots:
     """An object with fixed fields, filled from a mapping; absent ones are None."""
 
-    __slots__ = ()
+    __slots__: tuple[str, ...] = ()
+    _shown: ClassVar[tuple[str, ...]] = ()
 
-    def __init__(self, values):
+    def __init__(self, values: Mapping[str, Any]) -> None:
         for name in self.__slots__:
             setattr(self, name, values.get(name, None))
 
-    def __repr__(self):
-        fields = ",".join("%s=%s" % (name, getattr(self, name)) for name in self._shown)
-        return "%s([%s])" % (type(self).__name__, fields)
+    def __repr__(self) -> str:
+        fields = ",".join(f"{name}={getattr(self, name)}" for name in self._shown)
+        return f"{type(self).__name__}([{fields}])"
 
 
 class CognitoIdentity(_Slots):
@@ -90,7 +106,7 @@ class CognitoIdentity(_Slots):
     __slots__ = ("cognito_identity_id", "cognito_identity_pool_id")
     _shown = __slots__
 
-    def __init__(self, values):
+    def __init__(self, values: Mapping[str, Any] | None) -> None:
         if values is not None:
             self.cognito_identity_id = values.get("cognitoIdentityId")
             self.cognito_identity_pool_id = values.get("cognitoIdentityPoolId")
@@ -99,34 +115,35 @@ class CognitoIdentity(_Slots):
 class Client(_Slots):
     """The mobile application of a client context."""
 
-    __slots__ = ("installation_id", "app_title", "app_version_name", "app_version_code", "app_package_name")
-    _shown = __slots__
+    __slots__ = ("app_package_name", "app_title", "app_version_code", "app_version_name", "installation_id")
+    _shown = ("installation_id", "app_title", "app_version_name", "app_version_code", "app_package_name")
 
 
 class ClientContext(_Slots):
     """What a mobile SDK or the caller of Invoke sent along."""
 
-    __slots__ = ("custom", "env", "client")
-    _shown = __slots__
+    __slots__ = ("client", "custom", "env")
+    _shown = ("custom", "env", "client")
+    client: Any
 
-    def __init__(self, values):
+    def __init__(self, values: Mapping[str, Any]) -> None:
         _Slots.__init__(self, values)
         if self.client is not None:
             self.client = Client(self.client)
 
 
-def _parse(text, name):
+def _parse(text: str, name: str) -> Any:
     try:
         return json.loads(text)
     except ValueError as error:
         raise Fault("Runtime.LambdaContextUnmarshalError",
-                    "Unable to parse %s JSON: %s" % (name, error)) from error
+                    f"Unable to parse {name} JSON: {error}") from error
 
 
 class LambdaContext:
     """The second argument of a handler."""
 
-    def __init__(self, call):
+    def __init__(self, call: Mapping[str, Any]) -> None:
         client = _parse(call["client_context"], "Client Context") if call.get("client_context") else None
         identity = _parse(call["identity"], "Cognito Identity") if call.get("identity") else None
         environ = os.environ.get
@@ -144,21 +161,21 @@ class LambdaContext:
         self._epoch_deadline_time_in_ms = call["deadline_ms"]
 
     @staticmethod
-    def _take_w3c(client):
+    def _take_w3c(client: Any) -> dict[str, str]:
         fields = client.pop("w3c", None) if isinstance(client, dict) else None
         if not isinstance(fields, dict):
             return {}
         return {name: fields[name] for name in W3C_FIELDS if isinstance(fields.get(name), str)}
 
-    def get_remaining_time_in_millis(self):
+    def get_remaining_time_in_millis(self) -> int:
         """Milliseconds until the function's configured timeout; never negative."""
-        return max(0, self._epoch_deadline_time_in_ms - int(time.time() * 1000))
+        return max(0, int(self._epoch_deadline_time_in_ms) - int(time.time() * 1000))
 
-    def w3c(self):
+    def w3c(self) -> dict[str, str]:
         """The W3C trace context of the call."""
         return dict(self._w3c_fields)
 
-    def log(self, message):
+    def log(self, message: object) -> None:
         """Write to the function's log as it is, without a newline."""
         for handler in logging.getLogger().handlers:
             sink = getattr(handler, "log_sink", None)
@@ -167,33 +184,34 @@ class LambdaContext:
                 return
         sys.stdout.write(str(message))
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         names = ("aws_request_id", "log_group_name", "log_stream_name", "function_name", "memory_limit_in_mb",
                  "function_version", "invoked_function_arn", "client_context", "identity", "tenant_id")
-        return "LambdaContext([%s])" % ",".join("%s=%s" % (name, getattr(self, name)) for name in names)
+        fields = ",".join(f"{name}={getattr(self, name)}" for name in names)
+        return f"LambdaContext([{fields}])"
 
 
 class Unbuffered:
     """A text stream that flushes after every write, as Lambda's stdout and stderr do."""
 
-    def __init__(self, stream):
+    def __init__(self, stream: Any) -> None:
         self.stream = stream
 
-    def __enter__(self):
+    def __enter__(self) -> Unbuffered:
         return self
 
-    def __exit__(self, kind, error, trace):
+    def __exit__(self, *error: object) -> None:
         pass
 
-    def __getattr__(self, name):
+    def __getattr__(self, name: str) -> Any:
         return getattr(self.stream, name)
 
-    def write(self, text):
+    def write(self, text: str) -> None:
         """Write and flush; returns nothing, as in Lambda."""
         self.stream.write(text)
         self.stream.flush()
 
-    def writelines(self, lines):
+    def writelines(self, lines: Iterable[str]) -> None:
         """Write all and flush."""
         self.stream.writelines(lines)
         self.stream.flush()
@@ -202,11 +220,11 @@ class Unbuffered:
 class LambdaLoggerHandler(logging.Handler):
     """The root logger's handler: one record, one entry of the log."""
 
-    def __init__(self, log_sink):
+    def __init__(self, log_sink: Sink) -> None:
         logging.Handler.__init__(self)
         self.log_sink = log_sink
 
-    def emit(self, record):
+    def emit(self, record: logging.LogRecord) -> None:
         """Format and send one record."""
         self.log_sink.log(self.format(record))
 
@@ -215,18 +233,18 @@ class RequestFilter(logging.Filter):
     """Puts the id of the running request (and the tenant's) on every record."""
 
     request_id = ""
-    tenant_id = None
+    tenant_id: str | None = None
 
-    def filter(self, record):
+    def filter(self, record: logging.LogRecord) -> bool:
         """Let everything pass."""
         record.aws_request_id = self.request_id or ""
         record.tenant_id = self.tenant_id
         return True
 
 
-_RESERVED = frozenset(
+_RESERVED = frozenset((  # noqa: SIM905
     "name msg args levelname levelno pathname filename module exc_info exc_text stack_info lineno funcName created "
-    "msecs relativeCreated thread threadName processName process aws_request_id tenant_id _frame_type".split())
+    "msecs relativeCreated thread threadName processName process aws_request_id tenant_id _frame_type").split())
 
 
 class JsonFormatter(logging.Formatter):
@@ -234,41 +252,41 @@ class JsonFormatter(logging.Formatter):
 
     _encode = staticmethod(json.JSONEncoder(ensure_ascii=False, default=str).encode)
 
-    def __init__(self):
+    def __init__(self) -> None:
         logging.Formatter.__init__(self, datefmt=_TIME_FORMAT)
 
-    def format(self, record):
+    def format(self, record: logging.LogRecord) -> str:
         """One JSON object and a newline."""
         record.levelno = min(50, max(0, record.levelno)) // 10 * 10
         record.levelname = logging.getLevelName(record.levelno)
         as_is = isinstance(record.msg, dict) and not record.args
         kind, error, trace = record.exc_info or (None, None, None)
-        entry = {
+        entry: dict[str, Any] = {
             "timestamp": self.formatTime(record, self.datefmt),
             "level": record.levelname,
             "message": record.msg if as_is else record.getMessage(),
             "logger": record.name,
             "stackTrace": traceback.format_tb(trace) if record.exc_info else None,
-            "errorType": kind.__name__ if record.exc_info else None,
+            "errorType": kind.__name__ if kind is not None else None,
             "errorMessage": str(error) if record.exc_info else None,
             "requestId": getattr(record, "aws_request_id", None),
-            "location": "%s:%s:%s" % (record.pathname, record.funcName, record.lineno) if record.exc_info else None,
+            "location": f"{record.pathname}:{record.funcName}:{record.lineno}" if record.exc_info else None,
         }
-        if getattr(record, "tenant_id", None) is not None:
-            entry["tenantId"] = record.tenant_id
+        if (tenant := getattr(record, "tenant_id", None)) is not None:
+            entry["tenantId"] = tenant
         for name, value in record.__dict__.items():
             if name not in _RESERVED and name not in entry:
                 entry[name] = value
         return self._encode({name: value for name, value in entry.items() if value is not None}) + "\n"
 
 
-def set_up_logging(sink):
+def set_up_logging(sink: Sink) -> RequestFilter:
     """Give the root logger Lambda's handler, format and level (`AWS_LAMBDA_LOG_FORMAT`, `…_LEVEL`)."""
     as_json = os.environ.get("AWS_LAMBDA_LOG_FORMAT", "").upper() == "JSON"
     level = os.environ.get("AWS_LAMBDA_LOG_LEVEL", "").upper()
     # Lambda maps only the exact name TRACE.
     level = "DEBUG" if os.environ.get("AWS_LAMBDA_LOG_LEVEL") == "TRACE" else level
-    logging.Formatter.converter = time.gmtime
+    logging.Formatter.converter = staticmethod(time.gmtime)
     handler = LambdaLoggerHandler(sink)
     if as_json:
         handler.setFormatter(JsonFormatter())
@@ -284,16 +302,16 @@ def set_up_logging(sink):
     return request_filter
 
 
-def _hard_indent(line):
+def _hard_indent(line: str) -> str:
     text = line.lstrip(" ")
     return _NO_BREAK_SPACE * (len(line) - len(text)) + text
 
 
-def log_error(error, sink, encode):
+def log_error(error: Mapping[str, Any], sink: Sink, encode: Callable[[Any], str]) -> None:
     """Write the error to the function's log in the words and shape of Lambda."""
     if os.environ.get("AWS_LAMBDA_LOG_FORMAT", "").upper() == "JSON":
         stamp = time.strftime(_TIME_FORMAT, logging.Formatter.converter(time.time()))
-        sink.log(encode(dict({"timestamp": stamp, "level": "ERROR"}, **error)))
+        sink.log(encode({"timestamp": stamp, "level": "ERROR", **error}))
         return
     kind, message = error["errorType"], error["errorMessage"]
     head = "[ERROR]" + (" " + kind if kind else "")

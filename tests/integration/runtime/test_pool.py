@@ -1,0 +1,271 @@
+"""The pool runs handlers in processes: parallel up to the cap, timed, told apart, and gone when closed."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import json
+import subprocess
+import sys
+import textwrap
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+
+from livetui.runtime.contract import FunctionSpec
+from livetui.runtime.pool import Pool
+
+from .conftest import Recorder, make_function, work
+
+
+@contextmanager
+def held(path: Path) -> Iterator[Path]:
+    """A file that is locked while the block runs: handlers that lock it wait until then."""
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield path
+
+
+async def test_answer_is_the_handlers_json(pool: Pool, function) -> None:
+    function("def handler(event, context): return {'got': event, 'id': context.aws_request_id}")
+    call = work({"a": [1, "ü"]})
+    outcome = await pool.invoke("F", call)
+    assert outcome.kind == "ok"
+    assert json.loads(outcome.body) == {"got": {"a": [1, "ü"]}, "id": call.context["request_id"]}
+
+
+async def test_worker_stays_warm_and_reports_its_init_once(pool: Pool, function) -> None:
+    function("n = 0\ndef handler(event, context):\n    global n\n    n += 1\n    return n")
+    first, second = await pool.invoke("F", work()), await pool.invoke("F", work())
+    assert (first.body, second.body) == (b"1", b"2")
+    assert first.init_ms is not None and second.init_ms is None
+    assert first.pid == second.pid
+
+
+async def test_parallel_calls_get_processes_up_to_the_cap_then_wait(pool: Pool, function, recorder: Recorder,
+                                                                     tmp_path: Path) -> None:
+    with held(tmp_path / "gate") as gate:
+        function(f"""
+            import fcntl, os
+            def handler(event, context):
+                with open({str(gate)!r}) as gate:
+                    fcntl.flock(gate, fcntl.LOCK_SH)
+                return os.getpid()
+        """)
+        calls = [asyncio.create_task(pool.invoke("F", work())) for _ in range(6)]
+        await recorder.until(lambda: len(recorder.started) == 4)
+        stats = pool.stats()["F"]
+        assert (stats.workers, stats.busy, stats.queued) == (4, 4, 2)
+    await asyncio.wait(calls)
+    assert {call.result().kind for call in calls} == {"ok"}
+    assert len({call.result().body for call in calls}) == 4
+
+
+async def test_a_call_never_waits_for_another_function(pool: Pool, tmp_path: Path, recorder: Recorder) -> None:
+    slow = make_function(tmp_path / "slow", "import time\ndef handler(event, context): time.sleep(60)", "Slow")
+    quick = make_function(tmp_path / "quick", "def handler(event, context): return 1", "Quick")
+    pool.configure([slow, quick])
+    waiting = [asyncio.create_task(pool.invoke("Slow", work())) for _ in range(5)]
+    await recorder.until(lambda: len(recorder.started) == 4)
+    assert (await pool.invoke("Quick", work())).body == b"1"
+    await pool.close()
+    assert {task.result().kind for task in waiting} == {"crash", "cancelled"}
+
+
+async def test_queued_work_can_be_cancelled_and_running_work_cannot(recorder: Recorder, tmp_path: Path) -> None:
+    pool = Pool(recorder, concurrency=1)
+    pool.configure([make_function(tmp_path, "import time\ndef handler(event, context): time.sleep(60)")])
+    running, queued = work(), work()
+    first = asyncio.create_task(pool.invoke("F", running))
+    await recorder.until(lambda: recorder.started)
+    second = asyncio.create_task(pool.invoke("F", queued))
+    await asyncio.sleep(0)
+    assert not pool.cancel(running.id)
+    assert pool.cancel(queued.id)
+    assert (await second).kind == "cancelled"
+    assert pool.kill(running.id)
+    assert (await first).kind == "crash"
+    await pool.close()
+
+
+async def test_overrunning_handler_times_out_in_lambdas_words(pool: Pool, function) -> None:
+    function("import time\ndef handler(event, context):\n    print('begun')\n    time.sleep(60)", timeout_s=1)
+    call = work()
+    outcome = await pool.invoke("F", call)
+    assert outcome.kind == "timeout"
+    message = json.loads(outcome.body)["errorMessage"]
+    stamp, request_id, words = message.split(" ", 2)
+    assert (request_id, words) == (call.context["request_id"], "Task timed out after 1.00 seconds")
+    assert stamp.endswith("Z") and len(stamp) == 24
+    assert pool.stats()["F"].workers == 0
+
+
+async def test_held_work_does_not_time_out(pool: Pool, function, recorder: Recorder, tmp_path: Path) -> None:
+    with held(tmp_path / "gate") as gate:
+        function(f"""
+            import fcntl
+            def handler(event, context):
+                with open({str(gate)!r}) as gate:
+                    fcntl.flock(gate, fcntl.LOCK_SH)
+                return "done"
+        """, timeout_s=1)
+        call = work()
+        task = asyncio.create_task(pool.invoke("F", call))
+        await recorder.until(lambda: recorder.started)
+        pool.hold(call.id)
+        assert await asyncio.wait([task], timeout=1.3) == (set(), {task})
+        pool.release(call.id)
+    assert (await task).body == b'"done"'
+
+
+async def test_overrun_may_finish_late(pool: Pool, function, recorder: Recorder) -> None:
+    function("import time\ndef handler(event, context):\n    time.sleep(1.2)\n    return 'late'", timeout_s=1)
+    call = work(overrun="finish")
+    outcome = await pool.invoke("F", call)
+    assert outcome.kind == "timeout"
+    await recorder.until(lambda: call.id in recorder.late)
+    assert recorder.late[call.id].body == b'"late"'
+    assert pool.stats()["F"].workers == 1
+
+
+async def test_remaining_time_counts_from_the_configured_timeout(pool: Pool, function) -> None:
+    function("def handler(event, context): return context.get_remaining_time_in_millis()", timeout_s=9)
+    assert 8_000 < int((await pool.invoke("F", work())).body) <= 9_000
+    assert int((await pool.invoke("F", work(remaining_ms=500))).body) <= 500
+
+
+async def test_process_that_ends_is_an_exit_error(pool: Pool, function) -> None:
+    function("""
+        import ctypes, os, signal, sys
+        def handler(event, context):
+            if event == "exit": sys.exit(3)
+            if event == "clean": sys.exit(0)
+            if event == "_exit": os._exit(7)
+            if event == "segfault": ctypes.string_at(0)
+            if event == "kill": os.kill(os.getpid(), signal.SIGKILL)
+            raise KeyboardInterrupt
+    """)
+    expected = {"exit": "Runtime exited with error: exit status 3",
+                "clean": "Runtime exited without providing a reason",
+                "_exit": "Runtime exited with error: exit status 7",
+                "segfault": "Runtime exited with error: signal: segmentation fault",
+                "kill": "Runtime exited with error: signal: killed",
+                "interrupt": "Runtime exited with error: signal: interrupt"}
+    for event, words in expected.items():
+        call = work(event)
+        outcome = await pool.invoke("F", call)
+        assert outcome.kind == "crash", event
+        assert json.loads(outcome.body) == {"errorType": "Runtime.ExitError",
+                                            "errorMessage": f"RequestId: {call.context['request_id']} Error: {words}"}
+
+
+async def test_exit_during_import_is_an_exit_error_and_the_next_call_tries_again(pool: Pool, function) -> None:
+    spec = function("import sys\nprint('bye')\nsys.exit(4)")
+    assert (await pool.invoke("F", work())).error_message.endswith("exit status 4")
+    (spec.code_root / "app.py").write_text("def handler(event, context): return 'well again'")
+    assert (await pool.invoke("F", work())).body == b'"well again"'
+
+
+async def test_handler_sees_no_environment_of_the_developer(pool: Pool, function, monkeypatch) -> None:
+    for name in ("AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_SESSION_TOKEN", "GITHUB_TOKEN", "PYTHONPATH", "LD_PRELOAD_X",
+                 "VIRTUAL_ENV", "LIVETUI_STAGE"):
+        monkeypatch.setenv(name, "developer")
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy")
+    function("import os\ndef handler(event, context): return dict(os.environ)", environment={"TABLE": "orders"})
+    seen = json.loads((await pool.invoke("F", work())).body)
+    assert "developer" not in seen.values()
+    assert seen["AWS_ACCESS_KEY_ID"] == "AKIA"
+    always = {"PATH", "HOME", "TABLE", "HTTPS_PROXY", "TZ", "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE",
+              "AWS_EC2_METADATA_DISABLED", "AWS_XRAY_CONTEXT_MISSING", "AWS_XRAY_DAEMON_ADDRESS", "_HANDLER",
+              "LAMBDA_TASK_ROOT", "LAMBDA_RUNTIME_DIR", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_EXECUTION_ENV",
+              "AWS_LAMBDA_FUNCTION_NAME", "AWS_LAMBDA_FUNCTION_VERSION", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
+              "AWS_LAMBDA_LOG_GROUP_NAME", "AWS_LAMBDA_LOG_STREAM_NAME", "AWS_LAMBDA_INITIALIZATION_TYPE",
+              "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"}
+    machine = {"TMPDIR", "LANG", "LC_ALL", "LC_CTYPE", "SSL_CERT_FILE", "SSL_CERT_DIR", "AWS_CA_BUNDLE",
+               "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", *(n for n in seen if n.lower().endswith("_proxy"))}
+    assert always <= seen.keys()
+    assert seen.keys() - always - machine == set()
+
+
+async def test_credentials_are_those_of_the_call(pool: Pool, function) -> None:
+    function("import os\ndef handler(event, context): return os.environ['AWS_ACCESS_KEY_ID']")
+    for key in ("first", "second"):
+        assert (await pool.invoke("F", work(credentials={"AWS_ACCESS_KEY_ID": key}))).body == json.dumps(key).encode()
+
+
+async def test_private_channel_is_not_the_handlers(pool: Pool, function) -> None:
+    function("""
+        import os, subprocess, sys
+        def handler(event, context):
+            inherited = subprocess.run([sys.executable, "-c", "import os; print(sorted(os.listdir('/proc/self/fd')))"],
+                                       capture_output=True, text=True).stdout
+            return {"stdin": os.readlink("/proc/self/fd/0"), "child": inherited.strip(), "argv": sys.argv[1:]}
+    """)
+    seen = json.loads((await pool.invoke("F", work())).body)
+    assert seen == {"stdin": "/dev/null", "child": "['0', '1', '2', '3']", "argv": []}
+
+
+async def test_interpreter_that_is_not_there_is_said(pool: Pool, function, recorder: Recorder) -> None:
+    function("def handler(event, context): return 1", interpreter=Path("/nowhere/python"))
+    outcome = await pool.invoke("F", work())
+    assert outcome.kind == "error" and "/nowhere/python" in outcome.error_message
+    assert recorder.notices[0][1] == "error"
+
+
+async def test_a_changed_function_gets_new_workers(pool: Pool, function) -> None:
+    source = "import os\ndef handler(event, context): return os.environ.get('COLOUR')"
+    function(source, environment={"COLOUR": "red"})
+    assert (await pool.invoke("F", work())).body == b'"red"'
+    function(source, environment={"COLOUR": "blue"})
+    assert (await pool.invoke("F", work())).body == b'"blue"'
+
+
+async def test_close_leaves_nothing_behind(recorder: Recorder, tmp_path: Path) -> None:
+    me = psutil.Process()
+    before = me.num_fds()
+    pool = Pool(recorder)
+    pool.configure([make_function(tmp_path, """
+        import subprocess
+        def handler(event, context):
+            return subprocess.Popen(["sleep", "60"]).pid
+    """)])
+    grandchild = int((await pool.invoke("F", work())).body)
+    await pool.close()
+    assert me.children() == []
+    assert me.num_fds() == before
+    assert not psutil.pid_exists(grandchild) or psutil.Process(grandchild).status() == psutil.STATUS_ZOMBIE
+
+
+def test_workers_end_with_a_killed_console(tmp_path: Path) -> None:
+    spec: FunctionSpec = make_function(tmp_path, """
+        import os, subprocess, time
+        def handler(event, context):
+            child = subprocess.Popen(["sleep", "60"])
+            print("pids", os.getpid(), child.pid)
+            time.sleep(60)
+    """)
+    console = subprocess.Popen([sys.executable, "-c", textwrap.dedent(f"""
+        import asyncio, sys
+        from pathlib import Path
+        from livetui.runtime.contract import FunctionSpec, Work
+        from livetui.runtime.pool import Pool
+        class Listener:
+            def __getattr__(self, name):
+                return lambda *values: name == "work_logged" and print(values[2], flush=True)
+        async def main():
+            pool = Pool(Listener())
+            pool.configure([FunctionSpec("F", "f", "app.handler", Path({str(spec.code_root)!r}), Path(sys.executable),
+                                         60, 128, "eu-west-1")])
+            await pool.invoke("F", Work("w", b"{{}}", {{}}))
+        asyncio.run(main())
+    """)], stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[3])
+    assert console.stdout is not None
+    pids = [int(word) for word in console.stdout.readline().split()[1:]]
+    workers = [psutil.Process(pid) for pid in pids]
+    console.kill()
+    console.wait()
+    console.stdout.close()
+    _, alive = psutil.wait_procs(workers, timeout=5)
+    assert [p for p in alive if p.status() != psutil.STATUS_ZOMBIE] == []
