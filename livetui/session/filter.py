@@ -228,6 +228,11 @@ def parse(text: str) -> Filter:
     return Filter(tuple(_Parser(text).terms()))
 
 
+def quoted(text: str) -> str:
+    """`text` as a term (or the value of `fn:`, `trigger:`, …) that means just that text, whatever is in it."""
+    return '"' + re.sub(r'(["\\\\])', r"\\\1", text) + '"'
+
+
 class _Parser:
     def __init__(self, text: str) -> None:
         self.text = text

@@ -280,7 +280,7 @@ class Store(Reader):
         row = self._live.get(attempt)
         if row is not None:
             return row
-        for values in self._read(f"SELECT {COLUMNS} FROM invocations WHERE attempt = ?", (attempt,)):  # noqa: S608
+        for values in self._read(f"SELECT {COLUMNS} FROM invocations WHERE attempt = ?", (attempt,)):
             return row_of(values)
         raise StoreError(f"No call with the attempt id {attempt} was recorded.", "It was never seen, or dropped.",
                          "Raise [history] max-invocations or max-mb when calls are dropped while they run.")
