@@ -36,6 +36,8 @@ class Call:
     inbound_ms: float | None = None
     """Time on the way from stub to console, estimated without trusting one clock against the other."""
     via: Literal["mqtt", "s3"] = "mqtt"
+    environment_hash: str = ""
+    """Changes when a deployment changed the function's environment; ask for its configuration again then."""
 
 
 @dataclass(frozen=True)

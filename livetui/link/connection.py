@@ -1,0 +1,156 @@
+"""One of the console's MQTT connections, for the engine's loop: awscrt's thread only puts things on a queue."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any
+
+from livetui.aws import Aws, IotEndpoint
+from livetui.errors import LivetuiError
+from stub_runtime.actions import Publish
+from stub_runtime.mqtt import Dial, Mqtt, Received, SigningKeys, Will
+from stub_runtime.pace import Pace
+
+Heard = Callable[[int, Received, float], None]
+"""Called on the loop with the connection's number, the publish, and when it came (loop time)."""
+Changed = Callable[[int, bool, str], None]
+"""Called on the loop with the connection's number, whether it is up (and subscribed), and why not."""
+
+
+class Connection:
+    """Keeps one MQTT connection up and subscribed, and paces what goes out. Made and used on one loop.
+
+    Everything awscrt reports is appended to a queue, which the loop is woken to empty; publishes go out at once or,
+    when the quota is used up, when the sliding window allows it.
+    """
+
+    def __init__(self, number: int, client_id: str, endpoint: IotEndpoint, aws: Aws, topics: list[str], heard: Heard,
+                 changed: Changed, will: Publish | None = None) -> None:
+        self.number = number
+        self.up = False
+        self.pace = Pace()
+        self.waited = 0.0
+        """Seconds that publishes waited for the quota, in all."""
+        self._topics = topics
+        self._heard = heard
+        self._changed = changed
+        self._loop = asyncio.get_running_loop()
+        self._lock = threading.Lock()
+        self._inbox: deque[tuple[str, Any, float]] = deque()
+        self._woken = False
+        self._closed = False
+        self._delayed: set[asyncio.TimerHandle] = set()
+
+        def keys() -> SigningKeys:
+            now = aws.keys()
+            return SigningKeys(now.access_key_id, now.secret_access_key, now.session_token)
+
+        self._mqtt = Mqtt(
+            Dial(endpoint.host, endpoint.dial_host, endpoint.port, endpoint.region, endpoint.ca_file), client_id, keys,
+            lambda received: self._put("heard", received), lambda up, detail: self._put("up" if up else "down", detail),
+            will=None if will is None else Will(will.topic, will.payload))
+
+    @property
+    def no_delay(self) -> bool:
+        """Whether Nagle's algorithm could be turned off."""
+        return self._mqtt.no_delay
+
+    def start(self) -> None:
+        """Begin to connect."""
+        self._mqtt.start()
+
+    def publish(self, publish: Publish) -> Future[Any] | None:
+        """Send a frame now, or as soon as the quota allows. Retained ones go out at once and can be waited for."""
+        now = self._loop.time()
+        at = self.pace.reserve(now, len(publish.payload))
+        if publish.retain or at <= now:
+            return self._send(publish)
+        self.waited += at - now
+
+        def later() -> None:
+            self._delayed.discard(handle)
+            self._send(publish)
+
+        handle = self._loop.call_at(at, later)
+        self._delayed.add(handle)
+        return None
+
+    def also(self, topic: str) -> None:
+        """Subscribe to this topic too after every reconnect."""
+        self._topics = [*self._topics, topic]
+
+    def subscribe(self, topics: list[str]) -> None:
+        """Subscribe (again) to some of the topics; retained messages are sent again."""
+        self._mqtt.subscribe(topics).add_done_callback(lambda done: self._put("granted", (topics, done)))
+
+    async def close(self) -> None:
+        """Say goodbye, so that no last will is published, and end."""
+        self._closed = True
+        for handle in self._delayed:
+            handle.cancel()
+        self._delayed.clear()
+        self.up = False
+        await asyncio.to_thread(self._mqtt.stop)
+
+    def _send(self, publish: Publish) -> Future[Any]:
+        return self._mqtt.publish(publish.topic, publish.payload, publish.reply_to, publish.expiry, publish.retain)
+
+    def _put(self, what: str, value: Any) -> None:
+        """On awscrt's thread: queue, and wake the loop unless it is already awake for us."""
+        at = self._loop.time()
+        with self._lock:
+            self._inbox.append((what, value, at))
+            if self._woken:
+                return
+            self._woken = True
+        try:
+            self._loop.call_soon_threadsafe(self._drain)
+        except RuntimeError:
+            self._closed = True  # the loop has ended; nobody is left to hear this
+
+    def _drain(self) -> None:
+        with self._lock:
+            waiting, self._inbox, self._woken = self._inbox, deque(), False
+        for what, value, at in waiting:
+            if self._closed:
+                return
+            if what == "heard":
+                self.pace.heard(at, len(value.payload))
+                self._heard(self.number, value, at)
+            elif what == "up":
+                self.subscribe(self._topics)
+            elif what == "granted":
+                self._granted(*value)
+            else:
+                self.up = False
+                self._changed(self.number, False, str(value))
+
+    def _granted(self, topics: list[str], done: Future[list[int]]) -> None:
+        error = done.exception()
+        if error is not None:
+            return  # the connection broke; `down` follows
+        refused = [topic for topic, code in zip(topics, done.result(), strict=False) if code >= 128]
+        if refused:
+            self._changed(self.number, False, f"IAM refuses iot:Subscribe on {', '.join(refused)}")
+        elif not self.up:
+            self.up = True
+            self._changed(self.number, True, "")
+
+
+async def confirmed(publish: Future[Any] | None, what: str) -> None:
+    """Wait for the broker's confirmation of a retained publish. Raises `LivetuiError` when it was refused."""
+    if publish is None:
+        return
+    try:
+        result = await asyncio.wait_for(asyncio.wrap_future(publish), 5)
+    except (TimeoutError, RuntimeError, OSError) as error:
+        raise LivetuiError(f"AWS IoT did not take {what}.", str(error) or "It did not answer in 5 s.",
+                           "Check iot:Publish and iot:RetainPublish on the presence topic (docs/security.md).") from error
+    code = getattr(getattr(result, "puback", None), "reason_code", 0)
+    if int(code or 0) >= 128:
+        raise LivetuiError(f"AWS IoT refused {what}.", f"Reason: {code!r}.",
+                           "Allow iot:Publish and iot:RetainPublish on the presence topic (docs/security.md).")

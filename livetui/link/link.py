@@ -1,0 +1,440 @@
+"""The link as the engine sees it: opens, owns the stage, hands calls in and takes answers out."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
+
+from livetui.aws import Aws, IotEndpoint
+from livetui.errors import LivetuiError
+from livetui.link.connection import Connection, confirmed
+from livetui.link.machine import ConsoleAction, ConsoleMachine, Deliver, Dropped, Known, Respond, TakenOver
+from livetui.link.messages import Answer, Call, LinkPhase, LinkState
+from livetui.link.owner import LinkHeld, OwnerObject, Ownership
+from livetui.link.payloads import Bucket, PayloadError
+from stub_runtime.actions import Fetch, Publish
+from stub_runtime.mqtt import Received
+from stub_runtime.presence import Lease, Presence, presence_frame, read_lease, read_presence
+from stub_runtime.sealing import SessionKey, verify_key_of
+from stub_runtime.topics import MAX_CONNECTIONS, Topics
+from stub_runtime.wire import NO_ATTEMPT, Frame, Kind, WireError
+
+R = TypeVar("R")
+CONNECT_WITHIN = 15.0
+ALIVE_WITHIN = 1.5
+INLINE = 64 * 1024
+"""Answers up to this many bytes are sealed on the loop (0.2 ms); larger ones on a thread."""
+PING_IDLE, PING_BUSY, DEAF = 30.0, 5.0, 5.0
+RENEW_AFTER = 23 * 3600.0
+"""AWS IoT ends WebSocket connections after 24 h."""
+BUSY = 0.85
+"""Share of a connection's quota from which another connection is opened."""
+
+
+@dataclass(frozen=True)
+class LinkConfig:
+    """What the link needs to know."""
+
+    app: str
+    stage: str
+    bucket: str
+    signing_key: bytes = field(repr=False)
+    """Ed25519 seed of the stage, 32 bytes."""
+    owner: str
+    """`who@host`."""
+    take_over: bool = False
+    connections: int = 1
+    """MQTT connections to begin with; more are opened when one quota is not enough."""
+    s3_from: int = 256 * 1024
+    """Sealed messages from this many bytes go through the bucket."""
+
+
+class Link:
+    """See the module. Made, used and closed on one asyncio loop; callbacks are called on it and must not block.
+
+    `known(attempt)` asks the store: `unknown` runs, `started` (and no answer) is told `LivetuiInterrupted`, and an
+    `Answer` is sent again.
+    """
+
+    def __init__(self, config: LinkConfig, aws: Aws, on_call: Callable[[Call], None],
+                 on_cancel: Callable[[str], None], on_state: Callable[[LinkState], None],
+                 known: Callable[[str], Known] = lambda attempt: "unknown") -> None:
+        self.config = config
+        self.session = uuid.uuid4().hex[:16]
+        self.topics = Topics(config.app, config.stage)
+        self.state = LinkState("connecting")
+        self._aws = aws
+        self._on_call, self._on_cancel, self._on_state = on_call, on_cancel, on_state
+        self._known = known
+        self._key = SessionKey()
+        self._machine: ConsoleMachine | None = None
+        self._connections: dict[int, Connection] = {}
+        self._renewals = 0
+        self._endpoint: IotEndpoint | None = None
+        self._ownership = Ownership()
+        self._bucket = Bucket(aws, config.bucket) if config.bucket else None
+        self._threads = ThreadPoolExecutor(8, thread_name_prefix="livetui-link")
+        self._presences: asyncio.Queue[Presence | None] = asyncio.Queue()
+        self._leases: asyncio.Queue[Lease] = asyncio.Queue()
+        self._ups: dict[Connection, asyncio.Future[None]] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self._work: asyncio.Task[None] | None = None
+        self._group: asyncio.TaskGroup | None = None
+
+    # -- opening -------------------------------------------------------------------------------------------------
+
+    async def open(self) -> None:
+        """Connect, own the stage, publish presence. Raises `LinkHeld`, or `LivetuiError` with what to do."""
+        self._tell("connecting")
+        owner_object = OwnerObject(self._aws, self.config.bucket, self.topics) if self.config.bucket else None
+        try:
+            self._endpoint, seen = await asyncio.gather(
+                self._off_loop(self._aws.iot_endpoint),
+                self._off_loop(owner_object.read) if owner_object is not None else _nobody())
+            since = time.time()
+            will = Presence(False, self.session, seen.epoch + 1, since, self.config.owner)
+            first = await self._connect(0, [self.topics.presence, self.topics.stubs], self._last_will(will))
+            epoch = await self._own(owner_object, seen, since)
+            self._machine = ConsoleMachine(
+                self.topics, self.config.signing_key,
+                Presence(True, self.session, epoch, since, self.config.owner, self._key.public,
+                         max(1, min(MAX_CONNECTIONS, self.config.connections))),
+                self._key, self._known)
+            await self._listen(first, self.topics.console(0))
+            for number in range(1, self._machine.presence.connections):
+                await self._connect(number, [self.topics.console(number)], None)
+            await confirmed(first.publish(self._machine.announce(self._now())), "the presence of this console")
+        except BaseException:
+            await self._shut()
+            raise
+        self._work = asyncio.create_task(self._run(), name="livetui-link")
+        self._publish(self._machine.ping(self._now()))
+        self._tell("live")
+
+    def _last_will(self, gone: Presence) -> Publish:
+        frame = presence_frame(gone, self.topics.root, self.config.signing_key)
+        return Publish(self.topics.presence, frame.encode(), retain=True)
+
+    async def _connect(self, number: int, topics: list[str], will: Publish | None) -> Connection:
+        if self._endpoint is None:
+            raise RuntimeError("the endpoint is not known yet")
+        self._renewals += 1
+        client_id = self.topics.console_client(self.session, number, self._renewals)
+        connection = Connection(number, client_id, self._endpoint, self._aws, topics, self._heard, self._changed, will)
+        up = self._ups[connection] = asyncio.get_running_loop().create_future()
+        previous = self._connections.get(number)
+        self._connections[number] = connection
+        connection.start()
+        try:
+            await asyncio.wait_for(up, CONNECT_WITHIN)
+        except TimeoutError as error:
+            raise LivetuiError(f"AWS IoT cannot be reached at {self._endpoint.host}.", self.state.detail,
+                               "Check the network, a proxy (HTTPS_PROXY) and the policy in docs/security.md. In an "
+                               "account that never used IoT, the endpoint needs about ten minutes.") from error
+        finally:
+            self._ups.pop(connection, None)
+            if previous is not None:
+                await previous.close()
+        return connection
+
+    async def _listen(self, connection: Connection, topic: str) -> None:
+        connection.also(topic)
+        up = self._ups[connection] = asyncio.get_running_loop().create_future()
+        connection.up = False
+        connection.subscribe([topic])
+        try:
+            await asyncio.wait_for(up, CONNECT_WITHIN)
+        except TimeoutError as error:
+            raise LivetuiError("AWS IoT did not confirm a subscription.", self.state.detail,
+                               "Check iot:Subscribe in docs/security.md.") from error
+        finally:
+            self._ups.pop(connection, None)
+
+    async def _own(self, owner_object: OwnerObject | None, seen: Ownership, since: float) -> int:
+        """Become the owner of the stage; the epoch. Raises `LinkHeld`."""
+        presence = await self._retained()
+        for _ in range(3):
+            if not seen.free and not self.config.take_over and await self._alive(seen.session, presence):
+                raise LinkHeld(seen.owner, seen.since)
+            epoch = max(seen.epoch, presence.epoch if presence is not None else 0) + 1
+            if owner_object is None:
+                return epoch
+            wanted = Ownership(self.config.owner, self.session, epoch, since, False)
+            written = await self._off_loop(owner_object.write, wanted, seen)
+            if written is not None:
+                self._ownership = written
+                return epoch
+            seen = await self._off_loop(owner_object.read)
+        raise LinkHeld(seen.owner, seen.since)
+
+    async def _retained(self) -> Presence | None:
+        try:
+            return await asyncio.wait_for(self._presences.get(), 0.5)
+        except TimeoutError:
+            return None
+
+    async def _alive(self, session: str, presence: Presence | None) -> bool:
+        """Whether the console of that session lives: its last will says no, its lease after a ping says yes."""
+        if presence is not None and not presence.live and presence.session == session:
+            return False
+        ping = Frame(Kind.PING, NO_ATTEMPT, self.session.encode("ascii"))
+        self._publish(Publish(self.topics.console(0), ping.encode(), expiry=5))
+        try:
+            async with asyncio.timeout(ALIVE_WITHIN):
+                while (await self._leases.get()).session != session:
+                    pass
+        except TimeoutError:
+            return False
+        return True
+
+    # -- the engine's side ---------------------------------------------------------------------------------------
+
+    def answer(self, attempt: str, answer: Answer) -> bool:
+        """Send an answer; call it on the loop. False when nobody waits for it any more (it came too late)."""
+        return self._respond(attempt, answer, "")
+
+    def _respond(self, attempt_id: str, answer: Answer, link: str) -> bool:
+        machine = self._the_machine()
+        attempt = machine.waiting(attempt_id)
+        if attempt is None:
+            return False
+        if len(answer.body) <= INLINE:
+            self._carry_out(machine.answered(attempt_id, machine.seal(attempt, answer, link), self._now()))
+        elif self._group is not None:
+            self._group.create_task(self._respond_large(attempt_id, answer))
+        return True
+
+    async def _respond_large(self, attempt_id: str, answer: Answer) -> None:
+        machine = self._the_machine()
+        attempt = machine.waiting(attempt_id)
+        if attempt is None:
+            return
+        message = await self._off_loop(machine.seal, attempt, answer)
+        if self._bucket is not None and len(message) >= self.config.s3_from:
+            key = machine.answer_key(attempt)
+            try:
+                await self._off_loop(self._bucket.put, key, message)
+                message = machine.pointer(attempt, key, len(message))
+            except PayloadError as error:
+                message = machine.seal(attempt, Answer(f"The answer could not be stored: {error}".encode(), True),
+                                       "LivetuiPayload")
+        self._carry_out(machine.answered(attempt_id, message, self._now()))
+
+    async def close(self) -> None:
+        """Tell waiting callers and all stubs that this console ends, give the stage back, and disconnect."""
+        machine = self._machine
+        if machine is not None and self.state.phase != "closed":
+            for attempt in machine.unanswered:
+                self._respond(attempt, Answer(b"The console was closed while it ran this call.", True),
+                              "LivetuiInterrupted")
+            first = self._connections.get(0)
+            if not machine.taken_over and first is not None and first.up:
+                try:
+                    await confirmed(first.publish(machine.farewell()), "the farewell of this console")
+                except LivetuiError as error:
+                    self._tell("offline", error.what)
+                await self._give_back()
+        await self._shut()
+        self._tell("closed")
+
+    async def _give_back(self) -> None:
+        if not self.config.bucket or not self._ownership.tag:
+            return
+        owner_object = OwnerObject(self._aws, self.config.bucket, self.topics)
+        try:
+            await self._off_loop(owner_object.write, replace(self._ownership, free=True), self._ownership)
+        except LivetuiError as error:
+            self._tell("offline", error.what)
+
+    async def _shut(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._work is not None:
+            self._work.cancel()
+            await asyncio.gather(self._work, return_exceptions=True)
+            self._work = None
+        await asyncio.gather(*(connection.close() for connection in self._connections.values()))
+        self._connections.clear()
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    # -- what arrives --------------------------------------------------------------------------------------------
+
+    def _heard(self, number: int, received: Received, at: float) -> None:
+        machine = self._machine
+        if machine is None:
+            self._heard_early(received)
+            return
+        before = machine.round_trip_ms
+        self._carry_out(machine.received(number, received.topic, received.payload, received.reply_to, at))
+        if machine.round_trip_ms != before and self.state.phase in ("live", "offline"):
+            self._tell("live")
+
+    def _heard_early(self, received: Received) -> None:
+        """Before the stage is ours only presence and leases matter."""
+        verify_key = verify_key_of(self.config.signing_key)
+        try:
+            frame = Frame.decode(received.payload)
+            if received.topic == self.topics.presence:
+                self._presences.put_nowait(read_presence(frame, self.topics.root, verify_key))
+            elif frame.kind is Kind.LEASE and (lease := read_lease(frame, self.topics.root, verify_key)) is not None:
+                self._leases.put_nowait(lease)
+        except (WireError, ValueError):
+            return
+
+    def _changed(self, number: int, up: bool, detail: str) -> None:
+        connection = self._connections.get(number)
+        waiting = self._ups.get(connection) if connection is not None else None
+        if waiting is not None:
+            if up and not waiting.done():
+                waiting.set_result(None)
+            elif not up:
+                self.state = replace(self.state, detail=detail)
+            return
+        machine = self._machine
+        if number != 0 or machine is None or machine.taken_over:
+            return
+        if not up:
+            self._tell("offline", detail)
+            return
+        self._tell("live")
+        self._publish(machine.ping(self._now()))
+        if machine.unanswered:
+            self._publish(machine.lease(self._now()))
+
+    def _carry_out(self, actions: Iterable[ConsoleAction]) -> None:
+        for action in actions:
+            if isinstance(action, Publish):
+                self._publish(action)
+            elif isinstance(action, Deliver):
+                self._on_call(action.call)
+            elif isinstance(action, Respond):
+                self._respond(action.attempt, action.answer, action.link)
+            elif isinstance(action, Dropped):
+                self._on_cancel(action.attempt)
+            elif isinstance(action, Fetch):
+                if self._group is not None:
+                    self._group.create_task(self._fetch(action))
+            else:
+                self._tell("taken-over", f"{action.presence.owner} since "
+                           f"{time.strftime('%H:%M', time.localtime(action.presence.since))}")
+        self._arm()
+
+    async def _fetch(self, fetch: Fetch) -> None:
+        machine = self._the_machine()
+        try:
+            if self._bucket is None:
+                raise PayloadError("this console has no bucket")
+            content = await self._off_loop(self._bucket.get, fetch.key)
+            head, body = await self._off_loop(machine.open_object, content, fetch.attempt)
+            self._carry_out(machine.fetched(fetch.attempt, head, body, self._now()))
+            await self._off_loop(self._bucket.delete, fetch.key)
+        except (PayloadError, WireError) as error:
+            self._carry_out(machine.not_fetched(fetch.attempt, str(error)))
+
+    def _publish(self, publish: Publish) -> None:
+        connection = self._connections.get(publish.connection) or self._connections.get(0)
+        if connection is not None:
+            connection.publish(publish)
+
+    # -- time ----------------------------------------------------------------------------------------------------
+
+    def _arm(self) -> None:
+        """Wake the machine when it has something to do."""
+        due = self._machine.next_tick() if self._machine is not None else None
+        if self._timer is not None:
+            if due is not None and abs(self._timer.when() - due) < 0.001:
+                return
+            self._timer.cancel()
+            self._timer = None
+        if due is not None and self._work is not None:
+            self._timer = asyncio.get_running_loop().call_at(due, self._tick)
+
+    def _tick(self) -> None:
+        self._timer = None
+        self._carry_out(self._the_machine().tick(self._now()))
+
+    async def _run(self) -> None:
+        """Owns everything that goes on in the background until `close`."""
+        async with asyncio.TaskGroup() as group:
+            self._group = group
+            self._arm()
+            await self._housekeep()
+
+    async def _housekeep(self) -> None:
+        """Once a second: notice sleep, a deaf connection, an old connection, and a quota that is used up."""
+        machine = self._the_machine()
+        born = pinged = now = self._now()
+        wall, busy = time.time(), 0
+        while True:
+            await asyncio.sleep(1)
+            before, now = now, self._now()
+            wall_before, wall = wall, time.time()
+            asleep = (wall - wall_before) - (now - before)
+            if asleep > 5 or now - before > 10:
+                self._carry_out(machine.slept(max(0.0, asleep), now))
+                pinged = 0.0
+            first = self._connections[0]
+            if first.up and machine.deaf_for(now) > DEAF or now - born > RENEW_AFTER:
+                born = now
+                await self._renew()
+            if first.up and now - pinged >= (PING_BUSY if machine.unanswered else PING_IDLE):
+                pinged = now
+                self._publish(machine.ping(now))
+            busy = busy + 1 if max(c.pace.load(now) for c in self._connections.values()) > BUSY else 0
+            if busy >= 2 and len(self._connections) < MAX_CONNECTIONS:
+                busy = 0
+                await self._widen()
+
+    async def _renew(self) -> None:
+        """Put fresh connections in the place of those that are old or deaf, before the old ones are closed."""
+        machine = self._the_machine()
+        for number in sorted(self._connections):
+            topics = [self.topics.presence, self.topics.stubs] if number == 0 else []
+            will = machine.farewell(said=False) if number == 0 else None
+            try:
+                await self._connect(number, [*topics, self.topics.console(number)], will)
+            except LivetuiError as error:
+                self._tell("offline", error.what)
+                return
+        self._publish(machine.ping(self._now()))
+
+    async def _widen(self) -> None:
+        """One connection's quota is not enough: open another, and tell the stubs to spread."""
+        machine = self._the_machine()
+        number = len(self._connections)
+        try:
+            await self._connect(number, [self.topics.console(number)], None)
+        except LivetuiError as error:
+            self._connections.pop(number)
+            self._tell(self.state.phase, error.what)
+            return
+        machine.presence = replace(machine.presence, connections=number + 1)
+        self._publish(machine.announce(self._now()))
+
+    # -- small things --------------------------------------------------------------------------------------------
+
+    async def _off_loop(self, operation: Callable[..., R], *args: Any) -> R:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, operation, *args)
+
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time()
+
+    def _the_machine(self) -> ConsoleMachine:
+        if self._machine is None:
+            raise RuntimeError("the link is not open")
+        return self._machine
+
+    def _tell(self, phase: LinkPhase, detail: str = "") -> None:
+        state = LinkState(phase, self._machine.round_trip_ms if self._machine is not None else None, detail)
+        if state != self.state or phase == "connecting":
+            self.state = state
+            self._on_state(state)
+
+
+async def _nobody() -> Ownership:
+    return Ownership()

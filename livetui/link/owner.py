@@ -1,0 +1,85 @@
+"""Who owns a stage: one S3 object, written conditionally, with the owner and an epoch that only grows."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from livetui.aws import Aws
+from livetui.errors import LivetuiError
+from stub_runtime.topics import Topics
+
+
+class LinkHeld(LivetuiError):
+    """Another console owns the stage. `owner` is `who@host`, `since` seconds since the epoch."""
+
+    def __init__(self, owner: str, since: float) -> None:
+        clock = time.strftime("%H:%M", time.localtime(since))
+        super().__init__(f"This stage is held by {owner} since {clock}.",
+                         "One console at a time receives a stage's calls.",
+                         "Take it over with --take-over, or use a stage of your own with --stage NAME.")
+        self.owner = owner
+        self.since = since
+
+
+@dataclass(frozen=True)
+class Ownership:
+    """The object's content. `tag` is its ETag, by which it is replaced only by those who have seen it."""
+
+    owner: str = ""
+    session: str = ""
+    epoch: int = 0
+    since: float = 0.0
+    free: bool = True
+    tag: str = ""
+
+
+class OwnerObject:
+    """Reads and writes the ownership of one stage. Blocking; call it off the loop."""
+
+    def __init__(self, aws: Aws, bucket: str, topics: Topics) -> None:
+        self._s3: Any = aws.client("s3")
+        self._bucket = bucket
+        self._key = topics.owner
+
+    def read(self) -> Ownership:
+        """The ownership as it is; free with epoch 0 when it was never written.
+
+        Without `s3:ListBucket` S3 answers 403 for an object that is not there, so that counts as absent too: a real
+        refusal shows when it is written.
+        """
+        import botocore.exceptions  # noqa: PLC0415
+
+        try:
+            answer = self._s3.get_object(Bucket=self._bucket, Key=self._key)
+            content = json.loads(answer["Body"].read(65536))
+            return Ownership(str(content["owner"]), str(content["session"]), int(content["epoch"]),
+                             float(content["since"]), bool(content["free"]), str(answer["ETag"]))
+        except botocore.exceptions.ClientError as error:
+            if error.response["Error"]["Code"] in ("NoSuchKey", "404", "AccessDenied", "403"):
+                return Ownership()
+            raise LivetuiError("The owner of the stage cannot be read.", str(error),
+                               "Run `livetui bootstrap`, and check s3:GetObject (docs/security.md).") from error
+        except (KeyError, TypeError, ValueError) as error:
+            raise LivetuiError("The owner object of the stage is damaged.", f"s3://{self._bucket}/{self._key}: {error}",
+                               "Delete that object and start again.") from error
+
+    def write(self, ownership: Ownership, seen: Ownership) -> Ownership | None:
+        """Replace what was `seen`; None when somebody else was faster."""
+        import botocore.exceptions  # noqa: PLC0415
+
+        content = json.dumps({"owner": ownership.owner, "session": ownership.session, "epoch": ownership.epoch,
+                              "since": ownership.since, "free": ownership.free})
+        condition = {"IfMatch": seen.tag} if seen.tag else {"IfNoneMatch": "*"}
+        try:
+            answer = self._s3.put_object(Bucket=self._bucket, Key=self._key, Body=content.encode("utf-8"),
+                                         ContentType="application/json", **condition)
+        except botocore.exceptions.ClientError as error:
+            if error.response["ResponseMetadata"]["HTTPStatusCode"] in (404, 409, 412):
+                return None
+            raise LivetuiError("The stage cannot be owned.", str(error),
+                               "Check s3:PutObject on the owner object (docs/security.md).") from error
+        return Ownership(ownership.owner, ownership.session, ownership.epoch, ownership.since, ownership.free,
+                         str(answer["ETag"]))

@@ -1,0 +1,56 @@
+"""What a stub is told at deployment: the one environment variable `LIVETUI`, as compact JSON."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+VARIABLE = "LIVETUI"
+
+
+@dataclass(frozen=True)
+class StubConfig:
+    """Everything the stub needs to know. Names in JSON are the field names; values that are defaults are left out."""
+
+    app: str
+    stage: str
+    function: str
+    """The function's id: logical id, nested stacks joined by `-`."""
+    verify_key: str
+    """Public half of the stage's signing key (Ed25519), base64."""
+    host: str
+    """IoT data endpoint (ATS) as it is signed and sent as `Host`, with `:port` when it is not 443."""
+    region: str
+    bucket: str = ""
+    """Bootstrap bucket, for large payloads; empty: everything goes over MQTT."""
+    dial_host: str = ""
+    """Host to dial when it is not `host` (the local cloud: `localhost`)."""
+    port: int = 443
+    offline: str = "error"
+    """What callers get while no console is there: `error`, `http-503` or `deployed`."""
+    handler: str = ""
+    """The user's handler, for `deployed`."""
+    timeout: int = 3
+    """The user's configured timeout in seconds; the live one may be higher."""
+    memory: int = 128
+    """The user's configured memory in MB, reported in the context."""
+    s3_from: int = 256 * 1024
+    """Sealed messages from this many bytes go through S3."""
+
+    def to_json(self) -> str:
+        """The value of the environment variable."""
+        defaults = {f.name: f.default for f in fields(self)}
+        return json.dumps({k: v for k, v in asdict(self).items() if v != defaults[k]}, separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str) -> StubConfig:
+        """Read what `to_json` wrote; unknown names (of a newer livetui) are ignored. Raises `ValueError`."""
+        values: Any = json.loads(text)
+        if not isinstance(values, dict):
+            raise ValueError("LIVETUI is not a JSON object")
+        known = {f.name for f in fields(cls)}
+        try:
+            return cls(**{k: v for k, v in values.items() if k in known})
+        except TypeError as error:
+            raise ValueError(f"LIVETUI is incomplete: {error}") from error

@@ -1,0 +1,35 @@
+"""The typed errors that a caller of a live function gets when the link, not the user's code, failed."""
+
+from __future__ import annotations
+
+
+class LivetuiStubError(Exception):
+    """Base of the errors that the stub raises itself; the class name is the `errorType` that Lambda reports."""
+
+
+class LivetuiOffline(LivetuiStubError):
+    """No console listens: nothing ran, so that queues, EventBridge and Step Functions may retry."""
+
+
+class LivetuiInterrupted(LivetuiStubError):
+    """The console went away while the call may have been running; it is not run a second time."""
+
+
+class LivetuiTimeout(LivetuiStubError):
+    """The answer did not come before Lambda's own deadline."""
+
+
+class LivetuiUnreachable(LivetuiStubError):
+    """The stub cannot reach AWS IoT: network, DNS, proxy or permission."""
+
+
+class LivetuiVersion(LivetuiStubError):
+    """Stub and console speak different versions of the wire; the message says which side to update."""
+
+
+class LivetuiPayload(LivetuiStubError):
+    """An event or answer could not be carried: the S3 object is gone or refused."""
+
+
+BY_NAME = {cls.__name__: cls for cls in (LivetuiOffline, LivetuiInterrupted, LivetuiTimeout, LivetuiUnreachable,
+                                         LivetuiVersion, LivetuiPayload)}
