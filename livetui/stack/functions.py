@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from livetui.stack.contract import LiveFunction
-from livetui.stack.intrinsics import UNKNOWN, Resolver, Unknown, references
+from livetui.stack.intrinsics import Resolver, Unknown, references
 
 SAM_FUNCTION = "AWS::Serverless::Function"
 LAMBDA_FUNCTION = "AWS::Lambda::Function"
@@ -273,7 +273,3 @@ def _associations(node: Any) -> list[Any]:
     if not isinstance(node, Mapping):
         return []
     return [value if key == "LambdaFunctionAssociations" else _associations(value) for key, value in node.items()]
-
-
-__all__ = ["DEFAULT_MEMORY_MB", "DEFAULT_TIMEOUT_S", "LAMBDA_FUNCTION", "SAM_FUNCTION", "SAM_TRANSFORM", "UNKNOWN",
-           "Function", "FunctionReader", "merge_globals"]

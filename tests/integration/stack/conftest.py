@@ -1,64 +1,113 @@
-"""One local cloud for this folder's tests; each test uses its own application name."""
+"""A small SAM application to deploy, and a bootstrap stack of its own cloud."""
 
 from __future__ import annotations
 
-import os
-import shutil
-import socket
-import ssl
-import subprocess
-import sys
-import time
-import urllib.request
-from collections.abc import Iterator
+import uuid
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from livetui.aws import Aws, CloudAccess
+from livetui.aws import Aws
+from livetui.config import Settings
+from livetui.config import load as load_settings
+from livetui.stack import bootstrap as bootstrap_stack
+from livetui.stack.bootstrap import Bootstrap
+from livetui.stack.deployment import remove_live
 
+TEMPLATE = """\
+AWSTemplateFormatVersion: "2010-09-09"
+Transform: AWS::Serverless-2016-10-31
 
-@pytest.fixture(scope="session")
-def access(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CloudAccess]:
-    folder = tmp_path_factory.mktemp("cloud")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    bundle = folder / "bundle.pem"
-    clean = {"PATH": os.environ["PATH"], "HOME": str(folder), "BIND_HOST": "127.0.0.1", "GATEWAY_PORT": str(port),
-             "USE_SSL": "1", "AUTH": "true", "SFTP_ENABLED": "0", "IOT_MTLS_ENABLED": "0", "TMPDIR": str(folder),
-             "AWS_CA_BUNDLE": str(bundle), "LAMBDA_EXECUTOR": "local"}
-    log = (folder / "log").open("wb")
-    process = subprocess.Popen([sys.executable, "-m", "ministack"], env=clean, cwd=folder, stdout=log, stderr=log)
-    try:
-        certificate = folder / "ministack-tls" / "server.crt"
-        deadline = time.monotonic() + 30
-        while True:
-            try:
-                context = ssl.create_default_context(cafile=str(certificate))
-                with urllib.request.urlopen(f"https://localhost:{port}/_ministack/health", context=context, timeout=2):
-                    break
-            except OSError:
-                assert process.poll() is None, (folder / "log").read_text()
-                assert time.monotonic() < deadline, "the local cloud did not start"
-                time.sleep(0.05)
-        shutil.copy(certificate, bundle)
-        yield CloudAccess(region="eu-west-1", endpoint_url=f"https://localhost:{port}", ca_bundle=str(certificate),
-                          access_key_id="test", secret_access_key="test")
-    finally:
-        process.kill()
-        process.wait()
-        print((folder / "log").read_text()[-3000:])
-        log.close()
+Globals:
+  Function:
+    Runtime: python3.12
+    Timeout: 7
 
+Parameters:
+  Greeting:
+    Type: String
+    Default: hello
 
-@pytest.fixture(scope="session")
-def aws(access: CloudAccess) -> Aws:
-    return Aws(access)
+Resources:
+  # says hello
+  Hello:
+    Type: AWS::Serverless::Function
+    Properties:
+      CodeUri: src/
+      Handler: app.hello
+      Environment:
+        Variables:
+          GREETING: !Ref Greeting   # may be changed
+          PYTHONSTARTUP: /tmp/evil.py
+      Events:
+        Http: {Type: HttpApi, Properties: {Method: GET, Path: /hello}}
+  Consumer:
+    Type: AWS::Serverless::Function
+    Properties:
+      CodeUri: src/
+      Handler: app.consume
+      Role: !GetAtt ConsumerRole.Arn
+      Events:
+        Queue: {Type: SQS, Properties: {Queue: !GetAtt Queue.Arn}}
+  ConsumerRole:
+    Type: AWS::IAM::Role
+    Properties:
+      AssumeRolePolicyDocument:
+        Version: "2012-10-17"
+        Statement: [{Effect: Allow, Principal: {Service: lambda.amazonaws.com}, Action: sts:AssumeRole}]
+      Policies:
+        - PolicyName: queue
+          PolicyDocument:
+            Version: "2012-10-17"
+            Statement:
+              - Effect: Allow
+                Action: [sqs:ReceiveMessage, sqs:DeleteMessage, sqs:GetQueueAttributes]
+                Resource: !GetAtt Queue.Arn
+  Queue:
+    Type: AWS::SQS::Queue
+    Properties:
+      VisibilityTimeout: 60
+  Other:
+    Type: AWS::Serverless::Function
+    Properties:
+      Runtime: nodejs22.x
+      CodeUri: js/
+      Handler: index.handler
+
+Outputs:
+  QueueUrl:
+    Value: !Ref Queue
+"""
 
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     folder = tmp_path / "project"
-    folder.mkdir()
+    (folder / "src").mkdir(parents=True)
+    (folder / "js").mkdir()
+    (folder / "src" / "app.py").write_text("def hello(event, context):\n    return 'hi'\n")
+    (folder / "js" / "index.js").write_text("exports.handler = async () => 'js'\n")
+    (folder / "template.yaml").write_text(TEMPLATE)
     return folder
+
+
+@pytest.fixture
+def make_settings(project: Path, aws: Aws) -> Iterator[Callable[..., Settings]]:
+    """Settings with an application name of their own; what was deployed under it is removed afterwards."""
+    made: list[Settings] = []
+
+    def make(**flags: Any) -> Settings:
+        settings = load_settings(project, {"app": f"t{uuid.uuid4().hex[:8]}", "stage": "dev", "local": True, **flags})
+        made.append(settings)
+        return settings
+
+    yield make
+    for settings in made:
+        remove_live(aws, settings, lambda _: None)
+
+
+@pytest.fixture
+def bootstrap(aws: Aws) -> Bootstrap:
+    return bootstrap_stack.ensure(aws, lambda _: None)

@@ -1,0 +1,103 @@
+"""Everything that a deployment of an application consists of: live templates, stub bundles and packed local files."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from ruamel.yaml.comments import CommentedMap
+
+from livetui.config import Settings
+from livetui.stack.artifacts import Artifact, package
+from livetui.stack.bundle import StubBundle
+from livetui.stack.functions import Function
+from livetui.stack.live import Wiring, make_live
+from livetui.stack.template import Application, Template
+from stub_runtime.topics import Topics
+
+DIGEST_OUTPUT = "LivetuiTemplate"
+"""The stack output that names what is deployed. A stack tag would spread to every resource at each change."""
+
+
+@dataclass
+class Assembly:
+    """The pieces, collected while templates are transformed from the innermost to the root."""
+
+    body: str = ""
+    """The root template that CloudFormation gets."""
+    digest: str = ""
+    """Names this deployment: equal when nothing that CloudFormation would see has changed."""
+    templates: dict[str, str] = field(default_factory=dict)
+    """S3 key → text of a nested template."""
+    functions: dict[str, Function] = field(default_factory=dict)
+    artifacts: dict[str, Artifact] = field(default_factory=dict)
+    bundles: dict[str, StubBundle] = field(default_factory=dict)
+    copies: dict[str, str] = field(default_factory=dict)
+    missing: list[str] = field(default_factory=list)
+    """Local files that the template names and that are not there; only when that is allowed."""
+
+
+def assemble(application: Application, wiring: Wiring, s3_address: str, local: bool, strict: bool = True) -> Assembly:
+    """Transform and pack an application; no call leaves this machine.
+
+    `s3_address` is what the address of a nested template begins with. With `strict`, a local path that does not
+    exist raises `UsageError`; else it is noted in `missing`.
+    """
+    assembly = Assembly()
+
+    def bundle(runtime: str, architecture: str) -> str:
+        stub = StubBundle(runtime, architecture, local)
+        assembly.bundles[stub.key] = stub
+        return stub.key
+
+    place = Wiring(wiring.topics, wiring.verify_key, wiring.host, wiring.region, wiring.bucket, bundle,
+                   wiring.dial_host, wiring.port, wiring.offline)
+    text = _transform(application.root, place, s3_address, strict, assembly,
+                      parameters=application.parameters)
+    assembly.body = text
+    return assembly
+
+
+def _transform(template: Template, wiring: Wiring, s3_address: str, strict: bool, assembly: Assembly, *,
+               parameters: Mapping[str, str] | None = None) -> str:
+    nested: dict[str, str] = {}
+    for logical_id, child in template.children.items():
+        text = _transform(child, wiring, s3_address, strict, assembly)
+        key = template_key(wiring.topics, text)
+        assembly.templates[key] = text
+        nested[logical_id] = f"{s3_address}/{wiring.bucket}/{key}"
+    live = make_live(template, wiring)
+    prefix = f"artifacts/{wiring.topics.app}/{wiring.topics.stage}/"
+    for artifact in package(template, live.document.root, wiring.bucket, prefix,
+                            on_template=nested.__getitem__, missing=None if strict else assembly.missing):
+        assembly.artifacts[artifact.key] = artifact
+    assembly.copies.update(live.copies)
+    assembly.functions.update({function.id: function for function in live.functions.values()})
+    text = live.document.text()
+    if parameters is not None:
+        assembly.digest = hashlib.sha256(json.dumps([text, sorted(parameters.items())]).encode()).hexdigest()[:32]
+        outputs = live.document.root.get("Outputs")
+        if outputs is None:
+            live.document.root["Outputs"] = outputs = CommentedMap()
+        outputs[DIGEST_OUTPUT] = {"Description": "What livetui deployed last", "Value": assembly.digest}
+        text = live.document.text()
+    return text
+
+
+def template_key(topics: Topics, text: str) -> str:
+    """The S3 key of a template."""
+    return f"templates/{topics.app}/{topics.stage}/{hashlib.sha256(text.encode()).hexdigest()[:40]}.template"
+
+
+def synth(application: Application, settings: Settings) -> str:
+    """The live template as it would be deployed, without any AWS call.
+
+    What only the account tells is a stand-in: the bucket `livetui-bucket`, the stage's verify key, the IoT endpoint.
+    """
+    region = settings.region or "region"
+    wiring = Wiring(Topics(settings.app, settings.stage), "verify-key-of-the-stage",
+                    f"endpoint-ats.iot.{region}.amazonaws.com", region, "livetui-bucket", lambda *_: "",
+                    offline=lambda name: settings.for_function(name).offline or settings.offline)
+    return assemble(application, wiring, f"https://s3.{region}.amazonaws.com", settings.local, strict=False).body

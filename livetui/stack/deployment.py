@@ -1,0 +1,266 @@
+"""Deploying an application live and removing it again: the way from a loaded template to a `LiveStack`."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import re
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from livetui.aws import Aws
+from livetui.config import Settings
+from livetui.errors import LivetuiError, UsageError
+from livetui.stack.assembly import DIGEST_OUTPUT, Assembly, assemble, template_key
+from livetui.stack.bootstrap import Bootstrap, notify_metadata
+from livetui.stack.changeset import (
+    STACK_TYPE,
+    DeploymentCancelledError,
+    StackState,
+    StackWork,
+    describe,
+    refused,
+)
+from livetui.stack.contract import LiveFunction, LiveStack, OnProgress, Progress
+from livetui.stack.functions import Function
+from livetui.stack.live import Wiring
+from livetui.stack.template import Application
+from stub_runtime.config import VARIABLE
+from stub_runtime.sealing import verify_key_of
+from stub_runtime.topics import Topics
+
+_FUNCTION_TYPE = "AWS::Lambda::Function"
+_UPLOADS_AT_ONCE = 8
+_CODE_NAMES = re.compile(r"(LD_|DYLD_|PYTHON).*|PATH|AWS_LAMBDA_RUNTIME_API|AWS_LAMBDA_EXEC_WRAPPER")
+"""Variables that execute code where they are set; they never come from the cloud (protocol.md, requirement 5)."""
+
+
+def stack_name(app: str, stage: str) -> str:
+    """The live stack's name; CloudFormation wants a letter first."""
+    name = f"{app}-{stage}-live"
+    return name if name[0].isalpha() else f"app-{name}"
+
+
+def deploy_live(application: Application, aws: Aws, bootstrap: Bootstrap, settings: Settings,  # noqa: PLR0917
+                on_progress: OnProgress, cancel: threading.Event | None = None) -> LiveStack:
+    """Make the application live and return what is deployed; an unchanged template costs no deployment.
+
+    Raises `UsageError` for what the user can mend (a parameter, a path), `LivetuiError` with the root cause in one
+    line when the deployment failed, `DeploymentCancelledError` when `cancel` was set.
+    """
+    begun = time.monotonic()
+    cancel = cancel or threading.Event()
+    name = stack_name(settings.app, settings.stage)
+    _check(application, name)
+    with ThreadPoolExecutor(4, "livetui-stack") as pool:
+        key_found = pool.submit(signing_key, aws, settings.app, settings.stage)
+        endpoint_found = pool.submit(aws.iot_endpoint)
+        resources_found = pool.submit(_resources, aws, name)
+        before = describe(aws, name)
+        seed, endpoint, resources = key_found.result(), endpoint_found.result(), resources_found.result()
+    _check_owner(before, settings)
+    topics = Topics(settings.app, settings.stage)
+    wiring = Wiring(topics, base64.b64encode(verify_key_of(seed)).decode(), endpoint.host, aws.region,
+                    bootstrap.bucket, lambda *_: "", endpoint.dial_host if endpoint.dial_host != endpoint.host else "",
+                    endpoint.port, lambda name: settings.for_function(name).offline or settings.offline)
+    address = s3_address(aws)
+    assembly = assemble(application, wiring, address, aws.access.is_local)
+    after, changed = before, False
+    if before.usable and before.outputs.get(DIGEST_OUTPUT) == assembly.digest:
+        on_progress(Progress("deploy", name, "skipped", STACK_TYPE, "nothing changed", time.monotonic() - begun))
+    else:
+        _upload(aws, bootstrap.bucket, assembly, on_progress, cancel)
+        after, changed = StackWork(aws, name, "deploy", on_progress, cancel).deploy(
+            assembly.body, {"livetui:app": settings.app, "livetui:stage": settings.stage}, application.parameters,
+            lambda: _upload_template(aws, bootstrap.bucket, topics, assembly.body, address))
+        resources = _resources(aws, name)
+        on_progress(Progress("deploy", name, "done" if changed else "skipped", STACK_TYPE,
+                             "" if changed else "nothing changed", time.monotonic() - begun))
+    return LiveStack(name, after.arn, settings.app, settings.stage,
+                     {key: value for key, value in after.outputs.items() if key != DIGEST_OUTPUT},
+                     _live_functions(assembly.functions, resources, after.arn), bootstrap.bucket,
+                     len([item for item in resources if item["ResourceType"] != STACK_TYPE]), changed,
+                     time.monotonic() - begun, seed)
+
+
+def remove_live(aws: Aws, settings: Settings, on_progress: OnProgress, bootstrap: Bootstrap | None = None,
+                cancel: threading.Event | None = None, *, log_groups: bool = False) -> bool:
+    """Delete the live stack, its signing key and its metadata; False when there was none.
+
+    With `log_groups` the log groups of its functions are deleted too; AWS keeps them otherwise.
+    """
+    begun = time.monotonic()
+    name = stack_name(settings.app, settings.stage)
+    stack = describe(aws, name)
+    if not stack.status:
+        return False
+    _check_owner(stack, settings)
+    if stack.protected:
+        raise LivetuiError(f"The stack {name} is protected against deletion.", "",
+                           "Switch its termination protection off first.")
+    functions = [item["PhysicalResourceId"] for item in _resources(aws, name)
+                 if item["ResourceType"] == _FUNCTION_TYPE] if log_groups else []
+    StackWork(aws, name, "remove", on_progress, cancel).delete()
+    with contextlib.suppress(aws.client("ssm").exceptions.ParameterNotFound):
+        aws.client("ssm").delete_parameter(Name=key_name(settings.app, settings.stage))
+    for function in functions:
+        with contextlib.suppress(aws.client("logs").exceptions.ResourceNotFoundException):
+            aws.client("logs").delete_log_group(logGroupName=f"/aws/lambda/{function}")
+    if aws.access.is_local:
+        notify_metadata(aws, stack.arn, "DELETE_COMPLETE", bootstrap)
+    on_progress(Progress("remove", name, "done", STACK_TYPE, elapsed_s=time.monotonic() - begun))
+    return True
+
+
+def key_name(app: str, stage: str) -> str:
+    """The SSM parameter with the stage's signing key."""
+    return f"/livetui/{app}/{stage}/signing-key"
+
+
+def signing_key(aws: Aws, app: str, stage: str) -> bytes:
+    """The stage's Ed25519 seed (32 bytes) from SSM, made there once; whoever comes second takes the first one's."""
+    ssm, name = aws.client("ssm"), key_name(app, stage)
+    for _ in range(2):
+        try:
+            value = ssm.get_parameter(Name=name, WithDecryption=True)["Parameter"]["Value"]
+            return base64.b64decode(value)
+        except ssm.exceptions.ParameterNotFound:
+            with contextlib.suppress(ssm.exceptions.ParameterAlreadyExists):
+                ssm.put_parameter(Name=name, Type="SecureString", Overwrite=False,
+                                  Description="Signs who may answer for the live functions of this stage",
+                                  Value=base64.b64encode(secrets.token_bytes(32)).decode())
+        except ClientError as error:
+            raise refused(error, f"The signing key {name} cannot be read.") from error
+    raise LivetuiError(f"The signing key {name} cannot be read back.")
+
+
+def environment(aws: Aws, function: str) -> dict[str, str]:
+    """The variables of a deployed function as its handler would see them; `function` is a name or an ARN.
+
+    Ours is left out, and so are names that execute code wherever they are set.
+    """
+    try:
+        answer = aws.client("lambda").get_function_configuration(FunctionName=function)
+    except ClientError as error:
+        raise refused(error, f"The configuration of {function} cannot be read.") from error
+    variables: Mapping[str, str] = answer.get("Environment", {}).get("Variables", {})
+    return {name: value for name, value in variables.items() if name != VARIABLE and not _CODE_NAMES.fullmatch(name)}
+
+
+def environments(aws: Aws, functions: Iterable[LiveFunction]) -> dict[str, dict[str, str]]:
+    """The variables of all live functions, by id, asked for in parallel."""
+    live = [function for function in functions if function.live and function.name]
+    with ThreadPoolExecutor(_UPLOADS_AT_ONCE, "livetui-env") as pool:
+        found = pool.map(lambda function: environment(aws, function.arn or function.name), live)
+        return {function.id: variables for function, variables in zip(live, found, strict=True)}
+
+
+def s3_address(aws: Aws) -> str:
+    """What the path-style address of an object begins with."""
+    if aws.access.endpoint_url:
+        return aws.access.endpoint_url
+    suffix = "amazonaws.com.cn" if aws.region.startswith("cn-") else "amazonaws.com"
+    return f"https://s3.{aws.region}.{suffix}"
+
+
+def _check(application: Application, name: str) -> None:
+    if application.real_stack == name:
+        raise UsageError(f"{name} is the stack of your real deployment (samconfig).", "",
+                         "Choose another --stage: livetui never touches it.")
+    if application.missing:
+        first = application.missing[0]
+        raise UsageError(f"The template's parameters have no value: {', '.join(application.missing)}.", "",
+                         f"Pass --parameter {first}=VALUE, or set it in [parameters] of livetui.toml.")
+
+
+def _check_owner(stack: StackState, settings: Settings) -> None:
+    owner = (stack.tags.get("livetui:app"), stack.tags.get("livetui:stage"))
+    if stack.status and stack.status != "REVIEW_IN_PROGRESS" and owner != (settings.app, settings.stage):
+        raise LivetuiError(f"The stack {stack.name} was not deployed by livetui for this application and stage.",
+                           f"Its tags say {owner[0] or 'nothing'}/{owner[1] or 'nothing'}.",
+                           "Choose another --stage; livetui does not touch other stacks.")
+
+
+def _upload(aws: Aws, bucket: str, assembly: Assembly, on_progress: OnProgress, cancel: threading.Event) -> None:
+    """Bring bundles, files and nested templates to the bucket, in parallel, each only when it is not there."""
+    work: list[tuple[str, str, Callable[[], bytes]]] = [
+        *((f"stub {stub.runtime}" if not stub.local else "stub", key, lambda stub=stub: stub.path().read_bytes())
+          for key, stub in assembly.bundles.items()),
+        *((artifact.name, key, lambda artifact=artifact: artifact.content)
+          for key, artifact in assembly.artifacts.items()),
+        *(("nested template", key, lambda text=text: text.encode()) for key, text in assembly.templates.items()),
+    ]
+
+    def put(item: tuple[str, str, Callable[[], bytes]]) -> None:
+        label, key, content = item
+        if cancel.is_set():
+            raise DeploymentCancelledError("The upload was stopped before anything was deployed.")
+        begun = time.monotonic()
+        if _is_there(aws, bucket, key):
+            on_progress(Progress("package", label, "skipped", reason="already uploaded"))
+            return
+        on_progress(Progress("package", label, "started"))
+        body = content()
+        aws.client("s3").put_object(Bucket=bucket, Key=key, Body=body)
+        on_progress(Progress("package", label, "done", reason=f"{len(body) / 1e6:.1f} MB",
+                             elapsed_s=time.monotonic() - begun))
+
+    try:
+        with ThreadPoolExecutor(_UPLOADS_AT_ONCE, "livetui-upload") as pool:
+            list(pool.map(put, work))
+        for key, origin in assembly.copies.items():
+            if not _is_there(aws, bucket, key):
+                aws.client("s3").copy_object(Bucket=bucket, Key=key, CopySource={"Bucket": bucket, "Key": origin})
+    except ClientError as error:
+        raise refused(error, f"The code cannot be uploaded to {bucket}.") from error
+
+
+def _is_there(aws: Aws, bucket: str, key: str) -> bool:
+    try:
+        aws.client("s3").head_object(Bucket=bucket, Key=key)
+    except ClientError as error:
+        if error.response["Error"]["Code"] in ("404", "NoSuchKey", "NotFound"):
+            return False
+        raise
+    return True
+
+
+def _upload_template(aws: Aws, bucket: str, topics: Topics, body: str, address: str) -> str:
+    key = template_key(topics, body)
+    aws.client("s3").put_object(Bucket=bucket, Key=key, Body=body.encode())
+    return f"{address}/{bucket}/{key}"
+
+
+def _resources(aws: Aws, stack: str, prefix: str = "") -> list[dict[str, Any]]:
+    """Every resource of a stack and its nested stacks; `Id` is the application-wide id. Empty without a stack."""
+    found: list[dict[str, Any]] = []
+    try:
+        pages = aws.client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=stack)
+        for page in pages:
+            for item in page["StackResourceSummaries"]:
+                found.append({**item, "Id": prefix + item["LogicalResourceId"]})
+    except ClientError as error:
+        if "does not exist" in str(error):
+            return []
+        raise refused(error, f"The resources of {stack} cannot be read.") from error
+    for item in list(found):
+        if item["ResourceType"] == STACK_TYPE and item.get("PhysicalResourceId"):
+            found += _resources(aws, item["PhysicalResourceId"], f"{item['Id']}-")
+    return found
+
+
+def _live_functions(functions: Mapping[str, Function], resources: Iterable[Mapping[str, Any]],
+                    stack_arn: str) -> dict[str, LiveFunction]:
+    names = {item["Id"]: item.get("PhysicalResourceId", "") for item in resources
+             if item["ResourceType"] == _FUNCTION_TYPE}
+    parts = stack_arn.split(":")
+    return {name: function.as_live_function(
+        names.get(name, ""),
+        f"{parts[0]}:{parts[1]}:lambda:{parts[3]}:{parts[4]}:function:{names[name]}" if names.get(name) else "")
+        for name, function in functions.items()}

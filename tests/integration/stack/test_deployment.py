@@ -1,0 +1,150 @@
+"""An application goes live on the local cloud: deployed, skipped, updated, failed, cancelled, removed."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from livetui.aws import Aws
+from livetui.config import Settings
+from livetui.errors import LivetuiError, UsageError
+from livetui.stack import template
+from livetui.stack.bootstrap import Bootstrap, notify_metadata
+from livetui.stack.changeset import DeploymentCancelledError
+from livetui.stack.contract import LiveStack, Progress
+from livetui.stack.deployment import deploy_live, environments, remove_live, stack_name
+from stub_runtime.config import StubConfig
+
+MakeSettings = Callable[..., Settings]
+
+
+def deploy(aws: Aws, bootstrap: Bootstrap, settings: Settings, steps: list[Progress] | None = None) -> LiveStack:
+    steps = [] if steps is None else steps
+    return deploy_live(template.load(settings), aws, bootstrap, settings, steps.append)
+
+
+def test_functions_become_stubs_and_the_rest_stays(aws: Aws, bootstrap: Bootstrap, make_settings: MakeSettings) -> None:
+    settings = make_settings()
+    steps: list[Progress] = []
+    live = deploy(aws, bootstrap, settings, steps)
+
+    assert live.changed
+    assert live.outputs.keys() == {"QueueUrl"}
+    assert live.functions["Other"].reason == "nodejs22"
+    assert ("Hello", "CREATE_COMPLETE") in [(step.resource, step.status) for step in steps]
+    awslambda = aws.client("lambda")
+    hello = awslambda.get_function_configuration(FunctionName=live.functions["Hello"].arn)
+    assert hello["Handler"] == "stub_runtime.handler.handler"
+    assert (hello["Runtime"], hello["Timeout"], hello["MemorySize"]) == ("python3.12", 900, 512)
+    config = StubConfig.from_json(hello["Environment"]["Variables"]["LIVETUI"])
+    assert (config.handler, config.timeout, config.memory) == ("app.hello", 7, 128)
+    assert awslambda.get_function_configuration(FunctionName=live.functions["Consumer"].name)["Timeout"] == 60
+    other = awslambda.get_function_configuration(FunctionName=live.functions["Other"].name)
+    assert (other["Handler"], other["Runtime"], other["Timeout"]) == ("index.handler", "nodejs22.x", 7)
+    assert environments(aws, live.functions.values()) == {"Hello": {"GREETING": "hello"}, "Consumer": {}}
+    assert len(live.signing_key) == 32
+
+
+def test_without_a_console_the_stub_answers_its_typed_error(aws: Aws, bootstrap: Bootstrap,
+                                                            make_settings: MakeSettings) -> None:
+    live = deploy(aws, bootstrap, make_settings())
+    for function in ("Hello", "Consumer"):
+        answer = aws.client("lambda").invoke(FunctionName=live.functions[function].arn, Payload=b"{}")
+        assert "FunctionError" in answer
+        assert "LivetuiOffline" in answer["Payload"].read().decode()
+
+
+def test_an_unchanged_template_is_not_deployed(aws: Aws, bootstrap: Bootstrap, make_settings: MakeSettings) -> None:
+    settings = make_settings()
+    first = deploy(aws, bootstrap, settings)
+    steps: list[Progress] = []
+    begun = time.monotonic()
+    again = deploy(aws, bootstrap, settings, steps)
+    assert time.monotonic() - begun < 1
+    assert not again.changed
+    assert [step.status for step in steps] == ["skipped"]
+    assert again.functions == first.functions
+    assert again.signing_key == first.signing_key
+
+
+def test_a_parameter_is_passed_on(aws: Aws, bootstrap: Bootstrap,
+                                  make_settings: MakeSettings) -> None:
+    settings = make_settings()
+    deploy(aws, bootstrap, settings)
+    steps: list[Progress] = []
+    changed = make_settings(app=settings.app, parameters={"Greeting": "moin"})
+    live = deploy(aws, bootstrap, changed, steps)
+    assert live.changed
+    assert environments(aws, live.functions.values())["Hello"] == {"GREETING": "moin"}
+    assert ("Hello", "UPDATE_COMPLETE") in [(step.resource, step.status) for step in steps]
+
+
+def test_a_failure_names_its_cause_in_one_line_and_the_next_try_works(
+        aws: Aws, bootstrap: Bootstrap, make_settings: MakeSettings, project: Path) -> None:
+    settings = make_settings()
+    good = (project / "template.yaml").read_text()
+    (project / "template.yaml").write_text(good.replace("VisibilityTimeout: 60", "VisibilityTimeout: 999999"))
+    with pytest.raises(LivetuiError) as failed:
+        deploy(aws, bootstrap, settings)
+    assert "Queue" in failed.value.why
+    assert "\n" not in failed.value.why
+    (project / "template.yaml").write_text(good)
+    assert deploy(aws, bootstrap, settings).changed
+
+
+def test_a_template_over_the_inline_limit_goes_through_s3(aws: Aws, bootstrap: Bootstrap, make_settings: MakeSettings,
+                                                          project: Path) -> None:
+    with (project / "template.yaml").open("a") as file:
+        file.writelines(f"  Long{number}:\n    Value: {'x' * 900}\n" for number in range(60))
+    live = deploy(aws, bootstrap, make_settings())
+    assert len(live.outputs) == 61
+
+
+def test_a_parameter_without_a_value_is_asked_for(aws: Aws, bootstrap: Bootstrap, make_settings: MakeSettings,
+                                                  project: Path) -> None:
+    text = (project / "template.yaml").read_text()
+    (project / "template.yaml").write_text(text.replace("    Default: hello\n", ""))
+    with pytest.raises(UsageError, match="Greeting"):
+        deploy(aws, bootstrap, make_settings())
+
+
+def test_a_stack_of_somebody_else_is_not_touched(aws: Aws, bootstrap: Bootstrap, make_settings: MakeSettings) -> None:
+    settings = make_settings()
+    foreign = make_settings()
+    aws.client("cloudformation").create_stack(StackName=stack_name(foreign.app, foreign.stage), TemplateBody=json.dumps(
+        {"Resources": {"Queue": {"Type": "AWS::SQS::Queue"}}}))
+    try:
+        with pytest.raises(LivetuiError, match="not deployed by livetui"):
+            deploy(aws, bootstrap, foreign)
+    finally:
+        aws.client("cloudformation").delete_stack(StackName=stack_name(foreign.app, foreign.stage))
+        aws.client("cloudformation").get_waiter("stack_delete_complete").wait(
+            StackName=stack_name(foreign.app, foreign.stage), WaiterConfig={"Delay": 1})
+    assert settings.app != foreign.app
+
+
+def test_a_cancelled_deployment_stops(aws: Aws, bootstrap: Bootstrap, make_settings: MakeSettings) -> None:
+    settings = make_settings()
+    cancel = threading.Event()
+    cancel.set()
+    with pytest.raises(DeploymentCancelledError):
+        deploy_live(template.load(settings), aws, bootstrap, settings, lambda _: None, cancel)
+
+
+def test_removal_takes_stack_key_and_metadata(aws: Aws, bootstrap: Bootstrap, make_settings: MakeSettings) -> None:
+    settings = make_settings()
+    live = deploy(aws, bootstrap, settings)
+    notify_metadata(aws, live.arn, "CREATE_COMPLETE", bootstrap)
+    s3 = aws.client("s3")
+    key = f"apps/{settings.app}/{settings.stage}.json"
+    metadata = json.loads(s3.get_object(Bucket=bootstrap.bucket, Key=key)["Body"].read())
+    assert metadata["stack"] == live.name
+    assert live.functions["Hello"].name in [resource["name"] for resource in metadata["resources"]]
+    assert remove_live(aws, settings, lambda _: None, bootstrap)
+    assert not s3.list_objects_v2(Bucket=bootstrap.bucket, Prefix=key)["KeyCount"]
+    assert not remove_live(aws, settings, lambda _: None, bootstrap)
