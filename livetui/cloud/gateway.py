@@ -11,7 +11,7 @@ import sys
 import threading
 from typing import Any, cast
 
-from livetui.cloud import http_api
+from livetui.cloud import open_api
 from livetui.cloud.guard import Guard
 
 # Read by ministack while it is imported and never again. Functions inherit this process's environment, so what is not
@@ -25,7 +25,7 @@ def main() -> None:
     threading.Thread(target=_end_with_supervisor, args=(folder,), name="supervisor-watch", daemon=True).start()
     _raise_descriptor_limit()
     app = importlib.import_module("ministack.app").app  # patches hypercorn, so it comes before hypercorn
-    http_api.install()
+    open_api.install()
     from hypercorn.asyncio import serve
     from hypercorn.config import Config
 

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from livetui.aws import Aws, CloudAccess
+from livetui.aws import Aws
 from livetui.cloud import LocalCloud, RunningCloud
 from livetui.cloud.record import RECORD_NAME, CloudRecord
 from livetui.errors import UsageError
@@ -127,9 +128,10 @@ def test_two_clouds_run_side_by_side_and_know_nothing_of_each_other(local_cloud:
 
         assert other.record.gateway_port != local_cloud.record.gateway_port
         assert not Aws(local_cloud.access).client("sqs").list_queues(QueueNamePrefix="only-in-the").get("QueueUrls")
-        mixed = CloudAccess(**{**vars(other.access), "ca_bundle": local_cloud.access.ca_bundle})
-        with pytest.raises(Exception, match="CERTIFICATE_VERIFY_FAILED"):
-            Aws(mixed).client("sqs").list_queues()
+        only_one = ssl.create_default_context(cafile=local_cloud.record.ca_bundle)
+        with (socket.create_connection(("127.0.0.1", other.record.gateway_port), timeout=10) as connection,
+              pytest.raises(ssl.SSLCertVerificationError)):
+            only_one.wrap_socket(connection, server_hostname="127.0.0.1")
 
 
 def test_stop_leaves_no_process_port_or_folder() -> None:
@@ -254,7 +256,8 @@ def test_another_command_finds_uses_and_stops_the_projects_cloud(
     assert Aws(found.access).account == "000000000000"
 
     found.stop()
-    assert nothing_is_left(record, processes)
+    assert refuses(record.gateway_port)
+    wait_until(lambda: nothing_is_left(record, processes), "process, ports and folder are gone", seconds=5)
     assert LocalCloud.find(tmp_path) is None
 
 

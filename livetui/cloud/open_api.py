@@ -1,8 +1,8 @@
-"""Teaches ministack the `Body` of an HTTP API: the OpenAPI document in which a SAM template's routes arrive.
+"""Teaches ministack what it leaves out of the OpenAPI documents in which a SAM template's routes arrive.
 
-ministack 1.5.33 makes an `AWS::ApiGatewayV2::Api` without reading its Body, so every `HttpApi` of a SAM template would
-answer "Not Found". Here the document becomes the integrations, authorizers and routes that CloudFormation would make
-of it, through ministack's own resource handlers.
+ministack 1.5.33 makes an `AWS::ApiGatewayV2::Api` without reading its `Body`, so every `HttpApi` of a SAM template
+would answer "Not Found"; here the document becomes the integrations, authorizers and routes that CloudFormation would
+make of it, through ministack's own resource handlers. Of a REST API it reads the Body, but not the method `ANY`.
 https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-open-api.html
 """
 
@@ -17,18 +17,45 @@ Handlers = dict[str, dict[str, Any]]
 
 _PREFIX = "x-amazon-apigateway-"
 _METHODS = ("get", "put", "post", "delete", "options", "head", "patch")
-_API = "AWS::ApiGatewayV2::Api"
+_HTTP_API, _REST_API = "AWS::ApiGatewayV2::Api", "AWS::ApiGateway::RestApi"
 
 
 def install() -> None:
-    """Put the import in front of ministack's handler of HTTP APIs, in this process."""
+    """Change ministack's handlers of APIs, in this process."""
     handlers: Handlers = importlib.import_module("ministack.services.cloudformation.provisioners")._RESOURCE_HANDLERS
-    wrap(handlers)
+    import_http_api_bodies(handlers)
+    spell_out_any_method(handlers)
 
 
-def wrap(handlers: Handlers) -> None:
-    """Make `handlers` (resource type to its create, update and delete) import the Body of an HTTP API."""
-    create, update = handlers[_API]["create"], handlers[_API]["update"]
+def spell_out_any_method(handlers: Handlers) -> None:
+    """Make `handlers` (resource type to its create, update and delete) see one operation per method for `ANY`."""
+    create, update = handlers[_REST_API]["create"], handlers[_REST_API]["update"]
+
+    def create_api(logical_id: str, properties: Properties, *rest: Any) -> Any:
+        return create(logical_id, _without_any_method(properties), *rest)
+
+    def update_api(api_id: str, old: Properties, new: Properties, *rest: Any, **named: Any) -> Any:
+        return update(api_id, _without_any_method(old), _without_any_method(new), *rest, **named)
+
+    handlers[_REST_API] |= {"create": create_api, "update": update_api}
+
+
+def _without_any_method(properties: Properties) -> dict[str, Any]:
+    """The properties with each `ANY` operation once for every method that the path does not name itself."""
+    paths = (properties.get("Body") or {}).get("paths", {})
+    every = f"{_PREFIX}any-method"
+    if not any(every in item for item in paths.values()):
+        return dict(properties)
+    spelt_out = {
+        path: {**dict.fromkeys(_METHODS, item[every]), **item} if every in item else item
+        for path, item in paths.items()
+    }
+    return {**properties, "Body": {**properties["Body"], "paths": spelt_out}}
+
+
+def import_http_api_bodies(handlers: Handlers) -> None:
+    """Make `handlers` import the Body of an HTTP API."""
+    create, update = handlers[_HTTP_API]["create"], handlers[_HTTP_API]["update"]
     imported: dict[str, list[Callable[[], None]]] = {}
 
     def read_body(api_id: str, properties: Properties, stack: str) -> None:
@@ -50,7 +77,7 @@ def wrap(handlers: Handlers) -> None:
             read_body(new_id, new, stack)
         return new_id, attributes
 
-    handlers[_API] |= {"create": create_api, "update": update_api}
+    handlers[_HTTP_API] |= {"create": create_api, "update": update_api}
 
 
 def _api_properties(properties: Properties) -> dict[str, Any]:
