@@ -1,0 +1,278 @@
+"""The breakpoints of a project: each owner's wishes, their union, stable ids, and the file that keeps them.
+
+Owners are the console and each attached editor. pydevd knows one breakpoint per line and forgets the rest, so the
+union is made here. Only the console's own breakpoints are kept on disk: editors keep theirs themselves.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import msgspec
+
+from livetui.debug.anchors import Anchor, anchor, executable_line, find_again
+from livetui.debug.conditions import check_condition, check_hit, check_log
+from livetui.errors import UsageError
+
+CONSOLE = "console"
+"""The owner whose breakpoints persist."""
+CURSOR = "cursor"
+"""The owner of "run to cursor"."""
+
+
+class Wish(msgspec.Struct, frozen=True):
+    """What one owner asks for at one line."""
+
+    line: int
+    condition: str = ""
+    hit: str = ""
+    log: str = ""
+
+    def check(self) -> None:
+        """Raises `UsageError` for what would silently never do anything."""
+        if self.line < 1:
+            raise UsageError(f"There is no line {self.line}.")
+        if self.condition:
+            check_condition(self.condition)
+        if self.hit:
+            check_hit(self.hit)
+        if self.log:
+            check_log(self.log)
+
+
+class Breakpoint(msgspec.Struct, frozen=True):
+    """One line that stops (or logs), as everyone sees it."""
+
+    id: int
+    path: str
+    line: int
+    """Where it stops. May lie above the line that was asked for: blank lines and comments cannot stop."""
+    asked: int
+    """The line that was asked for; what `remove` and `enable` take too."""
+    condition: str = ""
+    hit: str = ""
+    log: str = ""
+    enabled: bool = True
+    owners: tuple[str, ...] = ()
+    verified: bool = True
+    message: str = ""
+    """Why it is not verified."""
+
+
+class _Kept(msgspec.Struct, frozen=True):
+    path: str
+    wish: Wish
+    enabled: bool
+    anchor: Anchor
+
+
+def real(path: str | Path) -> str:
+    """The one name of a file: absolute, links resolved."""
+    return os.path.realpath(path)
+
+
+def merge(wishes: Sequence[Wish]) -> Wish:
+    """One breakpoint for one line: whoever wants to stop more often wins.
+
+    Plain before conditional before hit-counted before logged; several conditions are or-ed; several log messages
+    are joined.
+    """
+    line = wishes[0].line
+    stops = [wish for wish in wishes if not wish.log]
+    if not stops:
+        return Wish(line, wishes[0].condition, wishes[0].hit, " | ".join(dict.fromkeys(wish.log for wish in wishes)))
+    if len(stops) == 1:
+        return stops[0]
+    if any(not wish.condition and not wish.hit for wish in stops):
+        return Wish(line)
+    conditions = list(dict.fromkeys(wish.condition for wish in stops if not wish.hit))
+    if conditions:
+        return Wish(line, " or ".join(f"({text})" for text in conditions) if len(conditions) > 1 else conditions[0])
+    return stops[0]
+
+
+class BreakpointStore:
+    """Wishes by owner, real path and line. Changing methods return the paths whose union may have changed."""
+
+    def __init__(self, file: Path, project: Path) -> None:
+        self._file = file
+        self._project = Path(real(project))
+        self._wishes: dict[str, dict[str, dict[int, Wish]]] = {}  # owner → path → line
+        self._ids: dict[tuple[str, int], int] = {}
+        self._muted: set[tuple[str, int]] = set()
+        self._seen: dict[tuple[str, int], tuple[int, bool, str]] = {}  # what a worker said: line, verified, message
+        self._anchors: dict[tuple[str, int], Anchor] = {}
+        self._stamps: dict[str, tuple[int, int]] = {}
+        self._last_id = 0
+
+    def load(self) -> str:
+        """Read the kept breakpoints; returns what is wrong with the file, if anything."""
+        try:
+            kept = msgspec.json.decode(self._file.read_bytes(), type=list[_Kept])
+        except FileNotFoundError:
+            return ""
+        except (OSError, msgspec.DecodeError, ValueError) as error:
+            return f"{self._file.name} cannot be read; its breakpoints are lost: {error}"
+        for item in kept:
+            path = real(self._project / item.path)
+            line = find_again(path, item.wish.line, item.anchor)
+            self._put(CONSOLE, path, msgspec.structs.replace(item.wish, line=line))
+            self._anchors[path, line] = item.anchor
+            if not item.enabled:
+                self._muted.add((path, line))
+        return ""
+
+    def replace(self, owner: str, path: str, wishes: Iterable[Wish]) -> set[str]:
+        """`owner`'s breakpoints of a file are now these (checked by the caller); other owners' stay."""
+        self._wishes.setdefault(owner, {})[path] = {}
+        for wish in wishes:
+            self._put(owner, path, wish)
+        self._settle(path)
+        return {path}
+
+    def put(self, owner: str, path: str, wish: Wish) -> set[str]:
+        """Set or change one. Raises `UsageError` for a condition, hit condition or message that cannot work."""
+        wish.check()
+        self._put(owner, path, wish)
+        self._settle(path)
+        return {path}
+
+    def remove(self, path: str, line: int) -> set[str]:
+        """Take a line from every owner."""
+        for files in self._wishes.values():
+            files.get(path, {}).pop(line, None)
+        self._settle(path)
+        return {path}
+
+    def drop(self, owner: str) -> set[str]:
+        """The owner left: its breakpoints go with it."""
+        paths = set(self._wishes.pop(owner, {}))
+        for path in paths:
+            self._settle(path)
+        return paths
+
+    def enable(self, path: str, line: int, enabled: bool) -> set[str]:
+        """Let a line stop, or not, whoever owns it."""
+        (self._muted.discard if enabled else self._muted.add)((path, line))
+        self._settle(path)
+        return {path}
+
+    def confirm(self, path: str, asked: int, line: int, verified: bool, message: str) -> None:
+        """A worker said where the breakpoint really is."""
+        if (path, asked) in self._ids:
+            self._seen[path, asked] = (line, verified, message)
+
+    def of(self, path: str) -> list[Breakpoint]:
+        """The union for one file, by line, with what is disabled."""
+        lines = sorted({line for files in self._wishes.values() for line in files.get(path, {})})
+        return [self._breakpoint(path, line) for line in lines]
+
+    def pushable(self, path: str) -> list[tuple[Wish, tuple[int, ...]]]:
+        """What pydevd is told of a file: one breakpoint per line that can stop, and the asked lines it stands for.
+
+        Two lines that were asked for may stop at the same one, and pydevd would keep the last only.
+        """
+        places: dict[int, list[int]] = {}
+        for item in self.of(path):
+            if item.enabled:
+                places.setdefault(executable_line(path, item.asked)[0], []).append(item.asked)
+        return [(msgspec.structs.replace(merge([self._merged(path, line) for line in asked]), line=place), tuple(asked))
+                for place, asked in sorted(places.items())]
+
+    def everything(self) -> list[Breakpoint]:
+        """The union for all files, by path and line."""
+        return [item for path in sorted(self.paths()) for item in self.of(path)]
+
+    def paths(self) -> set[str]:
+        """Files with a breakpoint."""
+        return {path for files in self._wishes.values() for path, lines in files.items() if lines}
+
+    def owned(self, owner: str, path: str) -> dict[int, Wish]:
+        """One owner's wishes for a file, by line."""
+        return dict(self._wishes.get(owner, {}).get(path, {}))
+
+    def moved(self) -> set[str]:
+        """Follow edits: move breakpoints of files that changed since the last look with the text they are on."""
+        changed = set()
+        for path in self.paths():
+            stamp = _stamp(path)
+            if self._stamps.get(path) != stamp:
+                self._stamps[path] = stamp
+                self._follow(path)
+                changed.add(path)
+        return changed
+
+    def _follow(self, path: str) -> None:
+        mine = self.owned(CONSOLE, path)
+        places = {line: find_again(path, line, self._anchors.get((path, line))) for line in mine}
+        # Editors send new lines themselves when they save; what a worker said about the old text is stale for all.
+        for line in {line for files in self._wishes.values() for line in files.get(path, {})}:
+            self._seen.pop((path, line), None)
+        ids = {new: self._ids.get((path, old)) for old, new in places.items()}
+        muted = {new for old, new in places.items() if (path, old) in self._muted}
+        for old in mine:
+            self._muted.discard((path, old))
+            self._ids.pop((path, old), None)
+        self._wishes[CONSOLE][path] = {}
+        for old, new in places.items():
+            self._put(CONSOLE, path, msgspec.structs.replace(mine[old], line=new))
+        self._ids.update({(path, new): id_ for new, id_ in ids.items() if id_ is not None})
+        self._muted |= {(path, new) for new in muted}
+        self._settle(path)
+
+    def _put(self, owner: str, path: str, wish: Wish) -> None:
+        self._wishes.setdefault(owner, {}).setdefault(path, {})[wish.line] = wish
+        self._stamps.setdefault(path, _stamp(path))
+
+    def _settle(self, path: str) -> None:
+        lines = {line for files in self._wishes.values() for line in files.get(path, {})}
+        for line in lines:
+            if (path, line) not in self._ids:
+                self._last_id += 1
+                self._ids[path, line] = self._last_id
+        for known in (self._ids, self._seen):
+            for key in [key for key in known if key[0] == path and key[1] not in lines]:
+                del known[key]
+        self._muted = {key for key in self._muted if key[0] != path or key[1] in lines}
+        self._save(path)
+
+    def _breakpoint(self, path: str, asked: int) -> Breakpoint:
+        owners = tuple(owner for owner, files in self._wishes.items() if asked in files.get(path, {}))
+        wish = self._merged(path, asked)
+        if (path, asked) not in self._ids:
+            self._settle(path)
+        line, verified, message = self._seen.get((path, asked)) or executable_line(path, asked)
+        return Breakpoint(self._ids[path, asked], path, line, asked, wish.condition, wish.hit, wish.log,
+                          (path, asked) not in self._muted, owners, verified, message)
+
+    def _merged(self, path: str, asked: int) -> Wish:
+        return merge([files[path][asked] for files in self._wishes.values() if asked in files.get(path, {})])
+
+    def _save(self, path: str) -> None:
+        mine = self._wishes.get(CONSOLE, {})
+        for line in mine.get(path, {}):
+            self._anchors[path, line] = anchor(path, line)
+        kept = [_Kept(self._name(path), wish, (path, line) not in self._muted, self._anchors[path, line])
+                for path, lines in sorted(mine.items()) for line, wish in sorted(lines.items())]
+        if not kept and not self._file.exists():
+            return
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        fresh = self._file.with_suffix(".new")
+        fresh.write_bytes(msgspec.json.format(msgspec.json.encode(kept), indent=1) + b"\n")
+        fresh.replace(self._file)
+
+    def _name(self, path: str) -> str:
+        try:
+            return Path(path).relative_to(self._project).as_posix()
+        except ValueError:
+            return path
+
+
+def _stamp(path: str) -> tuple[int, int]:
+    try:
+        status = Path(path).stat()
+    except OSError:
+        return (0, 0)
+    return (status.st_mtime_ns, status.st_size)

@@ -1,0 +1,302 @@
+"""The debug adapter: workers dial in, editors attach to one stable port, the console calls in-process.
+
+One per session, in the engine's asyncio loop. The pool uses `prepare`, `ready` and `gone`; the console `face`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from livetui.debug.breakpoints import CURSOR, Breakpoint, BreakpointStore, Wish
+from livetui.debug.client import Client
+from livetui.debug.crew import HOST, Crew
+from livetui.debug.discovery import DebugPort
+from livetui.debug.exceptions import ExceptionFilters, union
+from livetui.debug.face import Face
+from livetui.debug.ids import UnknownIdError
+from livetui.debug.values import DebugListener
+from livetui.debug.wire import Channel
+from livetui.debug.worker_link import RefusedError, WorkerLink
+from livetui.debug.workers import Workers
+
+PORT = 5710
+"""Where editors attach, unless the project has another port already or it is taken."""
+STRANGERS = 16
+"""Editors that may be connected without having attached; the oldest goes when one more comes."""
+REPORT_LIMIT = 8 * 1024 * 1024
+"""Largest frame in bytes on the workers' port: an error's photograph."""
+
+_RESUMING = frozenset(("continue", "next", "stepIn", "stepOut"))
+_RUNTIME = str(Path(__file__).resolve().parent.parent / "runtime") + os.sep
+
+
+class Broker:
+    """Routes between workers, editors and the console, and keeps the union of their breakpoints."""
+
+    def __init__(self, state: Path, project: Path, port: int = PORT, listener: DebugListener | None = None, *,
+                 post_mortem: bool = False) -> None:
+        """`state` is `.livetui/`; `port` 0 takes any.
+
+        With `post_mortem`, handler errors are photographed also in workers that are not debugged.
+        """
+        self.listener = listener or DebugListener()
+        self.work_of: Callable[[int], str] = lambda pid: ""
+        """Set by the engine: the invocation that a worker runs, by pid."""
+        self.port = 0
+        """Where editors attach, once started."""
+        self.token = ""
+        self.store = BreakpointStore(state / "breakpoints.json", project)
+        self.crew = Crew(self._failed)
+        self.applying = asyncio.Lock()
+        self.workers = Workers(self)
+        self.face = Face(self)
+        self._state, self._asked_port, self._post_mortem = state, port, post_mortem
+        self._clients: list[Client] = []
+        self._client_count = 0
+        self._filters: dict[str, ExceptionFilters] = {}
+        self._just_my_code = True
+        self._was_wanted = False
+
+    async def start(self) -> None:
+        """Open both ports and read the project's breakpoints. Raises `LivetuiError` when no port is free."""
+        known = DebugPort.read(self._state)
+        self.token = known.token
+        self.workers.port = await self.crew.serve(self.workers.dialed, 0, REPORT_LIMIT)
+        self.port = await self.crew.serve(self._editor_connected, known.port if self._asked_port and known.port
+                                          else self._asked_port)
+        DebugPort(self.port, self.token).write(self._state)
+        if trouble := self.store.load():
+            self.listener.on_notice("", "warning", trouble)
+        self._was_wanted = self.wanted
+
+    async def close(self) -> None:
+        """End every editor's session and close everything; paused workers run on by themselves."""
+        for client in list(self._clients):
+            client.end("livetui has ended.")
+        await self.crew.close("livetui has ended")
+
+    @property
+    def wanted(self) -> bool:
+        """Whether a new worker is to be debugged: something can stop it, or an editor is attached."""
+        return (bool(union(self._filters.values())) or any(item.enabled for item in self.store.everything())
+                or any(client.state in ("attached", "live") for client in self._clients))
+
+    # ── the pool (livetui.runtime.contract.DebugSupport) ───────────────────────────────────────────────────────────
+
+    async def prepare(self, function_id: str) -> Mapping[str, Any] | None:
+        """Configuration for a new worker's `worker_debug.start`; None while there is nothing to debug."""
+        if moved := self.store.moved():
+            await self.apply(moved)
+        attach = self.wanted
+        if not (attach or self._post_mortem):
+            return None
+        spec = importlib.util.find_spec("debugpy")
+        return {"function": function_id, "host": HOST, "port": self.workers.port,
+                "token": self.workers.ticket(function_id, attach), "attach": attach,
+                "debugpy": str(Path(spec.origin).parent) if spec is not None and spec.origin else None}
+
+    async def ready(self, pid: int) -> None:
+        """Return when the worker's breakpoints are set, or when it is known that it is not debugged."""
+        await self.workers.ready(pid)
+
+    def gone(self, pid: int) -> None:
+        """The worker's process has ended."""
+        self.workers.gone(pid)
+
+    # ── breakpoints and exceptions ─────────────────────────────────────────────────────────────────────────────────
+
+    def union(self) -> list[Breakpoint]:
+        """Every breakpoint that people may see."""
+        return [item for item in self.store.everything() if item.owners != (CURSOR,)]
+
+    async def replace(self, client: Client, path: str, wishes: list[Wish]) -> None:
+        """An editor's breakpoints of one file; nobody else's are touched."""
+        await self.apply(self.store.replace(client.owner, path, wishes))
+
+    async def apply(self, paths: set[str]) -> None:
+        """Tell workers and people that the union of these files may have changed."""
+        async with self.applying:
+            await asyncio.gather(*(self._push(link, path) for link in list(self.workers.links.values())
+                                   for path in paths))
+        self.show_breakpoints()
+        self._check_wanted()
+
+    async def filter_exceptions(self, owner: str, filters: ExceptionFilters) -> None:
+        """Which errors stop, for one owner. Raises `UsageError` for an impossible class name."""
+        filters.check()
+        self._filters[owner] = filters
+        await self._push_exceptions()
+        self._check_wanted()
+
+    def filters_of(self, owner: str) -> ExceptionFilters:
+        """What one owner chose."""
+        return self._filters.get(owner, ExceptionFilters())
+
+    def show_breakpoints(self) -> None:
+        """Let every editor and the console see the union as it is now."""
+        shown = self.union()
+        for client in self._clients:
+            client.show(shown)
+        self.listener.on_breakpoints_changed(shown)
+
+    def cursor_reached(self) -> None:
+        """Something stopped, so "run to cursor" is over."""
+        if paths := self.store.drop(CURSOR):
+            self.crew.spawn(self.apply(paths))
+
+    async def _push(self, link: WorkerLink, path: str) -> None:
+        # A worker that started before the file was saved runs older text; new line numbers would mislead it.
+        try:
+            if link.runs_older_than(path):
+                return
+            if answers := await link.push(path, self.store.pushable(path)):
+                self.workers.confirm(link, answers)
+        except RefusedError as error:
+            if link.state != "gone":
+                self.listener.on_notice(link.function_id, "warning", f"Breakpoints could not be set: {error.what}")
+
+    async def _push_exceptions(self) -> None:
+        for link in list(self.workers.links.values()):
+            try:
+                await link.request("setExceptionBreakpoints", self.exception_arguments())
+            except RefusedError as error:
+                if link.state != "gone":
+                    self.listener.on_notice(link.function_id, "warning", f"Errors cannot stop it: {error.what}")
+
+    def _check_wanted(self) -> None:
+        if (wanted := self.wanted) != self._was_wanted:
+            self._was_wanted = wanted
+            self.listener.on_wanted_changed(wanted)
+
+    # ── requests to workers ────────────────────────────────────────────────────────────────────────────────────────
+
+    async def threads(self) -> list[dict[str, Any]]:
+        """All threads of all workers, as DAP wants them."""
+        await asyncio.gather(*(self._name_threads(link) for link in list(self.workers.links.values())))
+        return [{"id": self.workers.ids.dense(link.pid, "thread", thread),
+                 "name": f"{link.function_id} {link.pid} · {name}"}
+                for link in self.workers.links.values() for thread, name in link.threads.items()]
+
+    async def forward(self, asker: object, command: str, arguments: Mapping[str, Any],
+                      within: float | None = None) -> Any:
+        """Let the worker that the ids mean answer, within that many seconds. Raises `RefusedError`."""
+        try:
+            pid, own = self.workers.ids.inward(command, arguments)
+        except UnknownIdError:
+            raise RefusedError("That has run on and can no longer be looked at.") from None
+        link = self.workers.links.get(pid) if pid is not None else self._any_worker()
+        if link is None:
+            raise RefusedError("No worker is running.", "", "Call the function first.")
+        if command in _RESUMING:
+            if not link.stopped:
+                raise RefusedError("It is not paused.")
+            link.asker = asker
+        body = await link.request(command, own, within)
+        if command == "continue":
+            return {"allThreadsContinued": len(self.workers.links) == 1}
+        return self.workers.ids.outward(link.pid, command, _users(body) if command == "stackTrace" else body)
+
+    def restart(self) -> None:
+        """An editor's restart button: workers are replaced, the session stays."""
+        self.listener.on_restart()
+
+    def _any_worker(self) -> WorkerLink | None:
+        links = list(self.workers.links.values())
+        return next((link for link in links if link.stopped), links[0] if links else None)
+
+    async def _name_threads(self, link: WorkerLink) -> None:
+        try:
+            await self.workers.name_threads(link)
+        except RefusedError:
+            if link.state != "gone":
+                raise
+
+    # ── what workers need (livetui.debug.workers) ──────────────────────────────────────────────────────────────
+
+    def attach_arguments(self) -> Mapping[str, Any]:
+        """How pydevd is configured in a worker."""
+        return {"justMyCode": self._just_my_code, "showReturnValue": True, "subProcess": False,
+                "redirectOutput": False, "resolveSymlinks": True, "guiEventLoop": "none",
+                "autoReload": {"enable": False}}
+
+    def exception_arguments(self) -> Mapping[str, Any]:
+        """The union of everyone's exception filters, for pydevd."""
+        return union(self._filters.values()).arguments()
+
+    def tell(self, event: str, body: Mapping[str, Any], but: object = None) -> None:
+        """Send an event to every editor, except to the one who caused it."""
+        for client in self._clients:
+            if client is not but:
+                client.event(event, body)
+
+    def introduce(self, link: WorkerLink) -> None:
+        """A worker is READY: editors see a process with threads."""
+        for client in self._clients:
+            self._introduce(link, client)
+
+    def _introduce(self, link: WorkerLink, client: Client) -> None:
+        client.event("process", {"name": f"{link.function_id} (worker {link.pid})", "systemProcessId": link.pid,
+                                 "isLocalProcess": True, "startMethod": "attach"})
+        for thread in link.threads:
+            client.event("thread", {"reason": "started",
+                                    "threadId": self.workers.ids.dense(link.pid, "thread", thread)})
+        for body in link.stopped.values():
+            client.event("stopped", self.workers.stop_body(link, body))
+
+    # ── editors (livetui.debug.client) ─────────────────────────────────────────────────────────────────────────
+
+    def _editor_connected(self, channel: Channel) -> None:
+        self._client_count += 1
+        client = Client(channel, self, self._client_count)
+        self._clients.append(client)
+        strangers = [known for known in self._clients if known.state in ("connected", "initialized")]
+        if len(strangers) > STRANGERS:
+            strangers[0].channel.abort()
+        self.crew.spawn(client.expire())
+
+    def attached(self, client: Client) -> None:
+        """Its token was right; its breakpoints follow."""
+        self.listener.on_clients_changed(self._names())
+        self._check_wanted()
+
+    def joined(self, client: Client) -> None:
+        """It is LIVE: replay what is there."""
+        for link in self.workers.links.values():
+            self._introduce(link, client)
+        client.show(self.union())
+
+    def left(self, client: Client) -> None:
+        """Its connection is closed: its breakpoints go, what is paused stays paused."""
+        self._clients.remove(client)
+        paths = self.store.drop(client.owner)
+        had_filters = self._filters.pop(client.owner, None)
+        self.listener.on_clients_changed(self._names())
+        self.crew.spawn(self._clean_up(paths, bool(had_filters)))
+
+    async def _clean_up(self, paths: set[str], exceptions: bool) -> None:
+        if exceptions:
+            await self._push_exceptions()
+        await self.apply(paths)
+
+    def note_just_my_code(self, wanted: bool) -> None:
+        """`justMyCode` of the last editor that attached holds for new workers."""
+        self._just_my_code = wanted
+
+    def _names(self) -> list[str]:
+        return [client.name for client in self._clients if client.state in ("attached", "live")]
+
+    def _failed(self, error: BaseException) -> None:
+        self.listener.on_notice("", "error", f"The debugger failed at something: {error!r}")
+
+
+def _users(stack: Mapping[str, Any]) -> dict[str, Any]:
+    # livetui's own frames around the handler tell people nothing.
+    frames = [frame for frame in stack["stackFrames"]
+              if not str((frame.get("source") or {}).get("path") or "").startswith(_RUNTIME)]
+    hidden = len(stack["stackFrames"]) - len(frames)
+    return {**stack, "stackFrames": frames, "totalFrames": stack.get("totalFrames", len(frames) + hidden) - hidden}

@@ -1,0 +1,57 @@
+"""Refuse a condition, a hit condition or a log message that would silently never do anything."""
+
+from __future__ import annotations
+
+import re
+
+from livetui.errors import UsageError
+
+_HIT = re.compile(r"(?:==|>=|<=|>|<|%)?\s*[0-9]{1,9}")
+
+
+def check_condition(text: str) -> None:
+    """Raises `UsageError` when `text` is not a Python expression."""
+    try:
+        compile(text.strip(), "<condition>", "eval")
+    except (SyntaxError, ValueError) as error:
+        hint = "Use == to compare." if re.search(r"[^=!<>:]=[^=]", text) else "A condition is one Python expression."
+        raise UsageError(f"The condition does not compile: {text}", _reason(error), hint) from error
+
+
+def check_hit(text: str) -> None:
+    """Raises `UsageError` when `text` is not a hit condition that pydevd knows."""
+    if not _HIT.fullmatch(text.strip()):
+        raise UsageError(f"This is no hit condition: {text}", "", "Write 5, ==5, >5, >=5, <5, <=5 or %5 (every fifth).")
+
+
+def check_log(text: str) -> None:
+    """Raises `UsageError` when an expression in braces of the message does not compile."""
+    for expression in _expressions(text):
+        try:
+            compile(expression.strip(), "<log point>", "eval")
+        except (SyntaxError, ValueError) as error:
+            raise UsageError(f"The log message's {{{expression}}} does not compile.", _reason(error),
+                             "Put one Python expression in each pair of braces.") from error
+
+
+def _expressions(text: str) -> list[str]:
+    # Braces nest, as in {totals[{"a": 1}["a"]]}; only the outermost pair marks an expression.
+    found, depth, start = [], 0, 0
+    for at, letter in enumerate(text):
+        if letter == "{":
+            depth += 1
+            start = at + 1 if depth == 1 else start
+        elif letter == "}":
+            depth -= 1
+            if depth == 0:
+                found.append(text[start:at])
+        if depth < 0:
+            break
+    if depth:
+        raise UsageError(f"The log message's braces do not pair up: {text}", "",
+                         "Put expressions in braces: total is {total}.")
+    return found
+
+
+def _reason(error: Exception) -> str:
+    return error.msg if isinstance(error, SyntaxError) else str(error)

@@ -1,0 +1,148 @@
+"""The console's hand on the debugger: plain values in, frozen values out; call it on the broker's event loop."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from livetui.debug.breakpoints import CONSOLE, CURSOR, Breakpoint, Wish, real
+from livetui.debug.exceptions import ExceptionFilters
+from livetui.debug.values import Evaluated, Frame, PausedThread, Scope, Variable
+from livetui.debug.worker_link import RefusedError
+
+if TYPE_CHECKING:
+    from livetui.debug.broker import Broker
+
+LOOK_S = 10.0
+"""Longest wait in seconds for something that may run user code, such as a `__repr__`."""
+
+
+class Face:
+    """Breakpoints, exception filters, what is paused, and what is in it.
+
+    Ids of threads, frames and references are valid until their worker runs on; then `RefusedError` is raised.
+    """
+
+    def __init__(self, broker: Broker) -> None:
+        self._broker = broker
+
+    # ── breakpoints ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def breakpoints(self) -> list[Breakpoint]:
+        """The union of all owners, by path and line."""
+        return self._broker.union()
+
+    async def toggle(self, path: str | Path, line: int) -> Breakpoint | None:
+        """Set a plain breakpoint, or remove the one that stops at (or was asked for at) this line."""
+        here = self._at(real(path), line)
+        if here is not None:
+            await self.remove(here.path, here.asked)
+            return None
+        return await self.set(path, line)
+
+    async def set(self, path: str | Path, line: int, *, condition: str = "", hit: str = "", log: str = "",
+                  enabled: bool = True) -> Breakpoint:
+        """Set or change the console's breakpoint. Raises `UsageError` for a text that cannot work."""
+        name = real(path)
+        paths = self._broker.store.put(CONSOLE, name, Wish(line, condition, hit, log))
+        self._broker.store.enable(name, line, enabled)
+        await self._broker.apply(paths)
+        return next(item for item in self._broker.union() if (item.path, item.asked) == (name, line))
+
+    async def remove(self, path: str | Path, line: int) -> None:
+        """Remove a breakpoint, whoever owns it."""
+        name = real(path)
+        here = self._at(name, line)
+        await self._broker.apply(self._broker.store.remove(name, here.asked if here else line))
+
+    async def enable(self, path: str | Path, line: int, enabled: bool = True) -> None:
+        """Let a breakpoint stop or not, whoever owns it."""
+        name = real(path)
+        here = self._at(name, line)
+        await self._broker.apply(self._broker.store.enable(name, here.asked if here else line, enabled))
+
+    async def set_exception_filters(self, uncaught: bool = False, raised: bool = False,
+                                    classes: tuple[str, ...] = ()) -> None:
+        """Which errors stop. Raises `UsageError` for an impossible class name."""
+        await self._broker.filter_exceptions(CONSOLE, ExceptionFilters(uncaught, raised, tuple(classes)))
+
+    def exception_filters(self) -> ExceptionFilters:
+        """The console's own choice."""
+        return self._broker.filters_of(CONSOLE)
+
+    def _at(self, path: str, line: int) -> Breakpoint | None:
+        here = [item for item in self._broker.union() if item.path == path and line in (item.asked, item.line)]
+        return min(here, key=lambda item: item.asked != line, default=None)
+
+    # ── what is paused ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    def paused(self) -> list[PausedThread]:
+        """Everything that stands still now, in all workers, oldest first."""
+        return list(self._broker.workers.paused.values())
+
+    async def stack(self, thread_id: int, start: int = 0, count: int = 100) -> list[Frame]:
+        """Frames of a paused thread, innermost first."""
+        body = await self._ask("stackTrace", threadId=thread_id, startFrame=start, levels=count)
+        return [Frame(item["id"], str(item["name"]), str((item.get("source") or {}).get("path") or ""),
+                      int(item["line"]), item.get("presentationHint") == "subtle") for item in body["stackFrames"]]
+
+    async def scopes(self, frame_id: int) -> list[Scope]:
+        """The frame's locals and globals."""
+        body = await self._ask("scopes", frameId=frame_id)
+        return [Scope(str(item["name"]), item["variablesReference"]) for item in body["scopes"]]
+
+    async def variables(self, reference: int, start: int = 0, count: int = 200) -> list[Variable]:
+        """Children of a scope or of a variable; fewer than `count` when there are no more."""
+        body = await self._ask("variables", variablesReference=reference)
+        return [Variable(str(item["name"]), str(item.get("value") or ""), str(item.get("type") or ""),
+                         item.get("variablesReference") or 0, str(item.get("evaluateName") or ""))
+                for item in body["variables"][start:start + count]]
+
+    async def evaluate(self, expression: str, frame_id: int | None = None, context: str = "repl",
+                       within: float = LOOK_S) -> Evaluated:
+        """Evaluate (or, with context `repl`, run) in a frame. Raises `RefusedError` with the error's text."""
+        frame = {} if frame_id is None else {"frameId": frame_id}
+        body = await self._broker.forward(self, "evaluate", {"expression": expression, "context": context, **frame},
+                                       within)
+        return Evaluated(str(body.get("result") or ""), str(body.get("type") or ""),
+                         body.get("variablesReference") or 0)
+
+    async def set_variable(self, reference: int, name: str, value: str) -> Evaluated:
+        """Give a variable of a scope, or an element, the value of the expression `value`."""
+        body = await self._ask("setVariable", variablesReference=reference, name=name, value=value)
+        return Evaluated(str(body.get("value") or ""), str(body.get("type") or ""),
+                         body.get("variablesReference") or 0)
+
+    # ── running on ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def resume(self, thread_id: int) -> None:
+        """Let the thread's worker run on."""
+        await self._ask("continue", threadId=thread_id)
+
+    async def step_over(self, thread_id: int) -> None:
+        """Run to the next line."""
+        await self._ask("next", threadId=thread_id)
+
+    async def step_into(self, thread_id: int) -> None:
+        """Run into the call."""
+        await self._ask("stepIn", threadId=thread_id)
+
+    async def step_out(self, thread_id: int) -> None:
+        """Run until the function returns."""
+        await self._ask("stepOut", threadId=thread_id)
+
+    async def run_to(self, thread_id: int, path: str | Path, line: int) -> None:
+        """Run until the line is reached, or anything else stops."""
+        await self._broker.apply(self._broker.store.put(CURSOR, real(path), Wish(line)))
+        await self.resume(thread_id)
+
+    async def pause(self, pid: int) -> None:
+        """Stop a running worker wherever it is. Raises `RefusedError` when it is not debugged."""
+        link = self._broker.workers.links.get(pid)
+        if link is None or not link.threads:
+            raise RefusedError(f"Worker {pid} is not being debugged.", "",
+                               "Set a breakpoint, then call the function again.")
+        await link.request("pause", {"threadId": next(iter(link.threads))})
+
+    async def _ask(self, command: str, **arguments: Any) -> Any:
+        return await self._broker.forward(self, command, arguments, LOOK_S)

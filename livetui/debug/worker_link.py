@@ -1,0 +1,164 @@
+"""One worker's pydevd: authorize it, configure it, ask it, and keep what is known about its threads."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from livetui.debug.breakpoints import Wish
+from livetui.debug.wire import Channel, Message
+from livetui.errors import LivetuiError
+
+State = Literal["dialed", "configuring", "ready", "stopped", "gone"]
+HANDSHAKE_S = 10.0
+"""Time that a worker has from its connection to READY."""
+ANSWER_S = 10.0
+"""Time that a worker has to answer what does not run user code."""
+
+
+class RefusedError(LivetuiError):
+    """The debugger in the worker refused a request, or the worker is gone; `what` is its reason."""
+
+
+class WorkerLink:
+    """One connection that a worker dialed. The broker hears `on_event(link, event, body)`."""
+
+    def __init__(self, channel: Channel, on_event: Callable[[WorkerLink, str, dict[str, Any]], None]) -> None:
+        self.channel = channel
+        self.state: State = "dialed"
+        self.pid = 0
+        self.function_id = ""
+        self.threads: dict[int, str] = {}
+        """Names of its threads by pydevd's id."""
+        self.stopped: dict[int, dict[str, Any]] = {}
+        """Body of the last `stopped` event by thread."""
+        self.dialed_at = time.time()
+        self.asker: object = None
+        """Who resumed it last; that one is not told `continued`."""
+        self._on_event = on_event
+        self._pushed: dict[str, list[Wish]] = {}
+        self._lines: dict[int, tuple[str, tuple[int, ...]]] = {}
+        self._answers: dict[int, asyncio.Future[Message]] = {}
+        channel.on_message = self._received
+
+    async def authorize(self, expects: Callable[[str], str | None]) -> None:
+        """Ask for the worker's token and its pid. `expects(token)` names the function, or None for a stranger.
+
+        Raises `RefusedError`.
+        """
+        answer = await self.request("pydevdAuthorize", {"debugServerAccessToken": None})
+        function = expects(str(answer.get("clientAccessToken") or ""))
+        if function is None:
+            raise RefusedError("A process without a worker's token connected.")
+        self.channel.trust()
+        self.function_id = function
+        info = await self.request("pydevdSystemInfo", {})
+        self.pid = int(info["process"]["pid"])
+
+    async def configure(self, files: Mapping[str, Sequence[tuple[Wish, tuple[int, ...]]]],
+                        exceptions: Mapping[str, Any], attach: Mapping[str, Any]) -> list[list[dict[str, Any]]]:
+        """Bring it to READY with these breakpoints; returns pydevd's, one list per file. Raises `RefusedError`."""
+        self.state = "configuring"
+        first = [("initialize", {"clientID": "livetui", "adapterID": "debugpy", "pathFormat": "path",
+                                 "linesStartAt1": True, "columnsStartAt1": True, "supportsVariableType": True}),
+                 ("attach", dict(attach)),
+                 # A condition that raises stops there and says so, instead of never stopping.
+                 ("setDebuggerProperty", {"skipSuspendOnBreakpointException": [], "skipPrintBreakpointException": []}),
+                 ("setExceptionBreakpoints", dict(exceptions))]
+        # Sent together: a round trip each would be most of the handshake.
+        waiting = [self.ask(command, arguments) for command, arguments in first]
+        pushes = {path: self._push(path, wishes) for path, wishes in files.items()}
+        done = self.ask("configurationDone", {})
+        for answer in waiting:
+            _body(await answer)
+        said = [self._learn(path, _body(await answer), files[path]) for path, answer in pushes.items()]
+        _body(await done)
+        self.state = "ready"
+        return said
+
+    async def push(self, path: str, wishes: Sequence[tuple[Wish, tuple[int, ...]]]) -> list[dict[str, Any]] | None:
+        """Tell it a file's breakpoints; None when it knows them already (pushing again would reset hit counts)."""
+        if self._pushed.get(path, []) == [wish for wish, _ in wishes]:
+            return None
+        return self._learn(path, _body(await asyncio.wait_for(self._push(path, wishes), ANSWER_S)), wishes)
+
+    def runs_older_than(self, path: str) -> bool:
+        """Whether the file was saved after this worker started."""
+        try:
+            return Path(path).stat().st_mtime > self.dialed_at
+        except OSError:
+            return False
+
+    def asked_lines(self, upstream: int) -> tuple[str, tuple[int, ...]] | None:
+        """(path, asked lines) of one of pydevd's breakpoint ids."""
+        return self._lines.get(upstream)
+
+    async def request(self, command: str, arguments: Mapping[str, Any], within: float | None = ANSWER_S) -> Any:
+        """The answer's body. Raises `RefusedError`, also after `within` seconds."""
+        try:
+            return _body(await asyncio.wait_for(self.ask(command, arguments), within))
+        except TimeoutError:
+            raise RefusedError(f"The worker did not answer within {within:g} s.", f"request: {command}",
+                          "It may be running code that blocks.") from None
+
+    def ask(self, command: str, arguments: Mapping[str, Any]) -> asyncio.Future[Message]:
+        """Send a request; the future has the whole response, also a failed one, and never an exception."""
+        answer: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
+        if self.state == "gone":
+            answer.set_result(_failure(command))
+            return answer
+        seq = self.channel.send({"type": "request", "command": command, "arguments": dict(arguments)})
+        self._answers[seq] = answer
+        return answer
+
+    def lost(self) -> None:
+        """Its connection is closed: everything that waits for an answer fails with "worker restarting"."""
+        self.state = "gone"
+        for answer in self._answers.values():
+            if not answer.done():
+                answer.set_result(_failure(""))
+        self._answers.clear()
+
+    def _push(self, path: str, wishes: Sequence[tuple[Wish, tuple[int, ...]]]) -> asyncio.Future[Message]:
+        self._pushed[path] = [wish for wish, _ in wishes]
+        lines = [{"line": wish.line, "condition": wish.condition or None, "hitCondition": wish.hit or None,
+                  "logMessage": wish.log or None} for wish, _ in wishes]
+        return self.ask("setBreakpoints", {"source": {"path": path}, "breakpoints": lines})
+
+    def _learn(self, path: str, body: Mapping[str, Any],
+               wishes: Sequence[tuple[Wish, tuple[int, ...]]]) -> list[dict[str, Any]]:
+        answers = list(body.get("breakpoints", ()))
+        for old in [id_ for id_, (file, _) in self._lines.items() if file == path]:
+            del self._lines[old]
+        for item, (_, asked) in zip(answers, wishes, strict=False):
+            self._lines[item["id"]] = (path, asked)
+        return answers
+
+    def _received(self, message: Message) -> None:
+        if message["type"] == "response":
+            answer = self._answers.pop(message.get("request_seq", 0), None)
+            if answer is not None and not answer.done():
+                answer.set_result(message)
+        elif message["type"] == "event":
+            self._on_event(self, str(message.get("event")), message.get("body") or {})
+        # Requests from a worker are not answered: nothing that user code controls may ask anything of us.
+
+
+def same_token(given: str, expected: str) -> bool:
+    """Compare two tokens in constant time."""
+    return hmac.compare_digest(given.encode(), expected.encode())
+
+
+def _failure(command: str) -> Message:
+    return {"type": "response", "success": False, "command": command, "message": "worker restarting"}
+
+
+def _body(answer: Message) -> Any:
+    if not answer.get("success"):
+        body = answer.get("body") or {}
+        raise RefusedError(str(answer.get("message") or body.get("error", {}).get("format") or "The debugger refused."))
+    return answer.get("body") or {}

@@ -1,0 +1,251 @@
+"""The workers' side of the broker: who may dial in, who has, where they stand, and what they say."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import secrets
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from livetui.debug.ids import FLEETING, IdTable
+from livetui.debug.values import Output, PausedThread, PostMortem
+from livetui.debug.wire import Channel
+from livetui.debug.worker_link import HANDSHAKE_S, RefusedError, WorkerLink
+
+if TYPE_CHECKING:
+    from livetui.debug.broker import Broker
+
+DIALERS = 64
+"""Processes that may be connected without having shown a token; the oldest goes when one more comes."""
+TOKENS = 1000
+"""Tokens that are remembered for reports of errors."""
+DIAL_S = 120.0
+"""How long a prepared worker may take to dial."""
+READY_S = 3.0
+"""How long `ready` waits for a worker that has not dialed."""
+
+_NOTE = re.compile(r"\s*\(note: full exception trace is shown[^)]*\)")
+
+
+@dataclass
+class _Ticket:
+    function_id: str
+    attaches: bool
+    until: float
+    dialed: bool = False
+
+
+class Workers:
+    """Every worker that is, or may become, connected."""
+
+    def __init__(self, broker: Broker) -> None:
+        self.links: dict[int, WorkerLink] = {}
+        """Workers by pid, from READY until they are gone."""
+        self.paused: dict[tuple[int, int], PausedThread] = {}
+        """What stands still, by pid and pydevd's thread id."""
+        self.ids = IdTable()
+        self.port = 0
+        self._broker = broker
+        self._tickets: dict[str, _Ticket] = {}
+        self._refused: set[int] = set()
+        self._arrived = asyncio.Condition()
+        self._dialing: list[Channel] = []
+
+    def ticket(self, function_id: str, attaches: bool) -> str:
+        """A token for one worker of this function; it may dial with it once."""
+        while len(self._tickets) >= TOKENS:
+            del self._tickets[next(iter(self._tickets))]
+        token = secrets.token_hex(16)
+        self._tickets[token] = _Ticket(function_id, attaches, time.monotonic() + DIAL_S)
+        return token
+
+    async def ready(self, pid: int) -> None:
+        """Return when the worker's breakpoints are set, or when none will come."""
+        def settled() -> bool:
+            now = time.monotonic()
+            awaited = any(ticket.attaches and not ticket.dialed and ticket.until > now
+                          for ticket in self._tickets.values())
+            return pid in self.links or pid in self._refused or not (awaited or self._dialing)
+
+        try:
+            async with asyncio.timeout(READY_S), self._arrived:
+                await self._arrived.wait_for(settled)
+        except TimeoutError:
+            self._broker.listener.on_notice("", "warning", f"Worker {pid} has not connected to the debugger.")
+
+    def gone(self, pid: int) -> None:
+        """Its process has ended."""
+        self._refused.discard(pid)
+        if link := self.links.get(pid):
+            link.channel.abort()
+
+    def dialed(self, channel: Channel) -> None:
+        """A process has connected to the workers' port."""
+        self._dialing.append(channel)
+        if len(self._dialing) > DIALERS:
+            self._dialing[0].abort()
+        link = WorkerLink(channel, self._said)
+        channel.on_close = lambda reason: self._lost(link)
+        self._broker.crew.spawn(self._welcome(link))
+
+    def stop_body(self, link: WorkerLink, body: Mapping[str, Any]) -> dict[str, Any]:
+        """A `stopped` event as editors get it."""
+        shown: dict[str, Any] = self.ids.outward(link.pid, "stopped", dict(body))
+        shown["allThreadsStopped"] = len(self.links) == 1
+        hit = [link.asked_lines(upstream) for upstream in shown.pop("hitBreakpointIds", None) or ()]
+        places = {(path, line) for path, lines in filter(None, hit) for line in lines}
+        shown["hitBreakpointIds"] = [item.id for item in self._broker.store.everything()
+                                     if (item.path, item.asked) in places]
+        return shown
+
+    def confirm(self, link: WorkerLink, answers: list[dict[str, Any]]) -> None:
+        """pydevd said where breakpoints really are."""
+        for answer in answers:
+            for_path = link.asked_lines(answer.get("id", -1))
+            if for_path is not None and answer.get("line"):
+                path, asked = for_path
+                for line in asked:
+                    self._broker.store.confirm(path, line, answer["line"], bool(answer.get("verified")),
+                                            "" if answer.get("verified") else str(answer.get("message") or ""))
+
+    async def _welcome(self, link: WorkerLink) -> None:
+        try:
+            async with asyncio.timeout(HANDSHAKE_S):
+                await link.authorize(self._spend)
+                async with self._broker.applying:
+                    files = {path: self._broker.store.pushable(path) for path in self._broker.store.paths()}
+                    for answers in await link.configure(files, self._broker.exception_arguments(),
+                                                        self._broker.attach_arguments()):
+                        self.confirm(link, answers)
+                    self.links[link.pid] = link
+                await self.name_threads(link)
+        except (RefusedError, TimeoutError, KeyError, TypeError, ValueError) as error:
+            if link.function_id and link.state != "gone":
+                self._broker.listener.on_notice(link.function_id, "warning", f"A worker cannot be debugged: {error}")
+            link.channel.abort()
+        else:
+            self._broker.introduce(link)
+            self._broker.show_breakpoints()
+        finally:
+            if link.channel in self._dialing:
+                self._dialing.remove(link.channel)
+            await self._wake()
+
+    async def name_threads(self, link: WorkerLink) -> None:
+        """Ask for its threads' names."""
+        listed = await link.request("threads", {})
+        link.threads = {thread["id"]: str(thread.get("name", "")) for thread in listed.get("threads", ())}
+
+    def _spend(self, token: str) -> str | None:
+        ticket = self._tickets.get(token)
+        if ticket is None or ticket.dialed or not ticket.attaches:
+            return None
+        ticket.dialed = True
+        return ticket.function_id
+
+    async def _wake(self) -> None:
+        async with self._arrived:
+            self._arrived.notify_all()
+
+    def _lost(self, link: WorkerLink) -> None:
+        link.lost()
+        if self.links.get(link.pid) is not link:
+            return
+        self._runs_on(link)
+        for thread in link.threads:
+            self._broker.tell("thread", {"reason": "exited", "threadId": self.ids.dense(link.pid, "thread", thread)})
+        del self.links[link.pid]
+        self.ids.forget(link.pid)
+
+    def _said(self, link: WorkerLink, event: str, body: dict[str, Any]) -> None:
+        if event == "livetui":
+            self._reported(body)
+            link.channel.close("it has reported")
+        elif link.pid == 0 or link.state == "gone":
+            return
+        elif event == "stopped":
+            self._stopped(link, body)
+        elif event == "continued":
+            self._runs_on(link)
+        elif event == "thread":
+            self._thread(link, body)
+        elif event == "output":
+            self._broker.tell("output", self.ids.outward(link.pid, event, body))
+            self._broker.listener.on_output(Output(link.pid, link.function_id, str(body.get("category") or ""),
+                                                str(body.get("output") or "")))
+        elif event == "breakpoint":
+            self.confirm(link, [body.get("breakpoint") or {}])
+            self._broker.show_breakpoints()
+
+    def _stopped(self, link: WorkerLink, body: dict[str, Any]) -> None:
+        link.state = "stopped"
+        link.stopped[body["threadId"]] = body
+        self._broker.tell("stopped", self.stop_body(link, body))
+        self._broker.crew.spawn(self._locate(link, body))
+        self._broker.cursor_reached()
+
+    async def _locate(self, link: WorkerLink, body: dict[str, Any]) -> None:
+        # The listener wants to know where, so the top frame is asked for before it is told.
+        path, line = "", 0
+        try:
+            stack = await link.request("stackTrace", {"threadId": body["threadId"], "levels": 1})
+            top = (stack.get("stackFrames") or [{}])[0]
+            path, line = str((top.get("source") or {}).get("path") or ""), int(top.get("line") or 0)
+        except RefusedError:
+            if link.state == "gone":
+                return
+        if link.stopped.get(body["threadId"]) is not body:
+            return  # it runs on already
+        reason = ": ".join(_NOTE.sub("", str(body[key])) for key in ("text", "description") if body.get(key))
+        paused = PausedThread(
+            link.pid, self.ids.dense(link.pid, "thread", body["threadId"]), link.function_id,
+            self._broker.work_of(link.pid), path, line, str(body.get("reason") or "pause"), reason,
+            stale=link.runs_older_than(path))
+        self.paused[link.pid, body["threadId"]] = paused
+        self._broker.listener.on_paused(paused)
+
+    def _runs_on(self, link: WorkerLink) -> None:
+        stopped, asker, link.asker = list(link.stopped), link.asker, None
+        link.stopped.clear()
+        if link.state == "stopped":
+            link.state = "ready"
+        self.ids.forget(link.pid, FLEETING)
+        for thread in stopped:
+            self._broker.tell("continued", {"threadId": self.ids.dense(link.pid, "thread", thread),
+                                         "allThreadsContinued": len(self.links) == 1}, but=asker)
+            if paused := self.paused.pop((link.pid, thread), None):
+                self._broker.listener.on_resumed(paused)
+
+    def _thread(self, link: WorkerLink, body: dict[str, Any]) -> None:
+        thread = body.get("threadId", 0)
+        if body.get("reason") == "exited":
+            link.threads.pop(thread, None)
+        else:
+            link.threads.setdefault(thread, "")
+        if link.pid in self.links:
+            self._broker.tell("thread", self.ids.outward(link.pid, "thread", body))
+
+    def _reported(self, body: dict[str, Any]) -> None:
+        ticket = self._tickets.get(str(body.get("token") or ""))
+        if ticket is None:
+            return
+        listener, function, pid = self._broker.listener, ticket.function_id, int(body.get("pid") or 0)
+        if body.get("kind") == "postMortem":
+            work = str(body.get("work") or self._broker.work_of(pid))
+            try:
+                listener.on_post_mortem(msgspec.convert({**body, "function_id": function, "work_id": work},
+                                                        PostMortem))
+            except msgspec.ValidationError as error:
+                listener.on_notice(function, "warning", f"An error's frames cannot be read: {error}")
+        elif body.get("kind") == "refused":
+            ticket.dialed = True
+            self._refused.add(pid)
+            self._broker.crew.spawn(self._wake())
+            listener.on_notice(function, "warning", str(body.get("reason") or ""))
+        else:
+            listener.on_notice(function, "info", str(body.get("reason") or ""))

@@ -1,0 +1,281 @@
+"""The debugger's side in a worker: dial the console, stop at handler errors, photograph them.
+
+Runs in the user's interpreter (Python 3.9 and newer) and imports the standard library only; debugpy comes from the
+user's environment or, by path, from livetui's.
+"""
+# Paths by os.path: pathlib would be imported into every worker for these few lines only.
+# ruff: noqa: PTH100, PTH118, PTH120
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import socket
+import sys
+import threading
+import time
+import types
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from typing import Any
+
+OLDEST = (1, 8, 14)
+"""The oldest debugpy whose private requests are tested."""
+READY_S = 10.0
+"""Seconds to wait for the console to configure the debugger; the worker runs undebugged after them."""
+
+_socket = socket.socket  # user code may replace it (gevent, test tools)
+_state: dict[str, Any] = {"config": None, "work": "", "attached": False}
+
+
+def start(config: Mapping[str, Any]) -> None:
+    """Attach to the console as `config` (from `Broker.prepare`) says, before the handler is imported.
+
+    Blocks until breakpoints are set; never raises: what prevents debugging is told to the console.
+    """
+    _state["config"] = dict(config)
+    if not config.get("attach"):
+        return
+    try:
+        _attach(config)
+        _state["attached"] = True
+    except BaseException as error:  # noqa: BLE001 - told to the console; the handler must run all the same
+        _tell({"kind": "refused", "reason": _refusal(error, config)})
+
+
+def exempt(thread: threading.Thread) -> None:
+    """Let `thread` run while user code is paused, and never stop in it."""
+    thread.pydev_do_not_trace = True  # type: ignore[attr-defined]
+    thread.is_pydev_daemon_thread = True  # type: ignore[attr-defined]
+
+
+def before_invocation(work_id: str = "") -> None:
+    """Call on the handler's thread before each invocation: traces it only when something can stop it.
+
+    Python 3.12 and newer cost nothing when nothing can stop; older ones are 1.4 to 6 times slower while traced.
+    """
+    _state["work"] = work_id
+    if not _state["attached"] or sys.version_info >= (3, 12):
+        return
+    import debugpy
+
+    debugger = _debugger()
+    wanted = any(getattr(debugger, name, None) for name in (
+        "breakpoints", "break_on_uncaught_exceptions", "break_on_caught_exceptions",
+        "break_on_user_uncaught_exceptions", "function_breakpoint_name_to_breakpoint"))
+    debugpy.trace_this_thread(wanted)
+
+
+def on_handler_error(error: BaseException) -> None:
+    """Call in the `except` around the handler, on its thread: photographs `error`, and stops there when wanted."""
+    if _state["config"] is None:
+        return
+    try:
+        _tell(_photograph(error))
+        if _state["attached"]:
+            _stop_at(error)
+    except Exception as trouble:  # noqa: BLE001 - told to the console; the handler's own error must get through
+        _tell({"kind": "notice", "reason": f"The error could not be shown: {trouble!r}"})
+
+
+def _attach(config: Mapping[str, Any]) -> None:
+    os.environ["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"
+    try:
+        debugpy = _import_debugpy(config.get("debugpy"))
+        debugpy.configure(subProcess=False)
+        done, given_up = threading.Event(), threading.Event()
+        watch = threading.Thread(target=_watch, args=(done, given_up), daemon=True, name="livetui-debug-watch")
+        exempt(watch)
+        watch.start()
+        try:
+            debugpy.connect((config["host"], config["port"]), access_token=config["token"])
+        finally:
+            done.set()
+        if given_up.is_set():
+            sys.modules["pydevd"].stoptrace()
+            raise TimeoutError("the console did not configure the debugger")
+    finally:
+        os.environ.pop("PYDEVD_DISABLE_FILE_VALIDATION", None)
+    for thread in (_debugger().reader, _debugger().writer):
+        thread.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+def _watch(done: threading.Event, given_up: threading.Event) -> None:
+    # pydevd waits for its configuration without end, even when the connection is lost meanwhile.
+    debugger, until = None, time.monotonic() + READY_S
+    while not done.wait(0.05):
+        current = _debugger()
+        debugger = current or debugger
+        if debugger is not None and (current is None or time.monotonic() > until):
+            given_up.set()
+            debugger.ready_to_run = True
+            return
+
+
+def _debugger() -> Any:
+    pydevd = sys.modules.get("pydevd")
+    return getattr(pydevd, "get_global_debugger", lambda: None)()
+
+
+def _import_debugpy(folder: str | None) -> Any:
+    spec = importlib.util.find_spec("debugpy")
+    if spec is not None:
+        import debugpy
+
+        if _version(debugpy) >= OLDEST:
+            return debugpy
+        for name in [name for name in sys.modules if name.partition(".")[0] == "debugpy"]:
+            del sys.modules[name]
+    if not folder:
+        raise ImportError(f"debugpy is not installed in {sys.prefix}")
+    # By path, so that nothing else of livetui's environment becomes importable for the handler.
+    spec = importlib.util.spec_from_file_location("debugpy", os.path.join(folder, "__init__.py"),
+                                                  submodule_search_locations=[folder])
+    if spec is None or spec.loader is None:
+        raise ImportError(f"there is no debugpy in {folder}")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["debugpy"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def _version(debugpy: Any) -> tuple[int, ...]:
+    digits = str(getattr(debugpy, "__version__", "0")).split("+")[0].split(".")[:3]
+    return tuple(int(part) if part.isdigit() else 0 for part in digits)
+
+
+def _refusal(error: BaseException, config: Mapping[str, Any]) -> str:
+    version = ".".join(map(str, sys.version_info[:2]))
+    return f"{config.get('function')} cannot be debugged with Python {version}: {type(error).__name__}: {error}"
+
+
+def _stop_at(error: BaseException) -> None:
+    import debugpy
+
+    if hasattr(debugpy, "trigger_exception_handler"):
+        debugpy.trigger_exception_handler(error)
+        return
+    from _pydevd_bundle.pydevd_breakpoints import stop_on_unhandled_exception  # type: ignore[import-not-found]
+
+    debugger, thread = _debugger(), threading.current_thread()
+    info = debugger.set_additional_thread_info(thread)
+    info.is_tracing += 1
+    try:
+        stop_on_unhandled_exception(debugger, thread, info, (type(error), error, error.__traceback__))
+    finally:
+        info.is_tracing -= 1
+
+
+def _tell(report: dict[str, Any]) -> None:
+    config = _state["config"]
+    report.update(token=config["token"], pid=os.getpid(), function=config.get("function", ""), work=_state["work"])
+    body = json.dumps({"seq": 1, "type": "event", "event": "livetui", "body": report}).encode("utf-8", "replace")
+    connection = _socket(socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        connection.settimeout(1.0)
+        connection.connect((config["host"], config["port"]))
+        connection.sendall(b"Content-Length: %d\r\n\r\n" % len(body) + body)
+    except OSError:
+        return  # the console is gone, so nobody is left to be told
+    finally:
+        connection.close()
+
+
+# ── the photograph ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+FRAMES, LOCALS, CHILDREN, DEPTH, TEXT, NODES, SECONDS = 40, 80, 40, 3, 300, 4000, 0.25
+_PLAIN = (int, float, complex, bool, type(None), type(Ellipsis))
+_NAMED = (type, types.FunctionType, types.BuiltinFunctionType, types.MethodType)
+_LEAVES = (*_NAMED, types.ModuleType, str, bytes)
+_TRUSTED = frozenset(("datetime", "decimal", "fractions", "uuid", "pathlib", "enum", "ipaddress", "re", "zoneinfo"))
+
+
+def _photograph(error: BaseException) -> dict[str, Any]:
+    """The error's frames and locals; bounded in size and time, and without running any of the user's code."""
+    budget = {"nodes": NODES, "until": time.monotonic() + SECONDS}
+    frames, trace, own = [], error.__traceback__, os.path.dirname(os.path.abspath(__file__))
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        if os.path.dirname(os.path.abspath(code.co_filename)) != own:
+            frames.append((trace.tb_frame, trace.tb_lineno))
+        trace = trace.tb_next
+    kept = frames[: FRAMES // 2] + frames[max(FRAMES // 2, len(frames) - FRAMES // 2):]
+    shown = [_frame(frame, line, budget) for frame, line in reversed(kept)]  # innermost first spends the budget best
+    return {"kind": "postMortem", "error_type": type(error).__name__, "error_message": _text(error.args),
+            "frames": shown[::-1]}
+
+
+def _frame(frame: types.FrameType, line: int | None, budget: dict[str, float]) -> dict[str, Any]:
+    names = list(frame.f_locals.items())
+    if frame.f_code.co_name == "<module>":
+        names = [(name, value) for name, value in names if not name.startswith("__")]
+    return {"name": frame.f_code.co_name, "path": os.path.abspath(frame.f_code.co_filename), "line": line or 0,
+            "locals": [_photo(name, value, 0, budget) for name, value in names[:LOCALS]],
+            "more": max(0, len(names) - LOCALS)}
+
+
+def _photo(name: object, value: object, depth: int, budget: dict[str, float]) -> dict[str, Any]:
+    kind = type(value)
+    photo: dict[str, Any] = {"name": str(name)[:TEXT], "type": kind.__name__, "value": _summary(value, kind)}
+    budget["nodes"] -= 1
+    if depth >= DEPTH or budget["nodes"] <= 0 or time.monotonic() > budget["until"]:
+        return photo
+    children, total = _children(value, kind)
+    if children:
+        photo["children"] = [_photo(key, child, depth + 1, budget) for key, child in children]
+        photo["more"] = max(0, total - len(children))
+    return photo
+
+
+def _summary(value: Any, kind: type) -> str:
+    if kind in _PLAIN:
+        # A huge int takes minutes to print, and newer Pythons refuse it.
+        return repr(value) if kind is not int or value.bit_length() < 10000 else f"int of {value.bit_length()} bits"
+    if kind is str or kind is bytes:
+        return repr(value[:TEXT]) + (f"… {len(value)} in all" if len(value) > TEXT else "")
+    if kind in (list, tuple, dict, set, frozenset):
+        return f"{kind.__name__} of {len(value)}"
+    if kind is types.ModuleType:
+        return f"<module {types.ModuleType.__getattribute__(value, '__name__')}>"
+    if kind.__module__ in _TRUSTED:
+        return repr(value)[:TEXT]
+    if issubclass(kind, BaseException):  # isinstance would ask the value's own `__class__`
+        return f"{kind.__name__}({_text(object.__getattribute__(value, 'args'))})"
+    name = getattr(value, "__name__", "") if issubclass(kind, _NAMED) else ""
+    return f"<{kind.__name__} {name}>" if isinstance(name, str) and name else f"<{kind.__name__}>"
+
+
+def _children(value: Any, kind: type) -> tuple[list[tuple[str, object]], int]:
+    if kind in (list, tuple):
+        return [(f"[{at}]", item) for at, item in enumerate(value[:CHILDREN])], len(value)
+    if kind is dict:
+        return [(_text((key,)), item) for key, item in list(value.items())[:CHILDREN]], len(value)
+    if kind in (set, frozenset):
+        return [("", item) for item in list(value)[:CHILDREN]], len(value)
+    if kind in _PLAIN or kind.__module__ in _TRUSTED or issubclass(kind, _LEAVES):
+        return [], 0
+    return _attributes(value, kind)
+
+
+def _attributes(value: object, kind: type) -> tuple[list[tuple[str, object]], int]:
+    try:
+        fields = object.__getattribute__(value, "__dict__")
+    except AttributeError:
+        fields = {}
+    found = list(fields.items()) if type(fields) is dict else []
+    for base in kind.__mro__:
+        for name, slot in list(vars(base).items()):
+            if type(slot) is types.MemberDescriptorType and base.__module__ != "builtins":
+                try:
+                    found.append((name, slot.__get__(value)))
+                except AttributeError:
+                    continue  # a slot that was never filled
+    return found[:CHILDREN], len(found)
+
+
+def _text(values: Iterable[object]) -> str:
+    """Arguments or keys as text, without running a user's `__repr__`."""
+    return ", ".join(_summary(value, type(value)) for value in values)[:TEXT]
