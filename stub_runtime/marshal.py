@@ -53,7 +53,10 @@ def event_bytes(event: Any) -> bytes:
     """The event's JSON: as Lambda sent it, else written so that every value parses back identically."""
     if isinstance(event, RawEvent):
         return bytes(event)
-    return json.dumps(event, separators=(",", ":")).encode("ascii")
+    try:
+        return json.dumps(event, separators=(",", ":"), ensure_ascii=False).encode("utf-8")
+    except UnicodeEncodeError:  # a lone surrogate is JSON only when it is escaped
+        return json.dumps(event, separators=(",", ":")).encode("ascii")
 
 
 def answer_value(body: bytes, raw: bool) -> Any:

@@ -1,0 +1,1 @@
+"""The MQTT link between this machine and the stubs: calls in, answers out."""
