@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -81,16 +82,16 @@ def _session(settings: Settings, **options: Any) -> Session:
     return Session(settings, **options)
 
 
-def _run(settings: Settings, *, headless: bool, as_json: bool, seconds: float | None, **options: Any) -> int:
+def _run(settings: Settings, *, headless: bool, as_json: bool, **options: Any) -> int:
     session = _session(settings, **options)
     if headless or as_json or not (sys.stdin.isatty() and sys.stdout.isatty()):
         from livetui.session import outputs
         from livetui.session.headless import run
 
-        return run(session, outputs.JsonOutput(sys.stdout) if as_json else outputs.LineOutput(sys.stdout), seconds)
+        return run(session, outputs.JsonOutput(sys.stdout) if as_json else outputs.LineOutput(sys.stdout))
     from livetui.tui.app import run as run_console
 
-    return run_console(session, seconds)
+    return run_console(session)
 
 
 def _store(settings: Settings) -> Store:
@@ -306,12 +307,20 @@ def export(id: int, kind: str, output: str | None, reveal: bool, **flags: Any) -
 
 @cli.command()
 @_with(*_COMMON)
-@click.argument("action", type=click.Choice(["status", "env", "stop"]), default="status")
+@click.argument("action", type=click.Choice(["status", "env", "run", "stop"]), default="status")
 def cloud(action: str, **flags: Any) -> None:
-    """The project's local cloud: its status, variables for your shell, or its end."""
+    """The project's local cloud: its status, variables for your shell, a run of its own, or its end.
+
+    `run` keeps one until Ctrl-C; consoles of this project then use it, and it outlives them.
+    """
     from livetui.session import chores
 
-    click.echo(chores.cloud(_settings(**flags), action))
+    if action != "run":
+        click.echo(chores.cloud(_settings(**flags), action))
+        return
+    with chores.own_cloud(_settings(**flags)) as said:
+        _say(said)
+        threading.Event().wait()
 
 
 @cli.command("config")

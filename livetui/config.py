@@ -128,7 +128,7 @@ def load(project: Path, flags: Mapping[str, Any], environ: Mapping[str, str] | N
     except msgspec.ValidationError as error:
         key = re.search(r"\$\.([\w-]+)", str(error))
         unknown = re.search(r"unknown field `([^`]+)`", str(error))
-        name = unknown[1] if unknown else key[1] if key else ""
+        name = str(unknown[1] if unknown else key[1] if key else "")
         origin = origins.get(name, "the settings")
         raise UsageError(f"{origin} has a setting that cannot be used: {name or error}", str(error),
                          "See `livetui config` for the settings and their values.") from error

@@ -49,8 +49,8 @@ class Runs(Protocol):
 class Answers(Protocol):
     """What the dispatcher needs of the link."""
 
-    def answer(self, attempt: str, answer: Answer) -> None:
-        """Send the answer of a call."""
+    def answer(self, attempt: str, answer: Answer) -> bool:
+        """Send the answer of a call; False when nobody waits for it any more."""
 
 
 class _Live(msgspec.Struct):
@@ -90,9 +90,15 @@ class Dispatcher:
         if self._pool is not None:
             self._pool.cancel(attempt)
 
-    def known(self, attempt: str) -> Literal["unknown", "queued", "started", "finished"]:
-        """What the store knows of an attempt, across restarts of the console (at most once)."""
-        return self._store.attempt_state(attempt)
+    def known(self, attempt: str) -> Literal["unknown", "started"] | Answer:
+        """What the store knows of an attempt across restarts of the console, so that none runs twice."""
+        state = self._store.attempt_state(attempt)
+        if state in ("unknown", "queued"):
+            return "unknown"
+        done = self._store.by_attempt(attempt) if state == "finished" else None
+        if done is None or done.response is None:
+            return "started"
+        return Answer(done.response, error=done.row.state != "ok")
 
     async def _serve(self, call: Call) -> None:
         if call.keys is not None:
@@ -147,7 +153,7 @@ class Dispatcher:
         """Record an invocation and tell of it; large events are packed off the loop, so that no ack waits."""
 
         def record() -> Row:
-            return self._store.arrived(attempt, function, describe(event, context, function), event, dict(context),
+            return self._store.arrived(attempt, function, describe(event, context), event, dict(context),
                                        time=time.time(), request_id=str(context.get("request_id") or ""), **fields)
 
         row = record() if len(event) < _LARGE else await asyncio.to_thread(record)

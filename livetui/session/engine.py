@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from livetui.aws import Aws, CloudAccess, Keys
 from livetui.config import Settings
@@ -29,6 +29,10 @@ from livetui.session.store import Store
 from livetui.stack import bootstrap, deployment, template
 from livetui.stack.contract import LiveFunction, LiveStack, Progress
 
+if TYPE_CHECKING:
+    from livetui.cloud import LocalCloud, RunningCloud
+
+Step = Literal["cloud", "connect"]
 log = logging.getLogger(__name__)
 
 
@@ -36,22 +40,25 @@ class Engine:
     """One run of a session. `run()` returns when `stop()` was called or the start failed (then it raises)."""
 
     def __init__(self, settings: Settings, store: Store, hub: Hub, *, kind: str = "dev",
-                 traffic: bool = False, serve: bool = True) -> None:
+                 traffic: bool = False, serve: bool = True, seconds: float | None = None) -> None:
         self.settings = settings
         self.store = store
         self.hub = hub
         self.kind = kind
         self.traffic = traffic
         self.serve = serve
+        self.seconds = seconds
         self.cancel = threading.Event()
         self.loop: asyncio.AbstractEventLoop | None = None
         self.dispatcher = Dispatcher(store, hub, self._fetch_keys)
         self.aws: Aws | None = None
         self.stack: LiveStack | None = None
-        self._cloud: Any = None
+        self._cloud: LocalCloud | RunningCloud | None = None
         self.ready = False
         self._pool: Pool | None = None
         self._stopping = asyncio.Event()
+        self._bootstrap: bootstrap.Bootstrap | None = None
+        self._interpreters: dict[str, Interpreter] = {}
         self._began = time.monotonic()
 
     async def run(self) -> None:
@@ -85,8 +92,8 @@ class Engine:
             async with self._open_pool(aws, self.stack) as pool, self._open_link(aws, self.stack, pool):
                 self.ready = True
                 await asyncio.to_thread(self._announce, aws, self.stack)
-                with self._traffic(access, self.stack):
-                    await asyncio.Event().wait()
+                with self._traffic(aws, self.stack), contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(asyncio.Event().wait(), self.seconds)
 
     @contextlib.asynccontextmanager
     async def _open_cloud(self) -> AsyncIterator[CloudAccess]:
@@ -95,7 +102,7 @@ class Engine:
         if not settings.local:
             yield CloudAccess(region=settings.region, profile=settings.profile)
             return
-        from livetui.cloud.ministack import LocalCloud  # noqa: PLC0415  (an optional extra)
+        from livetui.cloud import LocalCloud  # noqa: PLC0415  (an optional extra)
 
         cloud = await asyncio.to_thread(LocalCloud.find, settings.state)
         if cloud is not None:
@@ -116,7 +123,7 @@ class Engine:
             await asyncio.to_thread(own.stop)
 
     async def _deploy(self, aws: Aws, application: template.Application) -> None:
-        started = await asyncio.to_thread(bootstrap.ensure, aws, self._progress)
+        started = await asyncio.to_thread(bootstrap.ensure, aws, self._progress, self.cancel)
         self._bootstrap = started
         self.stack = await asyncio.to_thread(
             deployment.deploy_live, application, aws, started, self.settings, self._progress, self.cancel)
@@ -124,14 +131,14 @@ class Engine:
                                  account=await asyncio.to_thread(lambda: aws.account), region=aws.region,
                                  local=self.settings.local)
         if self.settings.local and self.stack.changed:
-            await asyncio.to_thread(bootstrap.notify_metadata, aws, self.stack.arn, "CREATE_COMPLETE")
+            await asyncio.to_thread(bootstrap.notify_metadata, aws, self.stack.arn, "CREATE_COMPLETE", started)
 
     @contextlib.asynccontextmanager
     async def _open_pool(self, aws: Aws, stack: LiveStack) -> AsyncIterator[Pool]:
         pool = self._pool = Pool(self.dispatcher, concurrency=self.settings.concurrency)
         try:
             await self._configure(pool, aws, stack)
-            pool.start_watching(self.settings.root)
+            await pool.start_watching(self.settings.root)
             yield pool
         finally:
             await pool.close()
@@ -177,13 +184,13 @@ class Engine:
             await link.close()
 
     @contextlib.contextmanager
-    def _traffic(self, access: CloudAccess, stack: LiveStack) -> Iterator[None]:
+    def _traffic(self, aws: Aws, stack: LiveStack) -> Iterator[None]:
         if not self.traffic:
             yield
             return
         from livetui.cloud.traffic import Traffic  # noqa: PLC0415
 
-        traffic = Traffic(access, self._public(stack.outputs),
+        traffic = Traffic(aws.access, self._public(stack.outputs), aws.region,
                           on_error=lambda text: self.hub.publish(Notice("warning", text)))
         traffic.start()
         try:
@@ -199,7 +206,7 @@ class Engine:
             app=stack.app, stage=stack.stage, account=aws.account, region=aws.region, local=self.settings.local,
             outputs=self._public(stack.outputs),
             functions={function.id: self._info(function) for function in stack.functions.values()},
-            link_ms=status.round_trip_ms if status else None, bootstrap_version=str(self._bootstrap.version),
+            link_ms=status.round_trip_ms if status else None, bootstrap_version=str(self._bootstrap.version if self._bootstrap else ""),
             resources=stack.resources, deploy_s=round(time.monotonic() - self._began, 2), changed=stack.changed))
 
     def _info(self, function: LiveFunction) -> FunctionInfo:
@@ -222,7 +229,7 @@ class Engine:
                                        round(step.elapsed_s, 2)))
 
     @contextlib.contextmanager
-    def _step(self, phase: Any, name: str) -> Iterator[None]:
+    def _step(self, phase: Step, name: str) -> Iterator[None]:
         began = time.monotonic()
         self.hub.publish(StackProgress(phase, name, "started"))
         try:
@@ -257,4 +264,5 @@ class Engine:
     def _fetch_keys(self, function_id: str) -> Keys:
         assert self.aws is not None and self.stack is not None
         function = self.function(function_id)
-        return fetch_keys(self.aws, function.name, self.stack.signing_key, self.stack.app, self.stack.stage)
+        return fetch_keys(self.aws, self.stack.app, self.stack.stage, function.id, function.name,
+                          self.stack.signing_key)

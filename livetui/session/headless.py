@@ -8,7 +8,6 @@ import os
 import queue
 import signal
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
@@ -39,17 +38,14 @@ def log_to(path: Path) -> None:
     root.propagate = False
 
 
-def run(session: Session, output: Callable[[SessionEvent], object], seconds: float | None = None) -> int:
-    """Run until Ctrl-C, SIGTERM, a failure, or `seconds` after the session became live. Returns the exit code.
+def run(session: Session, output: Callable[[SessionEvent], object]) -> int:
+    """Run until Ctrl-C, SIGTERM, a failure or the session's own end. Returns the exit code.
 
     `output` may raise `BrokenPipeError` when its reader has gone: the session then ends as if interrupted.
     """
     interrupted = threading.Event()
-    live = threading.Event()
 
     def listen(event: SessionEvent) -> None:
-        if isinstance(event, SessionLive | SessionEnded):
-            live.set()
         try:
             output(event)
         except BrokenPipeError:
@@ -62,21 +58,10 @@ def run(session: Session, output: Callable[[SessionEvent], object], seconds: flo
     session.subscribe(listen)
     with _signals(interrupt):
         session.start()
-        _wait(live.wait)
-        if seconds is not None and not session.wait(0):
-            deadline = time.monotonic() + seconds
-            while not session.wait(0.2) and time.monotonic() < deadline:
-                pass
-            session.stop()
-        _wait(session.wait)
+        while not session.wait(0.2):  # in short turns, so that signals are handled on every platform
+            pass
         session.close()
     return INTERRUPTED if interrupted.is_set() and not session.exit_code else session.exit_code
-
-
-def _wait(wait: Callable[[float], bool]) -> None:
-    """Wait in short turns, so that signals are handled on every platform."""
-    while not wait(0.2):
-        pass
 
 
 @contextlib.contextmanager

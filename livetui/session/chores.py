@@ -1,0 +1,155 @@
+"""What a command does in one go, without a running session: bootstrap, synth, remove, invoke, export, cloud."""
+
+from __future__ import annotations
+
+import contextlib
+import shlex
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from livetui.aws import Aws, CloudAccess
+from livetui.config import Settings
+from livetui.errors import LivetuiError, UsageError
+from livetui.stack import bootstrap as bootstrap_stack
+from livetui.stack.contract import OnProgress
+
+if TYPE_CHECKING:
+    from livetui.session.store import Store
+
+
+class InvokeAnswer(msgspec.Struct, frozen=True):
+    """What a caller gets from Lambda."""
+
+    body: str
+    error: str = ""
+    """`Handled`, `Unhandled`, or Lambda's own words; empty when it went well."""
+
+
+def reach(settings: Settings) -> Aws:
+    """The cloud of these settings: AWS, or the project's local cloud, which must be running."""
+    if not settings.local:
+        return Aws(CloudAccess(region=settings.region, profile=settings.profile))
+    from livetui.cloud import LocalCloud
+
+    cloud = LocalCloud.find(settings.state)
+    if cloud is None:
+        raise LivetuiError("No local cloud of this project is running.",
+                           hint="Start one in another terminal: livetui demo, or livetui --local")
+    return Aws(cloud.access)
+
+
+def bootstrap(settings: Settings, *, remove: bool, on_progress: OnProgress) -> str:
+    """Create, upgrade or remove the bootstrap stack; what happened in a sentence."""
+    aws = reach(settings)
+    place = f"account {aws.account}, region {aws.region}"
+    if remove:
+        removed = bootstrap_stack.remove(aws, on_progress)
+        return f"The bootstrap stack of {place} is removed." if removed else f"{place} has no bootstrap stack."
+    found = bootstrap_stack.ensure(aws, on_progress)
+    return f"Bootstrap v{found.version} is ready in {place}; its bucket is {found.bucket}."
+
+
+def synth(settings: Settings) -> str:
+    """The live template as text; no AWS call."""
+    from livetui.stack import assembly, template
+
+    return assembly.synth(template.load(settings), settings)
+
+
+def remove(settings: Settings, *, on_progress: OnProgress) -> str:
+    """Delete the live stack of the settings' app and stage."""
+    from livetui.stack import deployment
+
+    aws = reach(settings)
+    removed = deployment.remove_live(aws, settings, on_progress)
+    name = deployment.stack_name(settings.app, settings.stage)
+    if removed and settings.local:
+        bootstrap_stack.notify_metadata(aws, name, "DELETE_COMPLETE")
+    return f"{name} is removed." if removed else f"There is no stack {name}."
+
+
+def invoke(settings: Settings, function: str, event: bytes, *, asynchronous: bool) -> InvokeAnswer:
+    """Invoke a function of the live stack (logical id or physical name) and return what its caller gets."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        msgspec.json.decode(event)
+    except msgspec.DecodeError as error:
+        raise UsageError("The event is not JSON.", str(error), "Lambda takes JSON only.") from error
+    aws = reach(settings)
+    try:
+        answer = aws.client("lambda").invoke(
+            FunctionName=_physical_name(aws, settings, function), Payload=event,
+            InvocationType="Event" if asynchronous else "RequestResponse")
+        body = answer["Payload"].read().decode("utf-8", "surrogateescape")
+    except (ClientError, BotoCoreError) as error:
+        raise LivetuiError(f"{function} could not be invoked.", str(error),
+                           "Is the stage deployed? Start livetui, or check --stage and --region.") from error
+    return InvokeAnswer(body, answer.get("FunctionError", ""))
+
+
+def _physical_name(aws: Aws, settings: Settings, function: str) -> str:
+    from botocore.exceptions import ClientError
+    from livetui.stack import deployment
+
+    stack = deployment.stack_name(settings.app, settings.stage)
+    with contextlib.suppress(ClientError):  # not a logical id of that stack: Lambda judges the name
+        found = aws.client("cloudformation").describe_stack_resource(StackName=stack, LogicalResourceId=function)
+        return str(found["StackResourceDetail"]["PhysicalResourceId"])
+    return function
+
+
+def sample(name: str) -> bytes:
+    """A sample event by name. Raises `UsageError` that lists the names."""
+    from livetui.session import samples
+
+    return samples.sample(name)
+
+
+def export(settings: Settings, store: Store, id: int, kind: str, *, reveal: bool) -> str:
+    """An invocation as text for another tool; `pytest` needs the project's template to find the handler."""
+    from livetui.session import export as exporting
+
+    invocation = store.invocation(id)
+    return exporting.export(invocation, kind, reveal=reveal, **(_place(settings, invocation.row.function)
+                                                                if kind == "pytest" else {}))
+
+
+def _place(settings: Settings, function: str) -> dict[str, Any]:
+    from livetui.stack import template
+
+    found = template.load(settings).functions.get(function)
+    if found is None or found.code_root is None:
+        raise LivetuiError(f"The template has no function {function!r} any more.",
+                           hint="Pass the template it was captured with: --template FILE")
+    return {"handler": found.handler, "code_root": found.code_root}
+
+
+def cloud(settings: Settings, action: str) -> str:
+    """Status, shell variables or end of the project's local cloud."""
+    from livetui.cloud import LocalCloud
+
+    found = LocalCloud.find(settings.state)
+    if found is None:
+        if action != "env":
+            return "No local cloud of this project is running."
+        raise LivetuiError("No local cloud of this project is running.", hint="Start one: livetui demo")
+    if action == "stop":
+        found.stop()
+        return "The local cloud has ended."
+    if action == "env":
+        return "\n".join(f"export {name}={shlex.quote(value)}" for name, value in found.environment().items())
+    return f"running: {found.access.endpoint_url}, region {found.access.region}, process {found.record.pid}"
+
+
+@contextlib.contextmanager
+def own_cloud(settings: Settings) -> Iterator[str]:
+    """A local cloud that outlives the consoles which use it; what to say about it."""
+    from livetui.cloud import LocalCloud
+
+    if LocalCloud.find(settings.state) is not None:
+        raise UsageError("A local cloud of this project is running already.", hint="See: livetui cloud status")
+    with LocalCloud.start(settings.state) as started:
+        yield f"The local cloud runs at {started.access.endpoint_url}. Ctrl-C ends it."
