@@ -34,6 +34,9 @@ class Host(Protocol):
     def imported(self, function_id: str, files: list[str]) -> None:
         """A worker of the function imported these files."""
 
+    def init_ended(self, function_id: str, ok: bool) -> None:
+        """A worker's import went well or not."""
+
 
 class Lane:
     """One function's workers."""
@@ -54,11 +57,16 @@ class Lane:
 
     # -- calls
 
+    @property
+    def was_called(self) -> bool:
+        """Whether there was a call, whose environment a worker could be started with."""
+        return bool(self._last_call)
+
     async def invoke(self, work: Work) -> Outcome:
         """Run the work on a worker of this function."""
         item = Item(work, asyncio.get_running_loop().create_future(), time.monotonic())
         self._waiting.append(item)
-        self._last_call = call_environment(work)
+        self._last_call = call_environment(work) or self._last_call
         key = work.credentials.get("AWS_ACCESS_KEY_ID", "")
         self._keys_seen.setdefault(key, item.arrived)
         self._pump()
@@ -116,7 +124,7 @@ class Lane:
             instance = await self._spawn()
         except OSError as error:
             self._starting -= 1
-            self._no_process(error)
+            self._no_process(error, told)
             return
         except BaseException:
             self._starting -= 1
@@ -128,6 +136,11 @@ class Lane:
         if instance.gone:
             self.instance_gone(instance)
         init = await instance.init
+        if generation != self._generation:
+            self._retire(instance)
+            self._pump()
+            return
+        self._host.init_ended(self.spec.id, init.ok)
         if told is not None:
             told(init)
         if init.ok:
@@ -140,7 +153,7 @@ class Lane:
             item = self._waiting.popleft()
             instance.logs_to(item)
             item.finish(failed_init(init, item, self.spec, instance.pid))
-            self._pump()
+        self._pump()
 
     async def _spawn(self) -> Instance:
         debug = await self._host.debug.prepare(self.spec.id) if self._host.debug is not None else None
@@ -149,10 +162,10 @@ class Lane:
         spawned: Spawned = spawn(launch)
         return Instance(spec, launch, spawned, self, self._host.listener)
 
-    def _no_process(self, error: OSError) -> None:
+    def _no_process(self, error: OSError, told: Callable[[Init], None] | None) -> None:
         message = f"Cannot start {self.spec.interpreter} in {self.spec.code_root}: {error}"
         self._host.listener.notice(self.spec.id, "error", message)
-        if self._waiting:
+        if told is None and self._waiting:
             item = self._waiting.popleft()
             item.finish(Outcome("error", faults.error_body("Runtime.InvalidEntrypoint", message),
                                 error_type="Runtime.InvalidEntrypoint", error_message=message))
@@ -207,13 +220,11 @@ class Lane:
             self.spec = spec
             self.outdate()
 
-    def outdate(self) -> bool:
-        """Replace the workers: idle ones now, busy ones after their call. Returns whether there were any."""
+    def outdate(self) -> None:
+        """Replace the workers: idle and starting ones now, busy ones after their call."""
         self._generation += 1
-        had = bool(self.instances)
-        for instance in [i for i in self.instances if i.idle]:
+        for instance in [i for i in self.instances if i.item is None]:
             self._retire(instance)
-        return had
 
     def start_ahead(self, told: Callable[[Init], None]) -> None:
         """Start a worker before a call needs it; `told` hears how its init went."""

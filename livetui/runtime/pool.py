@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable
+from pathlib import Path
 from typing import Any
 
 from livetui.runtime.contract import DebugSupport, FunctionSpec, LaneStats, Outcome, PoolListener, Work
 from livetui.runtime.lane import Lane
+from livetui.runtime.reload import Reloader
 
 
 class Pool:
@@ -23,11 +25,13 @@ class Pool:
         self.debug = debug
         self._lanes: dict[str, Lane] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._files: dict[str, set[str]] = {}
+        self._reloader: Reloader | None = None
+        self._specs: list[FunctionSpec] = []
 
     def configure(self, specs: Iterable[FunctionSpec]) -> None:
         """Set the functions. A changed one gets new workers; one that is no longer named loses its workers."""
-        wanted = {spec.id: spec for spec in specs}
+        self._specs = list(specs)
+        wanted = {spec.id: spec for spec in self._specs}
         for function_id in self._lanes.keys() - wanted.keys():
             self._lanes.pop(function_id).close()
         for function_id, spec in wanted.items():
@@ -36,6 +40,8 @@ class Pool:
                 self._lanes[function_id] = Lane(spec, self)
             else:
                 lane.respec(spec)
+        if self._reloader is not None:
+            self._reloader.follow(self._specs)
 
     async def invoke(self, function_id: str, work: Work) -> Outcome:
         """Run one piece of work. Raises `KeyError` for a function that `configure` did not name."""
@@ -70,6 +76,18 @@ class Pool:
         for lane in [self._lanes[function_id]] if function_id is not None else list(self._lanes.values()):
             lane.outdate()
 
+    async def start_watching(self, project: Path, on_settings: Callable[[list[Path]], None] | None = None) -> None:
+        """Renew workers when what they are made of is saved; returns when saves are seen.
+
+        Call after `configure`. `on_settings` is told, on the loop, of saves that are the engine's to act on: the
+        template, samconfig, livetui.toml, pyproject, requirements and `.env` files; it may call `configure`.
+        """
+        if self._reloader is None:
+            self._reloader = Reloader(project, self._lanes, self.listener, on_settings)
+            self._reloader.follow(self._specs)
+            self.run(self._reloader.run())
+        await self._reloader.ready()
+
     def stats(self) -> dict[str, LaneStats]:
         """Per function: workers, busy, queued."""
         return {function_id: lane.stats() for function_id, lane in self._lanes.items()}
@@ -99,4 +117,10 @@ class Pool:
 
     def imported(self, function_id: str, files: list[str]) -> None:
         """Remember which files a function's code came from."""
-        self._files.setdefault(function_id, set()).update(files)
+        if self._reloader is not None:
+            self._reloader.imported(function_id, files)
+
+    def init_ended(self, function_id: str, ok: bool) -> None:
+        """Remember whether a function's code imports."""
+        if self._reloader is not None:
+            self._reloader.init_ended(function_id, ok)

@@ -1,0 +1,246 @@
+"""New code before the next call: watches what the functions are made of and says which of them a save touches."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from watchfiles import Change, awatch
+
+from livetui.runtime.contract import FunctionSpec, PoolListener
+
+if TYPE_CHECKING:
+    from livetui.runtime.instance import Init
+    from livetui.runtime.lane import Lane
+
+IGNORED_FOLDERS = frozenset({
+    "__pycache__", "node_modules", "site-packages", "dist-packages", "venv", "env", "build", "dist", "htmlcov",
+    "cdk.out",
+})
+"""Folders that hold no source of a handler; those that begin with a dot or hold a `pyvenv.cfg` are ignored too."""
+CONTENT_SUFFIXES = frozenset({
+    ".json", ".yaml", ".yml", ".toml", ".ini", ".cfg", ".txt", ".html", ".j2", ".jinja", ".jinja2", ".sql",
+    ".graphql", ".proto", ".xml", ".csv", ".md", ".so", ".pem",
+})
+"""Files that code reads rather than imports: a save of one renews all functions of its code folder."""
+SETTINGS_FILES = frozenset({
+    "template.yaml", "template.yml", "template.json", "samconfig.toml", "livetui.toml", "pyproject.toml",
+})
+FOLDER_LIMIT = 5_000
+
+_QUIET_MS = 5
+_BURST_MS = 1_500
+
+
+@dataclass
+class Graph:
+    """What a function is made of, as its workers told it."""
+
+    code_root: Path
+    files: dict[str, str] = field(default_factory=dict)
+    """Paths of imported files, as imported and as they are when links are resolved."""
+    broken: bool = False
+    """Its last import failed: any save in its folder may mend it."""
+
+    def add(self, paths: Iterable[str]) -> bool:
+        """Take imported files; True when there were new ones."""
+        before = len(self.files)
+        self.files.update({path: os.path.realpath(path) for path in paths})
+        return len(self.files) > before
+
+    def touched_by(self, path: str) -> bool:
+        """Whether a change of `path` (a file, a folder, a link to one) changes what the function does."""
+        prefix = path + os.sep
+        if any(path in pair or pair[0].startswith(prefix) or pair[1].startswith(prefix) for pair in self.files.items()):
+            return True
+        root = str(self.code_root)
+        if not path.startswith((root + os.sep, os.path.realpath(root) + os.sep)):
+            return False
+        suffix = Path(path).suffix
+        return suffix in CONTENT_SUFFIXES or is_dotenv(path) or (self.broken and suffix == ".py")
+
+
+def is_dotenv(path: str) -> bool:
+    """`.env`, `.env.local`, …"""
+    name = Path(path).name
+    return name == ".env" or name.startswith(".env.")
+
+
+def is_settings(path: str, project: Path) -> bool:
+    """Whether the engine has to look at the change: template, settings, requirements and `.env` of the project."""
+    name = Path(path).name
+    return name in SETTINGS_FILES or is_dotenv(path) or (
+        name.startswith("requirements") and name.endswith(".txt") and str(project) in path)
+
+
+def touched(changes: Iterable[str], graphs: Mapping[str, Graph]) -> dict[str, str]:
+    """The functions that a burst of changes touches, each with the first path that does."""
+    found: dict[str, str] = {}
+    for path in sorted(changes):
+        for function_id, graph in graphs.items():
+            if function_id not in found and graph.touched_by(path):
+                found[function_id] = path
+    return found
+
+
+def source_folders(root: Path) -> list[Path]:
+    """`root` and the folders below it that may hold source; at most `FOLDER_LIMIT`."""
+    found: list[Path] = []
+    for folder, names, files in os.walk(os.path.realpath(root)):
+        if "pyvenv.cfg" in files:
+            names.clear()
+            continue
+        found.append(Path(folder))
+        names[:] = sorted(name for name in names if name not in IGNORED_FOLDERS and not name.startswith("."))
+        if len(found) >= FOLDER_LIMIT:
+            break
+    return found
+
+
+def forget_bytecode(path: str) -> None:
+    """Delete the cached bytecode of a changed source: Python trusts it when size and second of the change agree."""
+    source = Path(path)
+    if source.suffix == ".py":
+        for cached in (source.parent / "__pycache__").glob(f"{source.stem}.*.pyc"):
+            cached.unlink(missing_ok=True)
+
+
+class Watcher:
+    """Tells of saves below a set of folders, one burst at a time."""
+
+    def __init__(self, on_burst: Callable[[set[str]], None], known: Callable[[], Iterable[str]]) -> None:
+        """`known` names the files whose changes must not be missed while the set of folders grows."""
+        self._on_burst = on_burst
+        self._known = known
+        self._folders: set[Path] = set()
+        self._again = asyncio.Event()
+        self._watching = asyncio.Event()
+
+    def watch(self, folders: Iterable[Path]) -> None:
+        """Also watch these folders (not what is below them)."""
+        new = {folder for folder in folders if folder not in self._folders}
+        if new:
+            self._folders |= new
+            self._again.set()
+
+    async def ready(self) -> None:
+        """Return when changes of the folders named so far are seen."""
+        await self._watching.wait()
+
+    async def run(self) -> None:
+        """Watch until cancelled."""
+        left_off = 0.0
+        while True:
+            self._again.clear()
+            folders = [folder for folder in self._folders if folder.is_dir()]
+            if not folders:
+                await self._again.wait()
+                continue
+            # awatch is watching when it first waits, which is when the loop gets to this call.
+            asyncio.get_running_loop().call_soon(self._resumed, left_off)
+            async for burst in awatch(*folders, debounce=_BURST_MS, step=_QUIET_MS, recursive=False,
+                                      stop_event=self._again, watch_filter=_is_source):
+                self._on_burst({path for _, path in burst})
+                self._follow(path for change, path in burst if change == Change.added)
+            left_off = time.time()
+
+    def _resumed(self, left_off: float) -> None:
+        self._watching.set()
+        if left_off:
+            missed = {path for path in self._known() if _changed_since(path, left_off - 0.02)}
+            if missed:
+                self._on_burst(missed)
+
+    def _follow(self, added: Iterable[str]) -> None:
+        """Watch folders that appeared."""
+        for path in added:
+            if Path(path).is_dir():
+                self.watch(source_folders(Path(path)))
+
+
+def _changed_since(path: str, moment: float) -> bool:
+    try:
+        return Path(path).stat().st_mtime >= moment
+    except OSError:
+        return False
+
+
+def _is_source(change: Change, path: str) -> bool:
+    name = Path(path).name
+    if name.startswith(".") and not is_dotenv(path):
+        return False
+    return name not in IGNORED_FOLDERS and not name.endswith((".pyc", "~", ".swp", ".tmp"))
+
+
+class Reloader:
+    """Renews the workers of the functions that a save touches, and tells when the new code is ready."""
+
+    def __init__(self, project: Path, lanes: Mapping[str, Lane], listener: PoolListener,
+                 on_settings: Callable[[list[Path]], None] | None) -> None:
+        self._project = project
+        self._lanes = lanes
+        self._listener = listener
+        self._on_settings = on_settings
+        self._graphs: dict[str, Graph] = {}
+        self._watcher = Watcher(self._burst, self._files)
+        self._watcher.watch([project])
+
+    async def run(self) -> None:
+        """Watch until cancelled."""
+        await self._watcher.run()
+
+    async def ready(self) -> None:
+        """Return when saves are seen."""
+        await self._watcher.ready()
+
+    def follow(self, specs: Iterable[FunctionSpec]) -> None:
+        """Watch these functions, and no others."""
+        graphs = {spec.id: self._graphs.get(spec.id) or Graph(spec.code_root) for spec in specs}
+        for root in {graph.code_root for graph in graphs.values()} - {g.code_root for g in self._graphs.values()}:
+            self._watcher.watch(source_folders(root))
+        self._graphs = graphs
+
+    def imported(self, function_id: str, files: Iterable[str]) -> None:
+        """A worker of the function imported these files."""
+        graph = self._graphs.get(function_id)
+        if graph is not None and graph.add(files):
+            self._watcher.watch({Path(file).parent for pair in graph.files.items() for file in pair})
+
+    def init_ended(self, function_id: str, ok: bool) -> None:
+        """A worker's import went well or not."""
+        graph = self._graphs.get(function_id)
+        if graph is not None:
+            graph.broken = not ok
+
+    def _files(self) -> set[str]:
+        return {file for graph in self._graphs.values() for pair in graph.files.items() for file in pair}
+
+    def _burst(self, paths: set[str]) -> None:
+        began = time.monotonic()
+        settings = [Path(path) for path in sorted(paths) if is_settings(path, self._project)]
+        if settings and self._on_settings is not None:
+            self._on_settings(settings)
+        found = touched(paths, self._graphs)
+        lanes = {function_id: self._lanes[function_id] for function_id in found if function_id in self._lanes}
+        for lane in lanes.values():
+            lane.outdate()
+        for path in paths | self._links_to(paths):
+            forget_bytecode(path)
+        for function_id, lane in lanes.items():
+            if lane.was_called:
+                self._start(lane, function_id, found[function_id], began)
+
+    def _links_to(self, paths: set[str]) -> set[str]:
+        return {file for graph in self._graphs.values() for file, real in graph.files.items() if real in paths}
+
+    def _start(self, lane: Lane, function_id: str, path: str, began: float) -> None:
+        def told(init: Init) -> None:
+            error = "" if init.ok else f"{init.error_type or init.kind}: {init.message}"
+            self._listener.code_reloaded(function_id, (time.monotonic() - began) * 1000, error, init.place or path)
+
+        lane.start_ahead(told)
