@@ -122,7 +122,8 @@ def _put_stub(template: Template, function: Function, properties: MutableMapping
     for name in (*_DROPPED, *_IMAGE_ONLY, "InlineCode"):
         properties.pop(name, None)
     properties["Handler"] = HANDLER
-    properties["Runtime"] = runtime
+    if runtime != template.resolver.resolve(function.properties.get("Runtime")):
+        properties["Runtime"] = runtime
     timeout, memory = live_timeout(template, function), max(LIVE_MEMORY_MB, function.memory_mb)
     if timeout != function.timeout_s:
         properties["Timeout"] = timeout
