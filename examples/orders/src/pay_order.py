@@ -1,20 +1,20 @@
 """POST /orders/{id}/payment {"card": "4242424242424242"}: pay for an order.
 
 It has a bug: a declined card ends in an exception, so that the customer sees "Internal Server Error". A fine thing to
-mend while livetui is running: catch `CardDeclined` and return `reply(402, {"message": str(error)})`.
+mend while livetui is running: catch `CardDeclinedError` and return `reply(402, {"message": str(error)})`.
 """
 
 from shop import json_body, reply, table
 
 
-class CardDeclined(Exception):
+class CardDeclinedError(Exception):
     pass
 
 
 def charge(card, amount):
     """Stands for the bank, which declines all cards that end in 0002."""
     if card.endswith("0002"):
-        raise CardDeclined(f"The bank declined card …{card[-4:]} for {amount / 100:.2f}.")
+        raise CardDeclinedError(f"The bank declined card …{card[-4:]} for {amount / 100:.2f}.")
 
 
 def handler(event, context):
