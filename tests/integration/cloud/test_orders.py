@@ -1,4 +1,4 @@
-"""The example, deployed as it stands: its triggers fire by themselves, and its roles allow what it needs and no more."""
+"""The example, deployed as it stands: its triggers fire by themselves, its roles allow what it needs and no more."""
 
 from __future__ import annotations
 
