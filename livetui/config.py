@@ -126,12 +126,10 @@ def load(project: Path, flags: Mapping[str, Any], environ: Mapping[str, str] | N
     try:
         return msgspec.convert({**merged, "project": str(project), "origins": origins}, Settings)
     except msgspec.ValidationError as error:
-        key = re.search(r"\$\.([\w-]+)", str(error))
-        unknown = re.search(r"unknown field `([^`]+)`", str(error))
-        name = str(unknown[1] if unknown else key[1] if key else "")
-        origin = origins.get(name, "the settings")
-        raise UsageError(f"{origin} has a setting that cannot be used: {name or error}", str(error),
-                         "See `livetui config` for the settings and their values.") from error
+        wrong = re.search(r"unknown field `([^`]+)`|\$\.([\w-]+)", str(error))
+        key = (wrong[1] or wrong[2]) if wrong else ""
+        raise UsageError(f"{origins.get(key, 'The settings')} has a setting that cannot be used: {key or error}",
+                         str(error), "See `livetui config` for the settings and their values.") from error
 
 
 def _read_toml(path: Path, section: tuple[str, ...]) -> Mapping[str, Any]:

@@ -19,7 +19,9 @@ from livetui.runtime.contract import Outcome, Work
 from livetui.session.events import (
     CodeReloaded,
     InvocationArrived,
+    InvocationChanged,
     InvocationFinished,
+    InvocationPaused,
     InvocationStarted,
     LogLines,
     Notice,
@@ -74,6 +76,8 @@ class Dispatcher:
         self._newest_keys: dict[str, tuple[float, Keys]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._flush_due = False
+        self.started: Callable[[int, str], None] = lambda pid, work_id: None
+        """Told which worker begins which work; the debugger needs it."""
 
     def connect(self, pool: Runs, link: Answers | None) -> None:
         """Hand over the pool and the link (None when only replays are run)."""
@@ -198,10 +202,28 @@ class Dispatcher:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
+    # --- the debugger's pauses ------------------------------------------------------------------------------------
+
+    def paused(self, work_id: str) -> None:
+        """An invocation stopped at a breakpoint."""
+        if work := self._live.get(work_id):
+            self._hub.publish(InvocationPaused(self._store.changed(work.id, state="paused")))
+
+    def resumed(self, work_id: str) -> None:
+        """It runs on."""
+        if work := self._live.get(work_id):
+            self._hub.publish(InvocationChanged(self._store.changed(work.id, state="running")))
+
+    def row_of(self, work_id: str) -> int | None:
+        """The number of an invocation in flight."""
+        work = self._live.get(work_id)
+        return work.id if work else None
+
     # --- the pool's listener --------------------------------------------------------------------------------------
 
     def work_started(self, work_id: str, pid: int) -> None:
         """Commit `started` before the worker gets the work, so that no restart can run it twice."""
+        self.started(pid, work_id)
         self._hub.publish(InvocationStarted(self._store.started(work_id)))
 
     def work_logged(self, work_id: str, stream: Literal["stdout", "stderr", "logging"], text: str,

@@ -22,6 +22,7 @@ from livetui.link.messages import LinkState
 from livetui.runtime.contract import FunctionSpec
 from livetui.runtime.interpreter import Interpreter, find_interpreter
 from livetui.runtime.pool import Pool
+from livetui.session.debugging import Debugging
 from livetui.session.dispatch import Dispatcher
 from livetui.session.events import FunctionInfo, LinkChanged, Notice, SessionLive, StackProgress
 from livetui.session.hub import Hub
@@ -51,11 +52,12 @@ class Engine:
         self.cancel = threading.Event()
         self.loop: asyncio.AbstractEventLoop | None = None
         self.dispatcher = Dispatcher(store, hub, self._fetch_keys)
+        self.debug = Debugging(settings, hub, self.dispatcher)
+        self.dispatcher.started = self.debug.runs
         self.aws: Aws | None = None
         self.stack: LiveStack | None = None
         self._cloud: LocalCloud | RunningCloud | None = None
         self.ready = False
-        self._pool: Pool | None = None
         self._stopping = asyncio.Event()
         self._bootstrap: bootstrap.Bootstrap | None = None
         self._interpreters: dict[str, Interpreter] = {}
@@ -135,13 +137,16 @@ class Engine:
 
     @contextlib.asynccontextmanager
     async def _open_pool(self, aws: Aws, stack: LiveStack) -> AsyncIterator[Pool]:
-        pool = self._pool = Pool(self.dispatcher, concurrency=self.settings.concurrency)
+        await self.debug.open()
+        pool = Pool(self.dispatcher, concurrency=self.settings.concurrency, debug=self.debug.broker)
+        self.debug.serve(pool)
         try:
             await self._configure(pool, aws, stack)
             await pool.start_watching(self.settings.root)
             yield pool
         finally:
             await pool.close()
+            await self.debug.close()
             await self.dispatcher.close()
 
     async def _configure(self, pool: Pool, aws: Aws, stack: LiveStack) -> None:
@@ -190,7 +195,7 @@ class Engine:
             return
         from livetui.cloud.traffic import Traffic  # noqa: PLC0415
 
-        traffic = Traffic(aws.access, self._public(stack.outputs), aws.region,
+        traffic = Traffic(aws.access, self._public(stack.outputs),
                           on_error=lambda text: self.hub.publish(Notice("warning", text)))
         traffic.start()
         try:

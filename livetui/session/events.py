@@ -6,6 +6,8 @@ from typing import Literal
 
 import msgspec
 
+from livetui.debug.breakpoints import Breakpoint
+from livetui.debug.values import PausedThread
 from livetui.session.invocation import LogLine, Row
 
 
@@ -135,3 +137,41 @@ class Notice(SessionEvent, frozen=True, tag="session.notice"):
 
     level: Literal["info", "warning", "error"]
     text: str
+
+
+class ThreadPaused(SessionEvent, frozen=True, tag="debug.paused"):
+    """A worker stands still at a breakpoint, a step or an error."""
+
+    paused: PausedThread
+
+
+class ThreadResumed(SessionEvent, frozen=True, tag="debug.resumed"):
+    """It runs on, or is gone; also before each step."""
+
+    paused: PausedThread
+
+
+class BreakpointsChanged(SessionEvent, frozen=True, tag="debug.breakpoints"):
+    """All breakpoints, of the console and of every editor."""
+
+    breakpoints: list[Breakpoint]
+
+
+class EditorsChanged(SessionEvent, frozen=True, tag="debug.editors"):
+    """The editors that are attached, by name."""
+
+    editors: list[str]
+
+
+class DebugOutput(SessionEvent, frozen=True, tag="debug.output"):
+    """What a log point or the debugger wrote."""
+
+    function: str
+    text: str
+
+
+class PostMortemTaken(SessionEvent, frozen=True, tag="debug.post-mortem"):
+    """The frames of an unhandled error were photographed; `Debugging.post_mortem(id)` has them."""
+
+    id: int
+    error_type: str

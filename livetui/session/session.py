@@ -10,6 +10,7 @@ from typing import Any
 
 from livetui.config import Settings
 from livetui.errors import LivetuiError
+from livetui.session.debugging import Debugging
 from livetui.session.engine import Engine
 from livetui.session.events import Notice, SessionEnded, SessionEvent, SessionFailed
 from livetui.session.hub import Hub, Status
@@ -101,6 +102,19 @@ class Session:
     def counts(self) -> Counts:
         """How many invocations are held and how many were dropped."""
         return self._store.counts()
+
+    def numbers(self, filter: str = "") -> list[int]:
+        """Ids of all rows that match, for filtering rows that are held already."""
+        return self._store.numbers(filter)
+
+    def related(self, id: int) -> list[Row]:
+        """Invocations that caused one another, by trace header, oldest first."""
+        return self._store.related(id)
+
+    @property
+    def debug(self) -> Debugging:
+        """The debugger: breakpoints, paused threads, steps; see `livetui.session.debugging`."""
+        return self._engine.debug
 
     # --- what it does ---------------------------------------------------------------------------------------------
 

@@ -1,0 +1,253 @@
+"""The debugger as the session and its front ends use it: pauses hold the call, and every action is a future."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any, Literal, Protocol, TypeVar
+
+from livetui.config import Settings
+from livetui.debug.breakpoints import Breakpoint
+from livetui.debug.broker import Broker
+from livetui.debug.exceptions import ExceptionFilters
+from livetui.debug.values import (
+    DebugListener,
+    Evaluated,
+    Frame,
+    Output,
+    PausedThread,
+    Photo,
+    PhotoFrame,
+    PostMortem,
+    Scope,
+    Variable,
+)
+from livetui.errors import LivetuiError
+from livetui.session.events import (
+    BreakpointsChanged,
+    DebugOutput,
+    EditorsChanged,
+    Notice,
+    PostMortemTaken,
+    ThreadPaused,
+    ThreadResumed,
+)
+from livetui.session.hub import Hub
+
+__all__ = ["Breakpoint", "Debugging", "Evaluated", "ExceptionFilters", "Frame", "PausedThread", "Photo", "PhotoFrame",
+           "PostMortem", "Scope", "Variable"]
+
+T = TypeVar("T")
+_MOST_POST_MORTEMS = 50
+
+
+class Workers(Protocol):
+    """What the debugger needs of the pool."""
+
+    def hold(self, work_id: str) -> None:
+        """Stop the clock of a call's timeout."""
+
+    def release(self, work_id: str) -> None:
+        """Let it run on."""
+
+    def restart(self, function_id: str | None = None) -> None:
+        """Replace workers: idle ones now, busy ones after their call."""
+
+
+class Pauses(Protocol):
+    """What the debugger tells of an invocation that stands still."""
+
+    def paused(self, work_id: str) -> None:
+        """It stopped."""
+
+    def resumed(self, work_id: str) -> None:
+        """It runs on."""
+
+    def row_of(self, work_id: str) -> int | None:
+        """The number of an invocation in flight."""
+
+
+class Debugging(DebugListener):
+    """Owns the broker. Actions may be called from any thread and return futures; snapshots return at once."""
+
+    def __init__(self, settings: Settings, hub: Hub, pauses: Pauses) -> None:
+        self._hub = hub
+        self._pauses = pauses
+        self._workers: Workers | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._breakpoints: list[Breakpoint] = []
+        self._paused: dict[tuple[int, int], PausedThread] = {}
+        self._post_mortems: OrderedDict[int, PostMortem] = OrderedDict()
+        self._running: dict[int, str] = {}
+        self.broker = Broker(settings.state, settings.root, listener=self, post_mortem=True)
+        self.broker.work_of = lambda pid: self._running.get(pid, "")
+
+    # --- life, on the engine's loop -------------------------------------------------------------------------------
+
+    async def open(self) -> None:
+        """Open the ports for workers and editors."""
+        self._loop = asyncio.get_running_loop()
+        await self.broker.start()
+        self._breakpoints = self.broker.face.breakpoints()
+
+    def serve(self, workers: Workers) -> None:
+        """The pool whose workers are debugged."""
+        self._workers = workers
+
+    async def close(self) -> None:
+        """End every editor's session; paused workers run on by themselves."""
+        self._loop = None
+        await self.broker.close()
+
+    def runs(self, pid: int, work_id: str) -> None:
+        """A worker has begun an invocation."""
+        self._running[pid] = work_id
+
+    # --- snapshots, from any thread -------------------------------------------------------------------------------
+
+    @property
+    def port(self) -> int:
+        """Where editors attach; 0 before the session is up."""
+        return self.broker.port
+
+    def breakpoints(self) -> list[Breakpoint]:
+        """All breakpoints, of the console and of every editor."""
+        return list(self._breakpoints)
+
+    def paused(self) -> list[PausedThread]:
+        """All threads that stand still, in the order in which they stopped."""
+        return list(self._paused.values())
+
+    def filters(self) -> ExceptionFilters:
+        """On which exceptions to stop."""
+        return self.broker.face.exception_filters()
+
+    def post_mortem(self, id: int) -> PostMortem | None:
+        """Frames and locals of invocation `id` at its unhandled error; the newest ones are kept in memory."""
+        return self._post_mortems.get(id)
+
+    # --- actions, from any thread ---------------------------------------------------------------------------------
+
+    def toggle(self, path: str | Path, line: int) -> Future[Breakpoint | None]:
+        """Set or remove the console's breakpoint on a line."""
+        return self._ask(lambda: self.broker.face.toggle(path, line))
+
+    def set(self, path: str | Path, line: int, *, condition: str = "", hit: str = "", log: str = "",
+            enabled: bool = True) -> Future[Breakpoint]:
+        """Set a breakpoint with its condition, hit count or log point; `UsageError` for text that cannot work."""
+        return self._ask(lambda: self.broker.face.set(path, line, condition=condition, hit=hit, log=log,
+                                                      enabled=enabled))
+
+    def remove(self, path: str | Path, line: int) -> Future[None]:
+        """Remove a breakpoint, whoever owns it."""
+        return self._ask(lambda: self.broker.face.remove(path, line))
+
+    def enable(self, path: str | Path, line: int, enabled: bool = True) -> Future[None]:
+        """Enable or disable a breakpoint."""
+        return self._ask(lambda: self.broker.face.enable(path, line, enabled))
+
+    def set_filters(self, uncaught: bool = False, raised: bool = False, classes: tuple[str, ...] = ()) -> Future[None]:
+        """Stop on handler errors, on every raise, or on chosen exception classes."""
+        return self._ask(lambda: self.broker.face.set_exception_filters(uncaught, raised, classes))
+
+    def stack(self, thread_id: int, start: int = 0, count: int = 100) -> Future[list[Frame]]:
+        """Frames of a paused thread, innermost first."""
+        return self._ask(lambda: self.broker.face.stack(thread_id, start, count))
+
+    def scopes(self, frame_id: int) -> Future[list[Scope]]:
+        """Locals and globals of a frame."""
+        return self._ask(lambda: self.broker.face.scopes(frame_id))
+
+    def variables(self, reference: int, start: int = 0, count: int = 200) -> Future[list[Variable]]:
+        """Children of a scope or a variable."""
+        return self._ask(lambda: self.broker.face.variables(reference, start, count))
+
+    def evaluate(self, expression: str, frame_id: int | None = None,
+                 context: Literal["repl", "watch", "hover"] = "repl") -> Future[Evaluated]:
+        """Evaluate an expression (or run a statement) in a frame."""
+        return self._ask(lambda: self.broker.face.evaluate(expression, frame_id, context))
+
+    def set_variable(self, reference: int, name: str, value: str) -> Future[Evaluated]:
+        """Give a variable a new value, written as an expression."""
+        return self._ask(lambda: self.broker.face.set_variable(reference, name, value))
+
+    def resume(self, thread_id: int) -> Future[None]:
+        """Let a worker run on."""
+        return self._ask(lambda: self.broker.face.resume(thread_id))
+
+    def step(self, thread_id: int, how: Literal["over", "into", "out"]) -> Future[None]:
+        """One step of a paused thread."""
+        face = self.broker.face
+        steps = {"over": face.step_over, "into": face.step_into, "out": face.step_out}
+        return self._ask(lambda: steps[how](thread_id))
+
+    def run_to(self, thread_id: int, path: str | Path, line: int) -> Future[None]:
+        """Run on to a line."""
+        return self._ask(lambda: self.broker.face.run_to(thread_id, path, line))
+
+    def _ask(self, action: Callable[[], Coroutine[Any, Any, T]]) -> Future[T]:
+        loop = self._loop
+        if loop is None:
+            failed: Future[T] = Future()
+            failed.set_exception(LivetuiError("The debugger is not running.", hint="Wait until the session is live."))
+            return failed
+        return asyncio.run_coroutine_threadsafe(action(), loop)
+
+    # --- what the broker tells, on the engine's loop --------------------------------------------------------------
+
+    def on_paused(self, paused: PausedThread) -> None:
+        """Hold the call's deadline and tell."""
+        self._paused[paused.pid, paused.thread_id] = paused
+        if self._workers is not None and paused.work_id:
+            self._workers.hold(paused.work_id)
+            self._pauses.paused(paused.work_id)
+        self._hub.publish(ThreadPaused(paused))
+
+    def on_resumed(self, paused: PausedThread) -> None:
+        """Let the call's deadline run on."""
+        self._paused.pop((paused.pid, paused.thread_id), None)
+        if self._workers is not None and paused.work_id:
+            self._workers.release(paused.work_id)
+            self._pauses.resumed(paused.work_id)
+        self._hub.publish(ThreadResumed(paused))
+
+    def on_breakpoints_changed(self, breakpoints: list[Breakpoint]) -> None:
+        """Keep and tell the union."""
+        self._breakpoints = breakpoints
+        self._hub.publish(BreakpointsChanged(breakpoints))
+
+    def on_output(self, output: Output) -> None:
+        """Pass on what a log point wrote."""
+        self._hub.publish(DebugOutput(output.function_id, output.text))
+
+    def on_post_mortem(self, error: PostMortem) -> None:
+        """Keep the frames of an unhandled error."""
+        row = self._pauses.row_of(error.work_id)
+        if row is not None:
+            self._post_mortems[row] = error
+            while len(self._post_mortems) > _MOST_POST_MORTEMS:
+                self._post_mortems.popitem(last=False)
+            self._hub.publish(PostMortemTaken(row, error.error_type))
+
+    def on_wanted_changed(self, wanted: bool) -> None:
+        """Workers that run without (or with) the debugger are replaced before their next call."""
+        if self._workers is not None:
+            self._workers.restart()
+
+    def on_restart(self) -> None:
+        """An editor's restart button."""
+        if self._workers is not None:
+            self._workers.restart()
+
+    def on_clients_changed(self, clients: list[str]) -> None:
+        """Editors came or went."""
+        self._hub.publish(EditorsChanged(clients))
+
+    def on_notice(self, function_id: str, level: str, text: str) -> None:
+        """Pass on what the debugger has to say."""
+        known: Literal["info", "warning", "error"] = "error" if level == "error" else (
+            "warning" if level == "warning" else "info")
+        self._hub.publish(Notice(known, f"{function_id}: {text}" if function_id else text))
