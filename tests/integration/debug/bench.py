@@ -1,4 +1,4 @@
-"""Processes that run `debug_worker_script.py`, and a listener that records what a broker tells."""
+"""Processes that run `worker_script.py`, and a listener that records what a broker tells."""
 
 import asyncio
 import contextlib
@@ -13,9 +13,45 @@ from typing import Any
 from livetui.debug.broker import Broker
 from livetui.debug.values import DebugListener, Output, PausedThread, PostMortem
 
-SCRIPT = Path(__file__).with_name("debug_worker_script.py")
+SCRIPT = Path(__file__).with_name("worker_script.py")
 MODULE = Path(__file__).parents[3] / "livetui" / "runtime" / "worker_debug.py"
 DEADLINE = 30.0
+HELPER = """def add(values):
+    total = 0
+
+    # one by one
+    for value in values:
+        total += value
+    return total
+"""
+HANDLER = """import threading
+
+import helper
+
+LIMIT = 3
+
+
+def in_thread(box):
+    box.append(len(box))
+
+
+def handler(event, context):
+    values = event.get("values", [1, 2])
+    total = helper.add(values)
+    if event.get("thread"):
+        box = []
+        thread = threading.Thread(target=in_thread, args=(box,))
+        thread.start()
+        thread.join()
+    if event.get("fail"):
+        raise ValueError("no such order", event["fail"])
+    return {"total": total}
+"""
+
+
+def line_of(text: str, needle: str) -> int:
+    """1-based number of the first line that contains `needle`."""
+    return next(at for at, line in enumerate(text.splitlines(), 1) if needle in line)
 
 
 class Recorder(DebugListener):

@@ -1,0 +1,282 @@
+"""What several editors and the console live through together, with real debugpy and clients that are not ours."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from tests.integration.debug.bench import HANDLER, HELPER, Bench, Worker, line_of
+from tests.integration.debug.editors import Editor
+
+ADD = line_of(HELPER, "total += value")
+BLANK = line_of(HELPER, "# one by one") - 1
+RETURN = line_of(HANDLER, "return {")
+TOTAL = line_of(HANDLER, "total = helper.add")
+LIMIT = line_of(HANDLER, "LIMIT = 3")
+BOX = line_of(HANDLER, "box.append")
+KINDS = ["own", "npm"]
+
+
+async def test_attach_with_no_worker_then_both_see_the_hit_and_inspect(desk: Bench, editor, app: Path, helper: Path):
+    first, second = await editor("npm"), await editor()
+    assert await first.attach(desk.broker.token, {str(helper): [ADD]}) == {str(helper): [
+        {"id": 1, "verified": True, "line": ADD, "source": {"path": str(helper), "name": "helper.py"}}]}
+    assert (await first.request("threads"))["threads"] == []
+    await second.attach(desk.broker.token)
+    worker = await desk.worker(app)
+    worker.send(values=[5, 6])
+    hits = [await one.event("stopped") for one in (first, second)]
+    assert [(hit["reason"], hit["hitBreakpointIds"]) for hit in hits] == [("breakpoint", [1])] * 2
+    for one, hit in zip((first, second), hits, strict=True):
+        assert await one.locals(hit["threadId"]) == {"total": "0", "value": "5", "values": "[5, 6]"}
+        assert await one.evaluate("sum(values)", hit["threadId"]) == "11"
+    threads = (await first.request("threads"))["threads"]
+    assert [thread["name"] for thread in threads] == [f"Orders {worker.pid} · MainThread"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_the_union_survives_one_client_clearing_a_file(desk: Bench, editor, app: Path, helper: Path, kind: str):
+    one, other = await editor(kind), await editor()
+    await one.attach(desk.broker.token, {str(helper): [ADD]})
+    await other.attach(desk.broker.token, {str(helper): [ADD], str(app): [RETURN]})
+    await desk.face.set(helper, ADD)
+    await other.break_at(str(helper), [])
+    assert [(item.line, item.owners) for item in desk.face.breakpoints() if item.path == str(helper)] == [
+        (ADD, ("npm-1" if kind == "npm" else "own-1", "console"))]
+    worker = await desk.worker(app)
+    worker.send(values=[1])
+    assert (await desk.heard.until("paused")).line == ADD
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_worker_killed_while_stopped_is_followed_without_attaching_again(desk: Bench, editor, app: Path,
+                                                                                helper: Path, kind: str):
+    one = await editor(kind)
+    await one.attach(desk.broker.token, {str(helper): [ADD]})
+    worker = await desk.worker(app)
+    worker.send()
+    hit = await one.event("stopped")
+    stack = asyncio.ensure_future(one.request("evaluate", expression="__import__('time').sleep(60)", context="repl",
+                                              frameId=(await one.request("stackTrace", threadId=hit["threadId"])
+                                                       )["stackFrames"][0]["id"]))
+    await desk.end(worker)
+    with pytest.raises(Exception, match="worker restarting"):
+        await stack
+    await one.event("continued", lambda body: body["threadId"] == hit["threadId"])
+    await one.event("thread", lambda body: body == {"reason": "exited", "threadId": hit["threadId"]})
+    assert one.told("terminated") == []
+    again = await desk.worker(app)
+    again.send()
+    assert (await one.event("stopped", count=2))["threadId"] != hit["threadId"]
+    assert (await desk.heard.until("resumed")).pid == worker.pid
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_late_joiner_sees_what_is_there(desk: Bench, editor, app: Path, helper: Path, kind: str):
+    await desk.face.set(helper, ADD)
+    worker = await desk.worker(app)
+    worker.send(values=[3])
+    paused = await desk.heard.until("paused")
+    late = await editor(kind)
+    await late.attach(desk.broker.token)
+    assert (await late.event("stopped"))["threadId"] == paused.thread_id
+    assert (await late.event("process"))["systemProcessId"] == worker.pid
+    new = await late.event("breakpoint")
+    assert (new["reason"], new["breakpoint"]["line"]) == ("new", ADD)
+    assert await late.evaluate("value", paused.thread_id) == "3"
+
+
+async def test_a_step_by_one_is_seen_by_the_other_and_the_console(desk: Bench, editor, app: Path):
+    one, other = await editor("npm"), await editor()
+    await one.attach(desk.broker.token, {str(app): [TOTAL]})
+    await other.attach(desk.broker.token)
+    worker = await desk.worker(app)
+    worker.send()
+    thread = (await one.event("stopped"))["threadId"]
+    await one.request("stepIn", threadId=thread)
+    for seen in (one, other):
+        assert (await seen.event("stopped", lambda body: body["reason"] == "step"))["threadId"] == thread
+    assert len(other.told("continued")) == 1
+    assert one.told("continued") == []
+    assert (await desk.heard.until("paused", lambda paused: paused.reason == "step")).path.endswith("helper.py")
+    await other.request("continue", threadId=thread)
+    assert await worker.answer() == {"ok": {"total": 3}}
+    assert (await one.event("continued"))["threadId"] == thread
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_crashed_client_takes_its_breakpoints_and_nothing_else(desk: Bench, editor, app: Path, helper: Path,
+                                                                       kind: str):
+    one = await editor(kind)
+    await one.attach(desk.broker.token, {str(helper): [ADD]})
+    await desk.face.set(app, RETURN)
+    worker = await desk.worker(app)
+    worker.send(values=[1, 2, 3])
+    paused = await desk.heard.until("paused")
+    one.crash()
+    await desk.heard.until("clients", lambda clients: clients == [])
+    await desk.heard.until("breakpoints", lambda union: [item.line for item in union] == [RETURN])
+    assert desk.face.paused() == [paused]
+    await desk.face.resume(paused.thread_id)
+    assert (await desk.heard.until("paused", count=2)).line == RETURN
+    await desk.face.resume(paused.thread_id)
+    assert await worker.answer() == {"ok": {"total": 6}}
+
+
+async def test_five_rapid_reloads(desk: Bench, editor, app: Path, helper: Path):
+    one = await editor("npm")
+    await one.attach(desk.broker.token, {str(helper): [ADD]})
+    await desk.face.set(app, RETURN)
+    for _ in range(5):
+        worker = await desk.worker(app)
+        worker.send(values=[1])
+        await desk.end(worker)
+    worker = await desk.worker(app)
+    worker.send(values=[1])
+    for line in (ADD, RETURN):
+        paused = await desk.heard.until("paused", lambda paused, line=line: (paused.pid, paused.line)
+                                        == (worker.pid, line))
+        await desk.face.resume(paused.thread_id)
+    assert await worker.answer() == {"ok": {"total": 1}}
+    assert (await one.request("threads"))["threads"][0]["name"].startswith(f"Orders {worker.pid}")
+    assert [level for _, level, _ in desk.heard.all("notice") if level == "error"] == []
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_breakpoint_in_a_thread(desk: Bench, editor, app: Path, kind: str):
+    one = await editor(kind)
+    await one.attach(desk.broker.token, {str(app): [BOX]})
+    worker = await desk.worker(app)
+    worker.send(thread=True)
+    hit = await one.event("stopped")
+    assert await one.locals(hit["threadId"]) == {"box": "[]"}
+    await one.request("continue", threadId=hit["threadId"])
+    assert await worker.answer() == {"ok": {"total": 3}}
+
+
+async def test_a_breakpoint_in_the_code_that_runs_at_import(desk: Bench, app: Path):
+    await desk.face.set(app, LIMIT)
+    worker = await desk.worker(app, ready=False)
+    paused = await desk.heard.until("paused")
+    assert (paused.line, (await desk.face.stack(paused.thread_id))[0].name) == (LIMIT, "<module>")
+    await desk.face.resume(paused.thread_id)
+    await worker.ready()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_blank_line_stops_above_and_says_so(desk: Bench, editor, app: Path, helper: Path, kind: str):
+    one = await editor(kind)
+    answers = await one.attach(desk.broker.token, {str(helper): [BLANK]})
+    assert [(item["verified"], item["line"]) for item in answers[str(helper)]] == [(True, BLANK - 1)]
+    worker = await desk.worker(app)
+    worker.send()
+    assert (await desk.heard.until("paused")).line == BLANK - 1
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_conditions_hits_and_log_points(desk: Bench, editor, app: Path, helper: Path, kind: str):
+    one = await editor(kind)
+    await one.attach(desk.broker.token, {
+        str(helper): [{"line": ADD, "condition": "value == 2"}],
+        str(app): [{"line": RETURN, "logMessage": "total is {total}"}, {"line": TOTAL, "hitCondition": "2"}]})
+    worker = await desk.worker(app)
+    worker.send(values=[1, 2])
+    hit = await one.event("stopped")
+    assert await one.evaluate("value", hit["threadId"]) == "2"
+    await one.request("continue", threadId=hit["threadId"])
+    assert await worker.answer() == {"ok": {"total": 3}}
+    assert (await one.event("output", lambda body: "total" in body["output"]))["output"].strip() == "total is 3"
+    assert (await desk.heard.until("output", lambda output: "total is 3" in output.text)).function_id == "Orders"
+    worker.send(values=[])
+    assert (await desk.heard.until("paused", count=2)).line == TOTAL
+
+
+async def test_a_condition_that_cannot_work_is_refused_by_name(desk: Bench, editor, helper: Path):
+    one = await editor("npm")
+    answers = await one.attach(desk.broker.token, {str(helper): [{"line": ADD, "condition": "value ="}, BLANK]})
+    bad, good = answers[str(helper)]
+    assert not bad["verified"]
+    assert "does not compile" in bad["message"]
+    assert good["verified"]
+
+
+async def test_a_condition_that_raises_stops_and_says_so(desk: Bench, app: Path, helper: Path):
+    await desk.face.set(helper, ADD, condition="valeu == 2")
+    worker = await desk.worker(app)
+    worker.send(values=[1])
+    paused = await desk.heard.until("paused")
+    assert paused.line == ADD
+    await desk.face.remove(helper, ADD)
+    await desk.face.resume(paused.thread_id)
+    assert await worker.answer() == {"ok": {"total": 1}}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_handler_error_stops_where_it_was_raised(desk: Bench, editor, app: Path, kind: str):
+    one = await editor(kind)
+    await one.attach(desk.broker.token)
+    await one.request("setExceptionBreakpoints", filters=["uncaught"])
+    worker = await desk.worker(app)
+    worker.send(fail=7)
+    hit = await one.event("stopped")
+    assert hit["reason"] == "exception"
+    assert (await one.locals(hit["threadId"]))["total"] == "3"
+    info = await one.request("exceptionInfo", threadId=hit["threadId"])
+    assert info["exceptionId"].startswith("ValueError")
+    await one.request("continue", threadId=hit["threadId"])
+    assert await worker.answer() == {"error": "ValueError"}
+
+
+async def test_chosen_exception_classes_stop_also_when_handled(desk: Bench, app: Path):
+    app.write_text("def handler(event, context):\n    try:\n        return {}[event['key']]\n"
+                   "    except KeyError:\n        return 'none'\n")
+    await desk.face.set_exception_filters(classes=("KeyError",))
+    worker = await desk.worker(app)
+    worker.send(key="a")
+    paused = await desk.heard.until("paused")
+    assert (paused.reason, paused.line) == ("exception", 3)
+    await desk.face.set_exception_filters()
+    await desk.face.resume(paused.thread_id)
+    assert await worker.answer() == {"ok": "none"}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_of_two_paused_workers_one_runs_on(desk: Bench, editor, app: Path, helper: Path, kind: str):
+    one = await editor(kind)
+    await one.attach(desk.broker.token, {str(helper): [ADD]})
+    workers: list[Worker] = [await desk.worker(app, function) for function in ("Orders", "Billing")]
+    for worker in workers:
+        worker.send(values=[1])
+    await one.event("stopped", count=2)
+    first, second = [await desk.heard.until("paused", lambda paused, pid=worker.pid: paused.pid == pid)
+                     for worker in workers]
+    assert all(not body["allThreadsStopped"] for body in one.told("stopped"))
+    body = await one.request("continue", threadId=first.thread_id)
+    assert body == {"allThreadsContinued": False}
+    assert await workers[0].answer() == {"ok": {"total": 1}}
+    assert desk.face.paused() == [second]
+    assert await one.evaluate("value", second.thread_id) == "1"
+    names = {thread["name"].split()[0] for thread in (await one.request("threads"))["threads"]}
+    assert names == {"Orders", "Billing"}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_restart_replaces_workers_and_keeps_the_session(desk: Bench, editor, kind: str):
+    one = await editor(kind)
+    await one.attach(desk.broker.token)
+    await one.request("restart")
+    await desk.heard.until("restart")
+    assert (await one.request("threads"))["threads"] == []
+
+
+async def test_console_breakpoints_are_mirrored_and_removed_everywhere(desk: Bench, editor: "Editor", helper: Path):
+    one = await editor()
+    await one.attach(desk.broker.token, {str(helper): [ADD]})
+    await desk.face.toggle(helper, ADD + 1)
+    new = await one.event("breakpoint")
+    assert (new["reason"], new["breakpoint"]["line"]) == ("new", ADD + 1)
+    await desk.face.toggle(helper, ADD)
+    await desk.face.toggle(helper, ADD + 1)
+    removed = [await one.event("breakpoint", lambda body: body["reason"] == "removed", count) for count in (1, 2)]
+    assert [body["breakpoint"]["id"] for body in removed] == [1, new["breakpoint"]["id"]]
+    assert desk.face.breakpoints() == []
