@@ -269,3 +269,22 @@ def test_workers_end_with_a_killed_console(tmp_path: Path) -> None:
     console.stdout.close()
     _, alive = psutil.wait_procs(workers, timeout=5)
     assert [p for p in alive if p.status() != psutil.STATUS_ZOMBIE] == []
+
+
+async def test_layers_come_after_the_code_and_before_everything_else(pool: Pool, function, tmp_path: Path) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    packages = f"python/lib/python{sys.version_info[0]}.{sys.version_info[1]}/site-packages"
+    for layer, module, value in ((first, "python/both", 1), (second, "python/both", 2), (second, "python/app", 3),
+                                 (second, f"{packages}/deep", 4), (second, "python/json", 5)):
+        path = layer / f"{module}.py"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"value = {value}")
+    (second / "bin").mkdir()
+    (second / "bin/layered").write_text("#!/bin/sh\necho from the layer")
+    (second / "bin/layered").chmod(0o755)
+    function("""
+        import both, deep, subprocess
+        def handler(event, context):
+            return [both.value, deep.value, subprocess.check_output(["layered"], text=True)]
+    """, layers=(first, second))
+    assert json.loads((await pool.invoke("F", work())).body) == [1, 4, "from the layer\n"]
