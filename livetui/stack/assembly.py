@@ -12,6 +12,7 @@ from ruamel.yaml.comments import CommentedMap
 from livetui.config import Settings
 from livetui.stack.artifacts import Artifact, package
 from livetui.stack.bundle import StubBundle
+from livetui.stack.document import long_form
 from livetui.stack.functions import Function
 from livetui.stack.live import Wiring, make_live
 from livetui.stack.template import Application, Template
@@ -75,15 +76,14 @@ def _transform(template: Template, wiring: Wiring, s3_address: str, strict: bool
         assembly.artifacts[artifact.key] = artifact
     assembly.copies.update(live.copies)
     assembly.functions.update({function.id: function for function in live.functions.values()})
-    text = live.document.text()
     if parameters is not None:
-        assembly.digest = hashlib.sha256(json.dumps([text, sorted(parameters.items())]).encode()).hexdigest()[:32]
+        state = json.dumps([long_form(live.document.root), sorted(parameters.items())], default=str)
+        assembly.digest = hashlib.sha256(state.encode()).hexdigest()[:32]
         outputs = live.document.root.get("Outputs")
         if outputs is None:
             live.document.root["Outputs"] = outputs = CommentedMap()
         outputs[DIGEST_OUTPUT] = {"Description": "What livetui deployed last", "Value": assembly.digest}
-        text = live.document.text()
-    return text
+    return live.document.text()
 
 
 def template_key(topics: Topics, text: str) -> str:

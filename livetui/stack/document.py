@@ -47,7 +47,8 @@ class Document:
         yaml = _yaml()
         yaml.indent(mapping=self.indent, sequence=self.dash_offset + 2, offset=self.dash_offset)
         stream = io.StringIO()
-        yaml.dump(self.root, stream)
+        # Writing moves comments about inside the tree; what was written could not be copied or written again.
+        yaml.dump(copy.deepcopy(self.root), stream)
         return stream.getvalue()
 
     def copy(self) -> Document:
