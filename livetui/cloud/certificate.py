@@ -6,7 +6,6 @@ import datetime
 import ipaddress
 import os
 import ssl
-from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography import x509
@@ -14,24 +13,14 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from livetui.cloud.record import TlsFiles
+
 # Apple's TLS refuses server certificates that are valid for longer than 825 days; no run lasts 90.
 _VALID_DAYS = 90
 
 
-@dataclass(frozen=True)
-class TlsFiles:
-    """Where the certificates of one run lie (PEM)."""
-
-    ca: Path
-    """The authority alone: what a client of the local cloud trusts."""
-    chain: Path
-    key: Path
-    bundle: Path
-    """The authority and the system's own: for functions that also call the internet."""
-
-
-def write_certificates(folder: Path, region: str) -> TlsFiles:
-    """Make an authority and a server certificate for localhost, and write them into `folder` (which must be private).
+def write_certificates(files: TlsFiles, region: str) -> None:
+    """Make an authority and a server certificate for localhost, and write them (into a private folder).
 
     A real authority instead of a self-signed server certificate, because OpenSSL's strict mode (the default from
     Python 3.13 on) and rustls each refuse one of the two shapes that a self-signed certificate can have. The
@@ -42,13 +31,11 @@ def write_certificates(folder: Path, region: str) -> TlsFiles:
     server = _server(server_key, ca_key, ca, region)
     pem = serialization.Encoding.PEM
     ca_pem, server_pem = ca.public_bytes(pem), server.public_bytes(pem)
-    files = TlsFiles(folder / "ca.pem", folder / "server.pem", folder / "server.key", folder / "bundle.pem")
     files.ca.write_bytes(ca_pem)
     files.chain.write_bytes(server_pem + ca_pem)
     files.bundle.write_bytes(_system_roots() + ca_pem)
     with os.fdopen(os.open(files.key, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:
         out.write(server_key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
-    return files
 
 
 def _authority(key: ec.EllipticCurvePrivateKey) -> x509.Certificate:

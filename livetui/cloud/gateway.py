@@ -22,7 +22,8 @@ _ONLY_FOR_IMPORT = ("LOG_LEVEL", "PYTHONPATH")
 def main() -> None:
     """Serve until killed. Arguments: the socket (`fd://N`, or `127.0.0.1:PORT` on Windows) and the cloud's folder."""
     bind, folder = sys.argv[1:]
-    threading.Thread(target=_end_with_supervisor, args=(folder,), name="supervisor-watch", daemon=True).start()
+    certified = threading.Event()
+    threading.Thread(target=_watch_supervisor, args=(folder, certified), name="supervisor-watch", daemon=True).start()
     _raise_descriptor_limit()
     app = importlib.import_module("ministack.app").app  # patches hypercorn, so it comes before hypercorn
     open_api.install()
@@ -32,6 +33,7 @@ def main() -> None:
 
     for name in _ONLY_FOR_IMPORT:
         os.environ.pop(name, None)
+    certified.wait()
     config = Config()
     config.bind = [bind]
     config.keep_alive_timeout = 75
@@ -40,9 +42,14 @@ def main() -> None:
     asyncio.run(serve(cast(Any, Guard(app)), config))
 
 
-def _end_with_supervisor(folder: str) -> None:
-    """Do the supervisor's last duties when it, which holds the other end of stdin, is gone before its time."""
-    os.read(sys.stdin.fileno(), 1)
+def _watch_supervisor(folder: str, certified: threading.Event) -> None:
+    """Hear from stdin that the certificates are written, and then that the supervisor is gone before its time.
+
+    Then its last duties are done here.
+    """
+    if os.read(sys.stdin.fileno(), 1):
+        certified.set()
+        os.read(sys.stdin.fileno(), 1)
     shutil.rmtree(folder, ignore_errors=True)
     if os.name == "posix":
         os.killpg(os.getpgrp(), signal.SIGKILL)

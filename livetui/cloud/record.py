@@ -24,6 +24,33 @@ class Order:
 
 
 @dataclass(frozen=True)
+class TlsFiles:
+    """Where the certificates of one run lie (PEM)."""
+
+    folder: Path
+
+    @property
+    def ca(self) -> Path:
+        """The authority alone: what a client of the local cloud trusts."""
+        return self.folder / "ca.pem"
+
+    @property
+    def chain(self) -> Path:
+        """The server's certificate and the authority's."""
+        return self.folder / "server.pem"
+
+    @property
+    def key(self) -> Path:
+        """The server's key."""
+        return self.folder / "server.key"
+
+    @property
+    def bundle(self) -> Path:
+        """The authority and the system's own: for functions that also call the internet."""
+        return self.folder / "bundle.pem"
+
+
+@dataclass(frozen=True)
 class CloudRecord:
     """One running local cloud. Holds its root key: written with mode 0600 only."""
 

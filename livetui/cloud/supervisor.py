@@ -22,9 +22,8 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
-from livetui.cloud.certificate import TlsFiles, write_certificates
 from livetui.cloud.front import Front
-from livetui.cloud.record import LOOPBACK, CloudRecord, Order
+from livetui.cloud.record import LOOPBACK, CloudRecord, Order, TlsFiles
 
 FOLDER_PREFIX = "livetui-cloud-"
 _START_TIMEOUT_S = 60.0
@@ -87,7 +86,7 @@ def _start(order: Order, folder: Path, ended: threading.Event, owned: contextlib
     gateway_socket = owned.enter_context(_listen(LOOPBACK, order.port))
     gateway_port = int(gateway_socket.getsockname()[1])
     front_sockets = _front_sockets(order.front_port, owned)
-    tls = write_certificates(folder, order.region)
+    tls = TlsFiles(folder)
     record = CloudRecord(
         pid=os.getpid(), region=order.region, gateway_port=gateway_port,
         front_port=int(front_sockets[0].getsockname()[1]), ca_bundle=str(tls.ca),
@@ -96,6 +95,7 @@ def _start(order: Order, folder: Path, ended: threading.Event, owned: contextlib
     )
     gateway = _start_gateway(record, tls, folder, gateway_socket)
     owned.callback(_kill_group, gateway)
+    _write_certificates_and_go(tls, order.region, gateway)
     front = Front(front_sockets, (LOOPBACK, gateway_port), record.ca_bundle, order.region)
     owned.callback(front.close)
     _wait_until_healthy(record, gateway, folder, ended)
@@ -151,6 +151,17 @@ def _start_gateway(
     finally:
         # From here on only the gateway holds the socket, so a client of a dead gateway is refused, not kept waiting.
         listener.close()
+
+
+def _write_certificates_and_go(tls: TlsFiles, region: str, gateway: subprocess.Popen[bytes]) -> None:
+    """Use the 0.4 s in which the gateway imports ministack; it serves once it is told that the files are there."""
+    from livetui.cloud.certificate import write_certificates  # 60 ms, most of it cryptography
+
+    write_certificates(tls, region)
+    assert gateway.stdin is not None
+    with contextlib.suppress(BrokenPipeError):  # it died already, which `_wait_until_healthy` tells
+        gateway.stdin.write(b"\n")
+        gateway.stdin.flush()
 
 
 def gateway_environment(record: CloudRecord, tls: TlsFiles, folder: Path) -> dict[str, str]:
