@@ -99,12 +99,12 @@ class Link:
             since = time.time()
             will = Presence(False, self.session, seen.epoch + 1, since, self.config.owner)
             first = await self._connect(0, [self.topics.presence, self.topics.stubs], self._last_will(will))
-            epoch = await self._own(owner_object, seen, since)
+            epoch, inherits = await self._own(owner_object, seen, since)
             self._machine = ConsoleMachine(
                 self.topics, self.config.signing_key,
                 Presence(True, self.session, epoch, since, self.config.owner, self._key.public,
                          max(1, min(MAX_CONNECTIONS, self.config.connections))),
-                self._key, self._known)
+                self._key, self._known, inherits)
             await self._listen(first, self.topics.console(0))
             for number in range(1, self._machine.presence.connections):
                 await self._connect(number, [self.topics.console(number)], None)
@@ -155,20 +155,22 @@ class Link:
         finally:
             self._ups.pop(connection, None)
 
-    async def _own(self, owner_object: OwnerObject | None, seen: Ownership, since: float) -> int:
-        """Become the owner of the stage; the epoch. Raises `LinkHeld`."""
+    async def _own(self, owner_object: OwnerObject | None, seen: Ownership, since: float) -> tuple[int, bool]:
+        """Become the owner of the stage: its epoch, and whether our store knows its calls. Raises `LinkHeld`."""
         presence = await self._retained()
         for _ in range(3):
-            if not seen.free and not self.config.take_over and await self._alive(seen.session, presence):
+            alive = not seen.free and await self._alive(seen.session, presence)
+            if alive and not self.config.take_over:
                 raise LinkHeld(seen.owner, seen.since)
+            inherits = not alive and seen.owner in ("", self.config.owner)
             epoch = max(seen.epoch, presence.epoch if presence is not None else 0) + 1
             if owner_object is None:
-                return epoch
+                return epoch, inherits
             wanted = Ownership(self.config.owner, self.session, epoch, since, False)
             written = await self._off_loop(owner_object.write, wanted, seen)
             if written is not None:
                 self._ownership = written
-                return epoch
+                return epoch, inherits
             seen = await self._off_loop(owner_object.read)
         raise LinkHeld(seen.owner, seen.since)
 

@@ -65,7 +65,7 @@ class Respond:
 
 @dataclass(frozen=True)
 class TakenOver:
-    """Another console owns the stage now."""
+    """Another console owns the stage now; what has not started here will not be started (`Dropped` follows)."""
 
     presence: Presence
 
@@ -92,10 +92,14 @@ class Attempt:
 
 
 class ConsoleMachine:
-    """See the module. Every method that can cause something returns the actions to carry out, in order."""
+    """See the module. Every method that can cause something returns the actions to carry out, in order.
+
+    `inherits`: the session before this one ran on this machine and is dead, so that the store knows all of its calls.
+    Otherwise a call that was offered to it counts as started.
+    """
 
     def __init__(self, topics: Topics, seed: bytes, presence: Presence, key: SessionKey,
-                 known: Callable[[str], Known]) -> None:
+                 known: Callable[[str], Known], inherits: bool = True) -> None:
         self.topics = topics
         self.presence = presence
         self.key = key
@@ -106,6 +110,7 @@ class ConsoleMachine:
         self._seed = seed
         self._verify_key = verify_key_of(seed)
         self._known = known
+        self._inherits = inherits
         self._attempts: OrderedDict[str, Attempt] = OrderedDict()
         self._open: dict[str, Attempt] = {}
         self._acks: deque[tuple[float, str]] = deque()
@@ -164,6 +169,11 @@ class ConsoleMachine:
             wanted = set(indexes)
             return [self._to(reply_to, connection, f) for f in known.frames
                     if f.kind == kind and f.message_id == message_id and f.index in wanted]
+        if frame.kind is Kind.CANCEL and known is None:
+            # The call itself may still be on its way; it must not start when it arrives after this.
+            self._joiner.forget(frame.attempt)
+            self._attempts[frame.attempt] = Attempt(frame.attempt, reply_to, connection, b"", now, state="cancelled")
+            self._shrink()
         if frame.kind is Kind.CANCEL and known is not None and known.state in ("fetching", "delivered"):
             known.state = "cancelled"
             self._open.pop(known.id, None)
@@ -243,7 +253,8 @@ class ConsoleMachine:
         self._take(attempt, now)
         known = self._known(attempt.id)
         earlier = head.get("earlier")
-        foreign = isinstance(earlier, list) and any(owner != self.presence.owner for owner in earlier)
+        foreign = isinstance(earlier, list) and bool(earlier) and (
+            not self._inherits or any(owner != self.presence.owner for owner in earlier))
         if isinstance(known, Answer):
             return [Respond(attempt.id, known)]
         if known == "started" or foreign:
@@ -316,6 +327,7 @@ class ConsoleMachine:
     def farewell(self, said: bool = True) -> Publish:
         """The retained end of this session; as the last will when it is not `said`."""
         self._farewell = self._farewell or said
+        self._assert_due = self._assert_due and not self._farewell
         gone = Presence(False, self.presence.session, self.presence.epoch, self.presence.since, self.presence.owner,
                         farewell=said)
         return Publish(self.topics.presence, presence_frame(gone, self.topics.root, self._seed).encode(), retain=True)
@@ -333,7 +345,8 @@ class ConsoleMachine:
             return []
         if seen is not None and seen.session != mine.session and (seen.epoch, seen.session) > (mine.epoch, mine.session):
             self.taken_over = True
-            return [TakenOver(seen)]
+            self._assert_due = False
+            return [TakenOver(seen), *(Dropped(attempt) for attempt in self._open)]
         if now - self._asserted < ASSERT_EVERY:
             self._assert_due = True
             return []
@@ -396,7 +409,7 @@ class ConsoleMachine:
             sender = self._senders.get(frame.attempt)
             if sender is not None:
                 actions.append(self._to(*sender, frame))
-        if self._assert_due and now >= self._asserted + ASSERT_EVERY and not self.taken_over:
+        if self._assert_due and now >= self._asserted + ASSERT_EVERY:
             actions.append(self.announce(now))
         if self._open and now >= self._lease_at:
             actions.append(self.lease(now))
