@@ -67,11 +67,19 @@ def _with(*options: Callable[[Command], Command]) -> Callable[[Command], Command
     return decorate
 
 
-def _settings(project: Path | None = None, **flags: Any) -> Settings:
+def _settings(**flags: Any) -> Settings:
+    """The settings of a command that starts something."""
     from livetui import config
 
     renamed = {{"parameter": "parameters"}.get(key, key): value for key, value in flags.items()}
-    return config.load(project or Path.cwd(), renamed)
+    return config.load(Path.cwd(), renamed)
+
+
+def _settings_of_last(**flags: Any) -> Settings:
+    """The settings of a command that works on what the last session of this project made."""
+    from livetui import config
+
+    return config.load(Path.cwd(), flags, recall=True)
 
 
 def _session(settings: Settings, **options: Any) -> Session:
@@ -193,7 +201,7 @@ def remove(yes: bool, **flags: Any) -> None:
     """Delete the live stack and its metadata."""
     from livetui.session import chores
 
-    settings = _settings(**flags)
+    settings = _settings_of_last(**flags)
     if not yes:
         click.confirm(f"Delete the live stack of {settings.app}, stage {settings.stage}?", abort=True, err=True)
     _say(chores.remove(settings, on_progress=_show_progress))
@@ -210,7 +218,7 @@ def invoke(function: str, event: str | None, sample: str | None, asynchronous: b
     from livetui.session import chores
 
     payload = chores.sample(sample) if sample else _read(event) if event else b"{}"
-    answer = chores.invoke(_settings(**flags), function, payload, asynchronous=asynchronous)
+    answer = chores.invoke(_settings_of_last(**flags), function, payload, asynchronous=asynchronous)
     click.echo(answer.body)
     if answer.error:
         _say(f"The function failed: {answer.error}")
@@ -247,7 +255,7 @@ def invocations(filter: str, as_json: bool, limit: int, **flags: Any) -> None:
     """What was captured; FILTER as in the console (`fn:Get* state:error ms:>100`)."""
     from livetui.session import outputs
 
-    store = _store(_settings(**flags))
+    store = _store(_settings_of_last(**flags))
     for row in store.rows(filter, limit=limit):
         click.echo(outputs.row_json(row) if as_json else outputs.row_line(row))
 
@@ -260,7 +268,7 @@ def show(id: int, as_json: bool, reveal: bool, **flags: Any) -> None:
     """Everything of invocation ID."""
     from livetui.session import outputs
 
-    invocation = _store(_settings(**flags)).invocation(id)
+    invocation = _store(_settings_of_last(**flags)).invocation(id)
     click.echo((outputs.invocation_json if as_json else outputs.invocation_text)(invocation, reveal=reveal))
 
 
@@ -274,15 +282,11 @@ def replay(id: int, event: str | None, times: int, diff: bool, as_json: bool, **
     """Run invocation ID again on your local code, as new records."""
     from livetui.session import headless, outputs
 
-    store = _store(_settings(**flags))
+    settings = _settings_of_last(**flags)
+    store = _store(settings)
     origin = store.invocation(id)
-    captured = store.session(origin.row.session)
-    flags["local"] = captured.local or flags["local"]
-    flags["stage"] = flags["stage"] or captured.stage
-    settings = (_demo_settings(stage=flags["stage"], log=flags["log"]) if captured.kind == "demo"
-                else _settings(**flags))
     payload = _read(event) if event else None
-    rows = headless.replay(_session(settings, kind=captured.kind, serve=False), id, payload, times, outputs.LineOutput(sys.stderr))
+    rows = headless.replay(_session(settings, kind="replay", serve=False), id, payload, times, outputs.LineOutput(sys.stderr))
     for row in rows:
         click.echo(outputs.row_json(row) if as_json else outputs.row_line(row))
         if diff:
@@ -301,7 +305,7 @@ def export(id: int, kind: str, output: str | None, reveal: bool, **flags: Any) -
     """Write invocation ID as something another tool can use."""
     from livetui.session import chores
 
-    settings = _settings(**flags)
+    settings = _settings_of_last(**flags)
     _write(chores.export(settings, _store(settings), id, kind, reveal=reveal), output)
 
 
@@ -316,9 +320,9 @@ def cloud(action: str, **flags: Any) -> None:
     from livetui.session import chores
 
     if action != "run":
-        click.echo(chores.cloud(_settings(**flags), action))
+        click.echo(chores.cloud(_settings_of_last(**flags), action))
         return
-    with chores.own_cloud(_settings(**flags)) as said:
+    with chores.own_cloud(_settings_of_last(**flags)) as said:
         _say(said)
         threading.Event().wait()
 

@@ -20,6 +20,8 @@ from livetui.errors import UsageError
 
 OfflinePolicy = Literal["error", "http-503", "deployed"]
 STATE_FOLDER = ".livetui"
+_LAST = "last-session.json"
+_REMEMBERED = ("app", "stage", "region", "profile", "template", "local", "parameters", "function")
 
 
 class FunctionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="kebab"):
@@ -103,8 +105,13 @@ def plain_name(text: str, fallback: str) -> str:
     return re.sub(r"[^A-Za-z0-9]+", "-", text).strip("-")[:32].strip("-") or fallback
 
 
-def load(project: Path, flags: Mapping[str, Any], environ: Mapping[str, str] | None = None) -> Settings:
-    """Merge all sources into `Settings`. Raises `UsageError` that names the file and the key that is wrong."""
+def load(project: Path, flags: Mapping[str, Any], environ: Mapping[str, str] | None = None, *,
+         recall: bool = False) -> Settings:
+    """Merge all sources into `Settings`. Raises `UsageError` that names the file and the key that is wrong.
+
+    With `recall`, what nobody says is as it was in the project's last session: for commands that work on what a
+    session made, such as `livetui invoke` after `livetui demo`.
+    """
     environ = os.environ if environ is None else environ
     merged: dict[str, Any] = {}
     origins: dict[str, str] = {}
@@ -114,6 +121,8 @@ def load(project: Path, flags: Mapping[str, Any], environ: Mapping[str, str] | N
             merged[key] = value
             origins[key] = origin
 
+    if recall:
+        take(_recalled(project), "the last session")
     for name, section in (("pyproject.toml", ("tool", "livetui")), ("livetui.toml", ())):
         take(_read_toml(project / name, section), name)
     for variable, key in _ENVIRONMENT.items():
@@ -130,6 +139,21 @@ def load(project: Path, flags: Mapping[str, Any], environ: Mapping[str, str] | N
         key = (wrong[1] or wrong[2]) if wrong else ""
         raise UsageError(f"{origins.get(key, 'The settings')} has a setting that cannot be used: {key or error}",
                          str(error), "See `livetui config` for the settings and their values.") from error
+
+
+def remember(settings: Settings) -> None:
+    """Keep what names the live stack of this session, for `load(…, recall=True)`."""
+    known = {key: getattr(settings, key) for key in _REMEMBERED if getattr(settings, key)}
+    settings.state.mkdir(parents=True, exist_ok=True)
+    (settings.state / _LAST).write_bytes(msgspec.json.encode(known))
+
+
+def _recalled(project: Path) -> Mapping[str, Any]:
+    try:
+        known = msgspec.json.decode((project / STATE_FOLDER / _LAST).read_bytes())
+    except (OSError, msgspec.DecodeError):
+        return {}
+    return {key: known[key] for key in _REMEMBERED if key in known} if isinstance(known, dict) else {}
 
 
 def _read_toml(path: Path, section: tuple[str, ...]) -> Mapping[str, Any]:

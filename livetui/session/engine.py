@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from livetui import config
 from livetui.aws import Aws, CloudAccess, Keys
 from livetui.config import Settings
 from livetui.errors import LivetuiError
@@ -60,8 +61,9 @@ class Engine:
         self.ready = False
         self._stopping = asyncio.Event()
         self._bootstrap: bootstrap.Bootstrap | None = None
+        self._pool: Pool | None = None
+        self._redeploying: asyncio.Task[None] | None = None
         self._interpreters: dict[str, Interpreter] = {}
-        self._began = time.monotonic()
 
     async def run(self) -> None:
         """Start, serve, end. Raises `LivetuiError` when something could not be started."""
@@ -129,22 +131,25 @@ class Engine:
         self._bootstrap = started
         self.stack = await asyncio.to_thread(
             deployment.deploy_live, application, aws, started, self.settings, self._progress, self.cancel)
-        self.store.begin_session(self.kind, app=self.stack.app, stage=self.stack.stage,
-                                 account=await asyncio.to_thread(lambda: aws.account), region=aws.region,
-                                 local=self.settings.local)
         if self.settings.local and self.stack.changed:
             await asyncio.to_thread(bootstrap.notify_metadata, aws, self.stack.arn, "CREATE_COMPLETE", started)
 
     @contextlib.asynccontextmanager
     async def _open_pool(self, aws: Aws, stack: LiveStack) -> AsyncIterator[Pool]:
         await self.debug.open()
-        pool = Pool(self.dispatcher, concurrency=self.settings.concurrency, debug=self.debug.broker)
+        pool = self._pool = Pool(self.dispatcher, concurrency=self.settings.concurrency, debug=self.debug.broker)
         self.debug.serve(pool)
         try:
+            config.remember(self.settings)
+            self.store.begin_session(self.kind, app=stack.app, stage=stack.stage,
+                                     account=await asyncio.to_thread(lambda: aws.account), region=aws.region,
+                                     local=self.settings.local)
             await self._configure(pool, aws, stack)
             await pool.start_watching(self.settings.root)
             yield pool
         finally:
+            if self._redeploying is not None:
+                self._redeploying.cancel()
             await pool.close()
             await self.debug.close()
             await self.dispatcher.close()
@@ -176,9 +181,9 @@ class Engine:
             self.dispatcher.connect(pool, None)
             yield
             return
-        config = LinkConfig(app=stack.app, stage=stack.stage, bucket=stack.bucket, signing_key=stack.signing_key,
+        link_config = LinkConfig(app=stack.app, stage=stack.stage, bucket=stack.bucket, signing_key=stack.signing_key,
                             owner=f"{getpass.getuser()}@{socket.gethostname()}", take_over=self.settings.take_over)
-        link = Link(config, aws, on_call=self.dispatcher.call, on_cancel=self.dispatcher.cancelled,
+        link = Link(link_config, aws, on_call=self.dispatcher.call, on_cancel=self.dispatcher.cancelled,
                                  on_state=self._link_changed, known=self.dispatcher.known)
         self.dispatcher.connect(pool, link)
         with self._step("connect", "link"):
@@ -212,7 +217,7 @@ class Engine:
             outputs=self._public(stack.outputs),
             functions={function.id: self._info(function) for function in stack.functions.values()},
             link_ms=status.round_trip_ms if status else None, bootstrap_version=str(self._bootstrap.version if self._bootstrap else ""),
-            resources=stack.resources, deploy_s=round(time.monotonic() - self._began, 2), changed=stack.changed))
+            resources=stack.resources, deploy_s=round(stack.seconds, 2), changed=stack.changed))
 
     def _info(self, function: LiveFunction) -> FunctionInfo:
         interpreter = self._interpreters.get(function.id)
@@ -221,7 +226,7 @@ class Engine:
             runtime=function.runtime, code_root=str(function.code_root or ""),
             interpreter=str(interpreter.path) if interpreter else "",
             interpreter_reason=interpreter.reason if interpreter else "",
-            warnings=function.warnings + (tuple(interpreter.warnings) if interpreter else ()))
+            warnings=function.warnings + (tuple(interpreter.warnings) if interpreter and self.kind != "demo" else ()))
 
     def _public(self, outputs: Any) -> dict[str, str]:
         """Outputs as people can use them: URLs of the local cloud become ones that curl and a browser can open."""
@@ -256,6 +261,21 @@ class Engine:
         if self.loop is None or not self.ready or self._stopping.is_set():
             raise LivetuiError("The session is not live.", hint="Wait until it is, or start livetui again.")
         self.loop.call_soon_threadsafe(action)
+
+    def redeploy(self) -> None:
+        """Read the template again and deploy what changed, while calls go on; on the engine's loop."""
+        if self._redeploying is None or self._redeploying.done():
+            self._redeploying = asyncio.create_task(self._redeploy())
+
+    async def _redeploy(self) -> None:
+        assert self.aws is not None and self._pool is not None
+        try:
+            await self._deploy(self.aws, await asyncio.to_thread(template.load, self.settings))
+            assert self.stack is not None
+            await self._configure(self._pool, self.aws, self.stack)
+            await asyncio.to_thread(self._announce, self.aws, self.stack)
+        except LivetuiError as error:
+            self.hub.publish(Notice("error", f"The deployment failed; what was live stays live. {error}"))
 
     def function(self, id: str) -> LiveFunction:
         """A live function by its logical id or physical name. Raises `LivetuiError` that lists those there are."""

@@ -8,6 +8,8 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
+
 from livetui.config import Settings
 from livetui.errors import LivetuiError
 from livetui.session.debugging import Debugging
@@ -36,10 +38,13 @@ class Session:
         self._hub = Hub()
         self._store = Store.open(settings.state / "invocations.sqlite",
                                  max_invocations=settings.history.max_invocations, max_mb=settings.history.max_mb)
-        self._engine = Engine(settings, self._store, self._hub, kind=kind, traffic=traffic, serve=serve,
-                              seconds=seconds)
-        self._thread = threading.Thread(target=self._run, name="livetui-engine", daemon=True)
+        self._options: dict[str, Any] = {"kind": kind, "traffic": traffic, "serve": serve, "seconds": seconds}
+        self._engine = Engine(settings, self._store, self._hub, **self._options)
+        self._thread = self._new_thread()
         self._ended = threading.Event()
+
+    def _new_thread(self) -> threading.Thread:
+        return threading.Thread(target=self._run, args=[self._engine], name="livetui-engine", daemon=True)
 
     # --- life -----------------------------------------------------------------------------------------------------
 
@@ -62,11 +67,28 @@ class Session:
             self._thread.join()
         self._store.close()
 
-    def _run(self) -> None:
+    def take_over(self) -> None:
+        """Start again and take the stage from the console that holds it; returns at once."""
+        engine, thread = self._engine, self._thread
+        self._engine = Engine(msgspec.structs.replace(self.settings, take_over=True), self._store, self._hub,
+                              **self._options)
+        engine.stop()
+        self._thread = self._new_thread()
+        self._ended.clear()
+        self.exit_code = 0
+
+        def restart() -> None:
+            if thread.is_alive():
+                thread.join()
+            self._thread.start()
+
+        threading.Thread(target=restart, name="livetui-take-over", daemon=True).start()
+
+    def _run(self, engine: Engine) -> None:
         for notice in self._store.notices:
             self._hub.publish(Notice("warning", notice))
         try:
-            asyncio.run(self._engine.run())
+            asyncio.run(engine.run())
         except LivetuiError as error:
             self._fail(SessionFailed(error.what, error.why, error.hint, error.exit_code))
         except Exception as error:
@@ -74,8 +96,9 @@ class Session:
             self._fail(SessionFailed("livetui failed.", f"{type(error).__name__}: {error}",
                                      f"The log file has the details: {self.settings.log_path}"))
         finally:
-            self._hub.publish(SessionEnded(self.exit_code))
-            self._ended.set()
+            if engine is self._engine:  # else another one takes over
+                self._hub.publish(SessionEnded(self.exit_code))
+                self._ended.set()
 
     def _fail(self, failure: SessionFailed) -> None:
         self.exit_code = failure.exit_code
@@ -121,6 +144,10 @@ class Session:
     def replay(self, id: int, event: bytes | None = None, times: int = 1) -> None:
         """Run a recorded event again (or `event` in its place), as new rows."""
         self._engine.ask(lambda: self._engine.dispatcher.replay(id, event, times))
+
+    def redeploy(self) -> None:
+        """Deploy what changed in the template, while calls go on."""
+        self._engine.ask(self._engine.redeploy)
 
     def invoke(self, function: str, event: bytes) -> None:
         """Invoke a function through the cloud, asynchronously; its row arrives like any other."""
