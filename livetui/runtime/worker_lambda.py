@@ -229,6 +229,10 @@ class LambdaLoggerHandler(logging.Handler):
         self.log_sink.log(self.format(record))
 
 
+class LambdaLoggerHandlerWithFrameType(LambdaLoggerHandler):
+    """The same under the name it has in Lambda when a log format or level is set."""
+
+
 class RequestFilter(logging.Filter):
     """Puts the id of the running request (and the tenant's) on every record."""
 
@@ -287,7 +291,7 @@ def set_up_logging(sink: Sink) -> RequestFilter:
     # Lambda maps only the exact name TRACE.
     level = "DEBUG" if os.environ.get("AWS_LAMBDA_LOG_LEVEL") == "TRACE" else level
     logging.Formatter.converter = staticmethod(time.gmtime)
-    handler = LambdaLoggerHandler(sink)
+    handler = LambdaLoggerHandlerWithFrameType(sink) if as_json or level else LambdaLoggerHandler(sink)
     if as_json:
         handler.setFormatter(JsonFormatter())
     else:
