@@ -9,6 +9,7 @@ import pytest
 from tests.integration.debug.bench import HANDLER, HELPER, Bench, bench
 from tests.integration.debug.editors import EDITORS, Editor
 
+
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     folder = tmp_path.resolve() / "project"
@@ -26,6 +27,16 @@ def app(project: Path) -> Path:
 @pytest.fixture
 def helper(project: Path) -> Path:
     return project / "helper.py"
+
+
+@pytest.fixture
+def write(project: Path) -> Callable[[str, str], Path]:
+    """Puts a file into the project."""
+    def write(name: str, text: str) -> Path:
+        (project / name).write_text(text)
+        return project / name
+
+    return write
 
 
 @pytest.fixture

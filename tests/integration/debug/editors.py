@@ -21,7 +21,7 @@ PACKAGE = "@vscode/debugadapter-testsupport@1.68.0"
 DEADLINE = 30.0
 
 
-class EditorRefused(Exception):
+class EditorRefusedError(Exception):
     """The adapter answered `success: false`."""
 
 
@@ -60,7 +60,8 @@ class Editor:
         wanted = [line if isinstance(line, dict) else {"line": line} for line in lines]
         return (await self.request("setBreakpoints", source={"path": path}, breakpoints=wanted))["breakpoints"]
 
-    async def event(self, name: str, wanted: Callable[[dict[str, Any]], bool] = lambda body: True, count: int = 1) -> Any:
+    async def event(self, name: str, wanted: Callable[[dict[str, Any]], bool] = lambda body: True,
+                    count: int = 1) -> Any:
         """The body of the `count`th event of this name that is `wanted`."""
         async with asyncio.timeout(DEADLINE):
             while True:
@@ -100,7 +101,7 @@ class Editor:
         if error is None:
             answer.set_result(body)
         else:
-            answer.set_exception(EditorRefused(error))
+            answer.set_exception(EditorRefusedError(error))
 
     def _lost(self) -> None:
         for answer in self._answers.values():

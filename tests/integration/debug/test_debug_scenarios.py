@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.debug.bench import HANDLER, HELPER, Bench, Worker, line_of
-from tests.integration.debug.editors import Editor
+from tests.integration.debug.editors import Editor, EditorRefusedError
 
 ADD = line_of(HELPER, "total += value")
 BLANK = line_of(HELPER, "# one by one") - 1
@@ -56,12 +56,13 @@ async def test_a_worker_killed_while_stopped_is_followed_without_attaching_again
     worker = await desk.worker(app)
     worker.send()
     hit = await one.event("stopped")
-    stack = asyncio.ensure_future(one.request("evaluate", expression="__import__('time').sleep(60)", context="repl",
-                                              frameId=(await one.request("stackTrace", threadId=hit["threadId"])
-                                                       )["stackFrames"][0]["id"]))
+    frames = (await one.request("stackTrace", threadId=hit["threadId"]))["stackFrames"]
+    pending = asyncio.ensure_future(one.request("evaluate", expression="__import__('time').sleep(60)",
+                                                context="repl", frameId=frames[0]["id"]))
+    await one.request("threads")  # answered in order, so the evaluation has reached the worker
     await desk.end(worker)
-    with pytest.raises(Exception, match="worker restarting"):
-        await stack
+    with pytest.raises(EditorRefusedError, match="worker restarting"):
+        await pending
     await one.event("continued", lambda body: body["threadId"] == hit["threadId"])
     await one.event("thread", lambda body: body == {"reason": "exited", "threadId": hit["threadId"]})
     assert one.told("terminated") == []
@@ -227,9 +228,9 @@ async def test_a_handler_error_stops_where_it_was_raised(desk: Bench, editor, ap
     assert await worker.answer() == {"error": "ValueError"}
 
 
-async def test_chosen_exception_classes_stop_also_when_handled(desk: Bench, app: Path):
-    app.write_text("def handler(event, context):\n    try:\n        return {}[event['key']]\n"
-                   "    except KeyError:\n        return 'none'\n")
+async def test_chosen_exception_classes_stop_also_when_handled(desk: Bench, write, app: Path):
+    write("app.py", "def handler(event, context):\n    try:\n        return {}[event['key']]\n"
+                    "    except KeyError:\n        return 'none'\n")
     await desk.face.set_exception_filters(classes=("KeyError",))
     worker = await desk.worker(app)
     worker.send(key="a")
