@@ -97,7 +97,7 @@ class Broker:
             return None
         spec = importlib.util.find_spec("debugpy")
         return {"function": function_id, "host": HOST, "port": self.workers.port,
-                "token": self.workers.ticket(function_id, attach), "attach": attach,
+                "token": self.workers.ticket(function_id, attach), "attach": attach, "via": self.workers.via,
                 "debugpy": str(Path(spec.origin).parent) if spec is not None and spec.origin else None}
 
     async def ready(self, pid: int) -> None:

@@ -29,16 +29,10 @@ class Crew:
 
         Raises `LivetuiError` when all neighbours are taken.
         """
-        def channel() -> Channel:
-            fresh = Channel(opened, limit)
-            self._channels.add(fresh)
-            fresh.closed.add_done_callback(lambda _: self._channels.discard(fresh))
-            return fresh
-
         loop = asyncio.get_running_loop()
         for candidate in range(port, min(port + NEIGHBOURS, 65536)) if port else (0,):
             try:
-                server = await loop.create_server(channel, HOST, candidate)
+                server = await loop.create_server(lambda: self._channel(opened, limit), HOST, candidate)
             except OSError as error:
                 if error.errno not in (errno.EADDRINUSE, errno.EACCES):
                     raise LivetuiError(f"The debugger cannot listen on port {candidate}.", str(error)) from error
@@ -46,6 +40,10 @@ class Crew:
             self._servers.append(server)
             return int(server.sockets[0].getsockname()[1])
         raise LivetuiError(f"No port between {port} and {port + NEIGHBOURS - 1} is free for the debugger.")
+
+    async def connect(self, opened: Callable[[Channel], None], port: int) -> None:
+        """Connect to a port of this machine. Raises `OSError`."""
+        await asyncio.get_running_loop().create_connection(lambda: self._channel(opened, STRANGER_LIMIT), HOST, port)
 
     def spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
         """Run something that ends with the crew at the latest."""
@@ -70,6 +68,12 @@ class Crew:
         await asyncio.gather(*running, *(channel.closed for channel in open_), return_exceptions=True)
         for server in self._servers:
             await server.wait_closed()
+
+    def _channel(self, opened: Callable[[Channel], None], limit: int) -> Channel:
+        channel = Channel(opened, limit)
+        self._channels.add(channel)
+        channel.closed.add_done_callback(lambda _: self._channels.discard(channel))
+        return channel
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)

@@ -13,6 +13,7 @@ from livetui.debug.breakpoints import Wish
 from livetui.debug.wire import Channel, Message
 from livetui.errors import LivetuiError
 
+AUTHORIZE = "pydevdAuthorize"
 State = Literal["dialed", "configuring", "ready", "stopped", "gone"]
 HANDSHAKE_S = 10.0
 """Time that a worker has from its connection to READY."""
@@ -50,12 +51,13 @@ class WorkerLink:
 
         Raises `RefusedError`.
         """
-        answer = await self.request("pydevdAuthorize", {"debugServerAccessToken": None})
+        answer = await self.request(AUTHORIZE, {"debugServerAccessToken": None})
         function = expects(str(answer.get("clientAccessToken") or ""))
         if function is None:
             raise RefusedError("A process without a worker's token connected.")
         self.channel.trust()
         self.function_id = function
+        # Like the authorization, no public API; tests try both with the oldest and the newest debugpy.
         info = await self.request("pydevdSystemInfo", {})
         self.pid = int(info["process"]["pid"])
 

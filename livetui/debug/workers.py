@@ -6,9 +6,9 @@ import asyncio
 import re
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
@@ -50,6 +50,8 @@ class Workers:
         """What stands still, by pid and pydevd's thread id."""
         self.ids = IdTable()
         self.port = 0
+        self.via: Literal["dial", "listen"] = "dial"
+        """How new workers come: they dial in, or listen for us when their debugpy lacks the private requests."""
         self._broker = broker
         self._tickets: dict[str, _Ticket] = {}
         self._refused: set[int] = set()
@@ -85,13 +87,27 @@ class Workers:
             link.channel.abort()
 
     def dialed(self, channel: Channel) -> None:
-        """A process has connected to the workers' port."""
+        """A process has connected to the workers' port: ask who it is."""
         self._dialing.append(channel)
         if len(self._dialing) > DIALERS:
             self._dialing[0].abort()
         link = WorkerLink(channel, self._said)
         channel.on_close = lambda reason: self._lost(link)
-        self._broker.crew.spawn(self._welcome(link))
+        self._broker.crew.spawn(self._welcome(link, link.authorize(self._spend)))
+
+    async def _call(self, ticket: _Ticket, pid: int, port: int) -> None:
+        # The fallback: the worker listens, and livetui is debugpy's only client.
+        def opened(channel: Channel) -> None:
+            link = WorkerLink(channel, self._said)
+            link.pid, link.function_id = pid, ticket.function_id
+            channel.on_close = lambda reason: self._lost(link)
+            channel.trust()
+            self._broker.crew.spawn(self._welcome(link))
+
+        try:
+            await self._broker.crew.connect(opened, port)
+        except OSError as error:
+            self._broker.listener.on_notice(ticket.function_id, "warning", f"A worker cannot be debugged: {error}")
 
     def stop_body(self, link: WorkerLink, body: Mapping[str, Any]) -> dict[str, Any]:
         """A `stopped` event as editors get it."""
@@ -113,10 +129,11 @@ class Workers:
                     self._broker.store.confirm(path, line, answer["line"], bool(answer.get("verified")),
                                             "" if answer.get("verified") else str(answer.get("message") or ""))
 
-    async def _welcome(self, link: WorkerLink) -> None:
+    async def _welcome(self, link: WorkerLink, authorized: Awaitable[None] | None = None) -> None:
         try:
             async with asyncio.timeout(HANDSHAKE_S):
-                await link.authorize(self._spend)
+                if authorized is not None:
+                    await authorized
                 async with self._broker.applying:
                     files = {path: self._broker.store.pushable(path) for path in self._broker.store.paths()}
                     for answers in await link.configure(files, self._broker.exception_arguments(),
@@ -242,8 +259,14 @@ class Workers:
                                                         PostMortem))
             except msgspec.ValidationError as error:
                 listener.on_notice(function, "warning", f"An error's frames cannot be read: {error}")
+        elif body.get("kind") == "listening":
+            ticket.dialed = True
+            self._broker.crew.spawn(self._call(ticket, pid, int(body.get("port") or 0)))
         elif body.get("kind") == "refused":
             ticket.dialed = True
+            if body.get("silent") and self.via == "dial":
+                # Its debugpy did not understand the private requests; the public way is slower, but public.
+                self.via = "listen"
             self._refused.add(pid)
             self._broker.crew.spawn(self._wake())
             listener.on_notice(function, "warning", str(body.get("reason") or ""))

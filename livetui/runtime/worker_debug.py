@@ -19,7 +19,7 @@ import types
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from typing import Any
 
 OLDEST = (1, 8, 14)
@@ -43,7 +43,7 @@ def start(config: Mapping[str, Any]) -> None:
         _attach(config)
         _state["attached"] = True
     except BaseException as error:  # noqa: BLE001 - told to the console; the handler must run all the same
-        _tell({"kind": "refused", "reason": _refusal(error, config)})
+        _tell({"kind": "refused", "reason": _refusal(error, config), "silent": isinstance(error, TimeoutError)})
 
 
 def exempt(thread: threading.Thread) -> None:
@@ -86,21 +86,29 @@ def _attach(config: Mapping[str, Any]) -> None:
     try:
         debugpy = _import_debugpy(config.get("debugpy"))
         debugpy.configure(subProcess=False)
-        done, given_up = threading.Event(), threading.Event()
-        watch = threading.Thread(target=_watch, args=(done, given_up), daemon=True, name="livetui-debug-watch")
-        exempt(watch)
-        watch.start()
-        try:
-            debugpy.connect((config["host"], config["port"]), access_token=config["token"])
-        finally:
-            done.set()
-        if given_up.is_set():
-            sys.modules["pydevd"].stoptrace()
-            raise TimeoutError("the console did not configure the debugger")
+        if config.get("via") == "listen":
+            _tell({"kind": "listening", "port": debugpy.listen((config["host"], 0))[1]})
+            _wait_until_ready(debugpy.wait_for_client)
+        else:
+            _wait_until_ready(lambda: debugpy.connect((config["host"], config["port"]), access_token=config["token"]))
     finally:
         os.environ.pop("PYDEVD_DISABLE_FILE_VALIDATION", None)
-    for thread in (_debugger().reader, _debugger().writer):
-        thread.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    # pydevd writes in pieces; the console's own remedy, quick acknowledgements, exists on Linux only.
+    _debugger().writer.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+def _wait_until_ready(connect: Callable[[], object]) -> None:
+    done, given_up = threading.Event(), threading.Event()
+    watch = threading.Thread(target=_watch, args=(done, given_up), daemon=True, name="livetui-debug-watch")
+    exempt(watch)
+    watch.start()
+    try:
+        connect()
+    finally:
+        done.set()
+    if given_up.is_set():
+        sys.modules["pydevd"].stoptrace()
+        raise TimeoutError("the console did not configure the debugger")
 
 
 def _watch(done: threading.Event, given_up: threading.Event) -> None:
@@ -112,6 +120,9 @@ def _watch(done: threading.Event, given_up: threading.Event) -> None:
         if debugger is not None and (current is None or time.monotonic() > until):
             given_up.set()
             debugger.ready_to_run = True
+            cancel = getattr(sys.modules["debugpy"].wait_for_client, "cancel", None)
+            if _state["config"].get("via") == "listen" and cancel is not None:
+                cancel()
             return
 
 

@@ -165,8 +165,11 @@ class Bench:
         self.workers: list[Worker] = []
 
     async def worker(self, handler: Path, function: str = "Orders", python: str = sys.executable,
-                     env: dict[str, str] | None = None, ready: bool = True) -> Worker:
-        worker = await Worker.start(await self.broker.prepare(function), handler, python, env)
+                     env: dict[str, str] | None = None, ready: bool = True, debugpy: Path | None = None) -> Worker:
+        config = await self.broker.prepare(function)
+        if debugpy is not None:
+            config = {**config, "debugpy": str(debugpy)}
+        worker = await Worker.start(config, handler, python, env)
         self.workers.append(worker)
         if ready:
             await worker.ready()
