@@ -55,29 +55,38 @@ class IotEndpoint:
 
 
 class Aws:
-    """Clients, account facts and fresh credentials for one `CloudAccess`. Thread-safe."""
+    """Clients, account facts and fresh credentials for one `CloudAccess`. Thread-safe.
+
+    Raises `UsageError` when there is no region, no such profile, or no credentials.
+    """
 
     def __init__(self, access: CloudAccess) -> None:
-        import boto3  # noqa: PLC0415  (80 ms: only when a cloud is needed)
-        import botocore.exceptions  # noqa: PLC0415
+        import boto3  # 80 ms: only when a cloud is needed
+        import botocore.exceptions
+        import botocore.session
 
         self.access = access
         self._lock = threading.RLock()
         self._clients: dict[str, Any] = {}
         self._identity: dict[str, str] | None = None
         try:
+            core = botocore.session.Session(
+                # the local cloud has nothing to do with the user's profiles, not even with one that is missing
+                session_vars={"profile": (None, None, None, None)} if access.is_local else None)
             self.session = boto3.Session(
+                botocore_session=core,
                 profile_name=access.profile,
                 region_name=access.region,
                 aws_access_key_id=access.access_key_id,
                 aws_secret_access_key=access.secret_access_key,
             )
         except botocore.exceptions.ProfileNotFound as error:
-            raise UsageError(f"There is no AWS profile named {access.profile!r}.", str(error),
+            raise UsageError(f"{error}.", "",
                              "Run `aws configure list-profiles`, or pass another --profile.") from error
         if not self.session.region_name:
             raise UsageError("No AWS region is set.", "Neither --region, AWS_REGION nor the profile names one.",
                              "Pass --region eu-west-1 (for example), or try it without an account: livetui demo")
+        self.keys()
 
     @property
     def region(self) -> str:
@@ -86,11 +95,12 @@ class Aws:
 
     def client(self, service: str) -> Any:
         """A boto3 client, made once per service, with adaptive retries."""
-        from botocore.config import Config  # noqa: PLC0415
+        from botocore.config import Config
 
         with self._lock:
             if service not in self._clients:
-                config = Config(retries={"mode": "adaptive", "max_attempts": 8}, connect_timeout=5, read_timeout=65,
+                config = Config(retries={"mode": "adaptive", "max_attempts": 2 if self.access.is_local else 8},
+                                connect_timeout=5, read_timeout=65,
                                 s3={"addressing_style": "path" if self.access.is_local else "auto"},
                                 max_pool_connections=24)
                 self._clients[service] = self.session.client(
@@ -99,7 +109,7 @@ class Aws:
 
     def keys(self) -> Keys:
         """The credentials as they are now; botocore refreshes those that expire. Raises `UsageError` when none."""
-        import botocore.exceptions  # noqa: PLC0415
+        import botocore.exceptions
 
         try:
             credentials = self.session.get_credentials()
@@ -115,7 +125,7 @@ class Aws:
         return Keys(frozen.access_key, frozen.secret_key, frozen.token)
 
     def _caller(self) -> dict[str, str]:
-        import botocore.exceptions  # noqa: PLC0415
+        import botocore.exceptions
 
         with self._lock:
             if self._identity is None:

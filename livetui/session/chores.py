@@ -65,8 +65,6 @@ def remove(settings: Settings, *, on_progress: OnProgress) -> str:
     aws = reach(settings)
     removed = deployment.remove_live(aws, settings, on_progress)
     name = deployment.stack_name(settings.app, settings.stage)
-    if removed and settings.local:
-        bootstrap_stack.notify_metadata(aws, name, "DELETE_COMPLETE")
     return f"{name} is removed." if removed else f"There is no stack {name}."
 
 
@@ -151,5 +149,5 @@ def own_cloud(settings: Settings) -> Iterator[str]:
 
     if LocalCloud.find(settings.state) is not None:
         raise UsageError("A local cloud of this project is running already.", hint="See: livetui cloud status")
-    with LocalCloud.start(settings.state) as started:
+    with LocalCloud.start(settings.state, region=settings.region or "eu-west-1") as started:
         yield f"The local cloud runs at {started.access.endpoint_url}. Ctrl-C ends it."

@@ -114,7 +114,8 @@ class Engine:
             yield cloud.access
             return
         with self._step("cloud", "local cloud"):
-            starting = asyncio.create_task(asyncio.to_thread(LocalCloud.start, settings.state))
+            starting = asyncio.create_task(asyncio.to_thread(LocalCloud.start, settings.state,
+                                                             region=settings.region or "eu-west-1"))
             try:
                 own = await asyncio.shield(starting)
             except asyncio.CancelledError:  # a thread cannot be cancelled: what it starts must still be stopped
@@ -131,8 +132,6 @@ class Engine:
         self._bootstrap = started
         self.stack = await asyncio.to_thread(
             deployment.deploy_live, application, aws, started, self.settings, self._progress, self.cancel)
-        if self.settings.local and self.stack.changed:
-            await asyncio.to_thread(bootstrap.notify_metadata, aws, self.stack.arn, "CREATE_COMPLETE", started)
 
     @contextlib.asynccontextmanager
     async def _open_pool(self, aws: Aws, stack: LiveStack) -> AsyncIterator[Pool]:
