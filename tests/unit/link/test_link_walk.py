@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from livetui.link.messages import Answer
 from stub_runtime.actions import Publish
+from stub_runtime.wire import Kind, split
 from tests.unit.link.world import TOPICS, SimConsole, SimStub, Weather, World, forged_presence
 
 WEATHERS = {
@@ -279,3 +282,55 @@ def test_a_forged_presence_is_ignored_and_the_true_one_is_asserted_again(world: 
     attempt = SimStub(world, 1).invoke(10)
     world.run(1)
     assert not world.finished[attempt].failure
+
+
+def test_every_frame_twice_changes_nothing(world: World) -> None:
+    world.weather = Weather(duplicate=1.0)
+    console = SimConsole(world, "ada@laptop", quick=False)
+    attempts = [SimStub(world, number).invoke(size) for number, size in ((1, 10), (2, 250_000), (3, 400_000))]
+    world.run(2)
+    for _ in attempts:
+        console.start()
+    world.run(2)
+    for _ in attempts:
+        console.finish()
+    world.run(2)
+    assert [world.finished[attempt].body for attempt in attempts] == [
+        b"answer to " + world.events[attempt] for attempt in attempts]
+
+
+def test_a_replayed_presence_of_an_old_session_gets_nothing_sealed_to_it(world: World) -> None:
+    SimConsole(world, "ada@laptop").close()
+    old = world.history[0]
+    stub = SimStub(world, 1)
+    SimConsole(world, "ada@laptop")
+    stub.invoke(10)
+    world.run(1)
+    current = stub.machine.presence
+    stub.carry_out(stub.machine.received(old, world.now))
+    assert stub.machine.presence == current
+
+
+def test_an_answer_to_another_attempt_is_not_taken(world: World) -> None:
+    console = SimConsole(world, "ada@laptop", quick=False)
+    stub = SimStub(world, 1)
+    attempt = stub.invoke(10)
+    world.run(1)
+    held = console.machine.waiting(attempt)
+    assert held is not None
+    other = replace(held, id="f" * 32)
+    sealed = console.machine.seal(other, Answer(b"crossed"))
+    stub.carry_out(stub.machine.received(split(Kind.ANSWER, attempt, sealed)[0].encode(), world.now))
+    assert attempt not in world.finished
+
+
+def test_another_version_of_the_wire_is_refused_and_says_which_side_to_update(world: World) -> None:
+    SimConsole(world, "ada@laptop", quick=False)
+    stub = SimStub(world, 1)
+    attempt = stub.invoke(10)
+    world.run(1)
+    newer = bytes([2]) + bytes(40)
+    world.publish(Publish(TOPICS.console(0), newer, reply_to=stub.machine.reply_to))
+    world.run(1)
+    assert world.finished[attempt].failure == "LivetuiVersion"
+    assert "update livetui on this machine" in world.finished[attempt].reason
