@@ -164,7 +164,7 @@ class Bench:
         self.face = self.broker.face
         self.workers: list[Worker] = []
 
-    async def worker(self, handler: Path, function: str = "Orders", python: str = sys.executable,
+    async def worker(self, handler: Path, function: str = "Orders", *, python: str = sys.executable,
                      env: dict[str, str] | None = None, ready: bool = True, debugpy: Path | None = None) -> Worker:
         config = await self.broker.prepare(function)
         if debugpy is not None:

@@ -33,8 +33,9 @@ def debugpy_folder(version: str) -> Path:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (folder / "debugpy").is_dir():
             try:
-                subprocess.run([sys.executable, "-m", "uv", "pip", "install", "--quiet", "--no-deps", "--python", sys.executable, "--target",
-                                str(folder), f"debugpy=={version}"], check=True, capture_output=True, timeout=60)
+                subprocess.run([sys.executable, "-m", "uv", "pip", "install", "--quiet", "--no-deps", "--python",
+                                sys.executable, "--target", str(folder), f"debugpy=={version}"],
+                               check=True, capture_output=True, timeout=60)
             except (subprocess.SubprocessError, OSError) as error:
                 pytest.skip(f"debugpy {version} cannot be had: {error}")
     return folder / "debugpy"

@@ -1,0 +1,167 @@
+"""The debugger with the real pool: deadlines, reloads, and several invocations that stand still at once."""
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+
+from livetui.debug.values import PausedThread
+from livetui.runtime.contract import FunctionSpec, Outcome, Work
+from livetui.runtime.pool import Pool
+from tests.integration.debug.bench import HANDLER, HELPER, Bench, Recorder, line_of
+
+ADD = line_of(HELPER, "total += value")
+RETURN = line_of(HANDLER, "return {")
+
+
+class Ears(Recorder):
+    """Does what the engine does: pauses hold the work, and idle workers follow what is wanted."""
+
+    pool: Pool
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.works: dict[int, str] = {}
+
+    def on_paused(self, paused: PausedThread) -> None:
+        super().on_paused(paused)
+        self.pool.hold(paused.work_id)
+
+    def on_resumed(self, paused: PausedThread) -> None:
+        super().on_resumed(paused)
+        self.pool.release(paused.work_id)
+
+    def on_wanted_changed(self, wanted: bool) -> None:
+        super().on_wanted_changed(wanted)
+        self.pool.restart()
+
+    def work_started(self, work_id: str, pid: int) -> None:
+        self.works[pid] = work_id
+
+    def work_logged(self, work_id: str, stream: Literal["stdout", "stderr", "logging"], text: str,
+                    at_ms: float) -> None:
+        self._hear("log", text)
+
+    def work_called_aws(self, work_id: str, call: Any) -> None:
+        self._hear("aws", call)
+
+    def code_reloaded(self, function_id: str, ms: float, error: str, path: str) -> None:
+        self._hear("reloaded", (function_id, error))
+
+    def notice(self, function_id: str, level: str, text: str) -> None:
+        self._hear("notice", (function_id, level, text))
+
+
+class PoolDesk(Bench):
+    pool: Pool
+    heard: Ears
+
+    def call(self, work_id: str, function: str = "Orders", **event: Any) -> asyncio.Task[Outcome]:
+        keys = {"AWS_ACCESS_KEY_ID": "AKIA", "AWS_SECRET_ACCESS_KEY": "s", "AWS_SESSION_TOKEN": "t"}
+        work = Work(work_id, json.dumps(event).encode(), {"request_id": work_id}, keys)
+        return asyncio.get_running_loop().create_task(self.pool.invoke(function, work))
+
+
+@pytest.fixture
+async def office(project: Path) -> AsyncIterator[PoolDesk]:
+    desk = PoolDesk(project)
+    desk.heard = desk.broker.listener = ears = Ears()
+    desk.broker.work_of = lambda pid: ears.works.get(pid, "")
+    await desk.broker.start()
+    desk.pool = ears.pool = Pool(ears, debug=desk.broker)
+    desk.pool.configure([FunctionSpec(name, name, "app.handler", project, Path(sys.executable), 1, 128, "eu-west-1")
+                         for name in ("Orders", "Billing")])
+    try:
+        yield desk
+    finally:
+        await desk.pool.close()
+        await desk.broker.close()
+
+
+async def test_a_pause_outlives_the_functions_timeout(office: PoolDesk, helper: Path) -> None:
+    await office.face.set(helper, ADD)
+    call = office.call("w-1", values=[7])
+    paused = await office.heard.until("paused")
+    assert (paused.work_id, paused.function_id, paused.line, paused.stale) == ("w-1", "Orders", ADD, False)
+    frames = await office.face.stack(paused.thread_id)
+    assert [frame.name for frame in frames] == ["add", "handler"]
+    done, _ = await asyncio.wait([call], timeout=1.5)  # longer than the function's timeout of 1 s
+    assert not done
+    scope = (await office.face.scopes(frames[0].id))[0]
+    await office.face.set_variable(scope.reference, "value", "35")
+    await office.face.resume(paused.thread_id)
+    outcome = await call
+    assert (outcome.kind, json.loads(outcome.body)) == ("ok", {"total": 35})
+
+
+async def test_the_first_breakpoint_replaces_idle_workers(office: PoolDesk, app: Path) -> None:
+    first = await office.call("w-1")
+    await office.face.set(app, RETURN)
+    assert office.heard.all("wanted") == [True]
+    call = office.call("w-2")
+    paused = await office.heard.until("paused")
+    assert paused.pid != first.pid
+    await office.face.resume(paused.thread_id)
+    assert (await call).kind == "ok"
+
+
+async def test_other_functions_run_while_several_invocations_stand_still(office: PoolDesk, helper: Path) -> None:
+    await office.face.set(helper, ADD, condition="value > 1")
+    calls = [office.call(work, function, values=[2]) for work, function in (
+        ("w-1", "Orders"), ("w-2", "Orders"), ("w-3", "Billing"))]
+    await office.heard.until("paused", count=3)
+    assert {(item.work_id, item.function_id) for item in office.face.paused()} == {
+        ("w-1", "Orders"), ("w-2", "Orders"), ("w-3", "Billing")}
+    assert (await office.call("w-4", "Billing", values=[1])).kind == "ok"
+    for item in office.face.paused():
+        await office.face.resume(item.thread_id)
+    assert [outcome.kind for outcome in await asyncio.gather(*calls)] == ["ok"] * 3
+
+
+async def test_a_save_while_paused_keeps_that_worker_and_the_breakpoint_moves(office: PoolDesk, write,
+                                                                              helper: Path) -> None:
+    await office.pool.start_watching(office.project)
+    await office.face.set(helper, ADD)
+    old = office.call("w-1", values=[1])
+    paused = await office.heard.until("paused")
+    write("helper.py", "'''Now with a docstring.'''\n\n" + HELPER)
+    await office.heard.until("reloaded")
+    new = office.call("w-2", values=[1])
+    last = await office.heard.until("paused", lambda item: item.work_id == "w-2")
+    assert office.face.paused() == [paused, last]
+    assert last.pid != paused.pid
+    for item in (paused, last):
+        await office.face.resume(item.thread_id)
+    assert [(await call).kind for call in (old, new)] == ["ok", "ok"]
+    assert (last.line, last.stale) == (ADD + 2, False)
+    assert [item.line for item in office.face.breakpoints()] == [ADD + 2]
+
+
+async def test_a_worker_that_stands_still_can_be_killed(office: PoolDesk, app: Path) -> None:
+    await office.face.set(app, RETURN)
+    call = office.call("w-1")
+    paused = await office.heard.until("paused")
+    office.pool.kill("w-1")
+    assert (await call).kind == "crash"
+    assert (await office.heard.until("resumed")).pid == paused.pid
+    assert office.face.paused() == []
+    with pytest.raises(ProcessLookupError):
+        os.kill(paused.pid, 0)
+
+
+async def test_errors_stop_and_are_photographed_without_our_own_frames(office: PoolDesk) -> None:
+    await office.face.set_exception_filters(uncaught=True)
+    call = office.call("w-1", fail=3)
+    paused = await office.heard.until("paused")
+    assert (paused.reason, paused.work_id) == ("exception", "w-1")
+    await office.face.resume(paused.thread_id)
+    outcome = await call
+    assert (outcome.kind, outcome.error_type) == ("error", "ValueError")
+    error = await office.heard.until("post mortem")
+    assert error.work_id == "w-1"
+    assert [frame.name for frame in error.frames] == ["handler"]
