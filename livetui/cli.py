@@ -191,7 +191,7 @@ def _write(text: str, output: str | None) -> None:
 def deploy(as_json: bool, **flags: Any) -> int:
     """Deploy live and leave."""
     settings = _settings(**flags)
-    return _run(settings, headless=True, as_json=as_json, seconds=0)
+    return _run(settings, headless=True, as_json=as_json, seconds=0, serve=False)
 
 
 @cli.command()

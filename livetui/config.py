@@ -65,6 +65,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="
     take_over: bool = False
     offline: OfflinePolicy = "error"
     """What callers get while no console is there."""
+    overrun: Literal["kill", "finish"] = "kill"
+    """What happens to a handler that overruns its timeout: killed as in Lambda, or left to finish (`late`)."""
     concurrency: int = 8
     """Most workers of one function at a time."""
     theme: str = "tokyo-night"

@@ -34,6 +34,8 @@ from livetui.session.trigger import describe
 log = logging.getLogger(__name__)
 _LOG_FLUSH_S = 0.1
 _LARGE = 256 * 1024
+_WARN_S, _ANSWER_S = 15, 3
+"""Seconds before Lambda's deadline at which a paused call is warned of, and its caller answered."""
 _STATE_OF: dict[str, State] = {"ok": "ok", "error": "error", "crash": "error", "timeout": "timeout",
                                "cancelled": "interrupted"}
 
@@ -60,13 +62,20 @@ class _Live(msgspec.Struct):
 
     id: int
     function: str
-    lines: list[LogLine]
+    lines: list[LogLine] = []
+    deadline: float | None = None
+    """`time.monotonic()` at which Lambda gives up; None for a replay."""
+    paused: bool = False
+    answered: bool = False
+    """The caller was answered before the handler ended."""
 
 
 class Dispatcher:
     """Serves calls and replays, all on the engine's loop; also the pool's listener."""
 
-    def __init__(self, store: Store, hub: Hub, fetch_keys: Callable[[str], Keys]) -> None:
+    def __init__(self, store: Store, hub: Hub, fetch_keys: Callable[[str], Keys],
+                 overrun: Literal["kill", "finish"] = "kill") -> None:
+        self._overrun = overrun
         self._store = store
         self._hub = hub
         self._fetch_keys = fetch_keys
@@ -111,14 +120,39 @@ class Dispatcher:
         row = await self._arrived(call.attempt, call.function, call.event, call.context,
                                   trace_id=trace_root(call.context), deadline=time.time() + left)
         work = Work(id=call.attempt, event=call.event, context=call.context,
-                    credentials=credentials(call.keys), remaining_ms=max(0, int(left * 1000)))
-        outcome = await self._run(row.id, call.function, work)
+                    credentials=credentials(call.keys), remaining_ms=max(0, int(left * 1000)), overrun=self._overrun)
+        live = _Live(row.id, call.function, deadline=call.deadline)
+        watch = asyncio.get_running_loop().call_later(max(0.0, left - _WARN_S), self._deadline_nears, call.attempt)
+        outcome = await self._run(live, work)
+        watch.cancel()
         answered = time.monotonic()
-        if self._link is not None and outcome.kind != "cancelled":
-            self._link.answer(call.attempt, Answer(outcome.body, error=outcome.kind != "ok"))
+        if self._link is not None and outcome.kind != "cancelled" and not live.answered:
+            live.answered = not self._link.answer(call.attempt, Answer(outcome.body, error=outcome.kind != "ok"))
         here_ms = (answered - call.received) * 1000 - outcome.handler_ms - (outcome.init_ms or 0)
         self._finish(call.attempt, outcome, inbound_ms=call.inbound_ms,
                      overhead_ms=max(0.0, here_ms) + 2 * (call.inbound_ms or 0))
+
+    def answer_now(self, id: int) -> None:
+        """Give the caller of a paused or slow invocation a typed error now; the local run goes on and ends `late`."""
+        for attempt, live in self._live.items():
+            if live.id == id and live.deadline is not None and not live.answered and self._link is not None:
+                error = {"errorType": "LivetuiDebugTimeout",
+                         "errorMessage": "The handler stands at a breakpoint; the developer answered the caller."}
+                live.answered = self._link.answer(attempt, Answer(json.dumps(error).encode(), error=True))
+                self._hub.publish(Notice("info", f"#{id}: the caller has its answer; the handler runs on."))
+
+    def _deadline_nears(self, attempt: str) -> None:
+        """Before Lambda gives up on a paused call: warn, then answer the caller, so that the run is not lost."""
+        live = self._live.get(attempt)
+        if live is None or not live.paused or live.deadline is None or live.answered:
+            return
+        left = live.deadline - time.monotonic()
+        if left > _ANSWER_S:
+            self._hub.publish(Notice("warning", f"#{live.id} {live.function}: Lambda gives up in {left:.0f} s. "
+                                     f"{_ANSWER_S} s before, the caller is answered and the handler stays paused."))
+            asyncio.get_running_loop().call_later(left - _ANSWER_S, self._deadline_nears, attempt)
+        else:
+            self.answer_now(live.id)
 
     # --- replays --------------------------------------------------------------------------------------------------
 
@@ -138,7 +172,8 @@ class Dispatcher:
         except LivetuiError as error:
             self._finish(attempt, _failed("LivetuiNoCredentials", str(error)))
             return
-        outcome = await self._run(row.id, function, Work(attempt, event, fresh, credentials(keys)))
+        outcome = await self._run(_Live(row.id, function), Work(attempt, event, fresh, credentials(keys),
+                                                                overrun=self._overrun))
         self._finish(attempt, outcome, overhead_ms=outcome.queue_ms)
 
     async def _keys_for(self, function: str) -> Keys:
@@ -164,24 +199,25 @@ class Dispatcher:
         self._hub.publish(InvocationArrived(row))
         return row
 
-    async def _run(self, id: int, function: str, work: Work) -> Outcome:
+    async def _run(self, live: _Live, work: Work) -> Outcome:
         assert self._pool is not None
-        self._live[work.id] = _Live(id, function, [])
+        self._live[work.id] = live
         try:
-            return await self._pool.invoke(function, work)
+            return await self._pool.invoke(live.function, work)
         except KeyError:
-            return _failed("LivetuiUnknownFunction", f"This console runs no function {function!r}; deploy again.")
+            return _failed("LivetuiUnknownFunction", f"This console runs no function {live.function!r}; deploy again.")
         except LivetuiError as error:
             return _failed("LivetuiNotRun", str(error))
 
     def _finish(self, attempt: str, outcome: Outcome, *, inbound_ms: float | None = None,
                 overhead_ms: float | None = None) -> None:
         self._flush_logs()
-        self._live.pop(attempt, None)
+        live = self._live.pop(attempt, None)
+        state = "late" if live and live.answered and outcome.kind in ("ok", "error") else _STATE_OF[outcome.kind]
         timing = Timing(inbound_ms=inbound_ms, queue_ms=outcome.queue_ms, init_ms=outcome.init_ms,
                         handler_ms=outcome.handler_ms, outbound_ms=inbound_ms)
         failure = f"{outcome.error_type}: {outcome.error_message}" if outcome.error_type else ""
-        row = self._store.finished(attempt, _STATE_OF[outcome.kind], outcome.body, timing,
+        row = self._store.finished(attempt, state, outcome.body, timing,
                                    failure.replace("\n", " ")[:500], overhead_ms=overhead_ms)
         self._hub.publish(InvocationFinished(row))
 
@@ -196,6 +232,11 @@ class Dispatcher:
             log.error("an invocation could not be served", exc_info=error)
             self._hub.publish(Notice("error", f"An invocation could not be served: {error!r} (see the log file)"))
 
+    async def drain(self, seconds: float) -> None:
+        """Give what runs now a moment to end and answer; paused calls are not waited for."""
+        if self._tasks and not any(live.paused for live in self._live.values()):
+            await asyncio.wait(set(self._tasks), timeout=seconds)
+
     async def close(self) -> None:
         """Wait until what runs has answered; the pool has been told to end it."""
         for task in self._tasks:
@@ -207,11 +248,13 @@ class Dispatcher:
     def paused(self, work_id: str) -> None:
         """An invocation stopped at a breakpoint."""
         if work := self._live.get(work_id):
+            work.paused = True
             self._hub.publish(InvocationPaused(self._store.changed(work.id, state="paused")))
 
     def resumed(self, work_id: str) -> None:
         """It runs on."""
         if work := self._live.get(work_id):
+            work.paused = False
             self._hub.publish(InvocationChanged(self._store.changed(work.id, state="running")))
 
     def row_of(self, work_id: str) -> int | None:
@@ -247,6 +290,13 @@ class Dispatcher:
         """Record an AWS call of the handler."""
         if work := self._live.get(work_id):
             self._store.called(work.id, msgspec.convert(dict(call), AwsCall, strict=False))
+
+    def work_finished_late(self, work_id: str, outcome: Outcome) -> None:
+        """A handler that had overrun its time ended after all: keep what it answered."""
+        self._flush_logs()
+        if self._live.pop(work_id, None) is not None or self._store.attempt_state(work_id) == "finished":
+            row = self._store.finished(work_id, "late", outcome.body, Timing(handler_ms=outcome.handler_ms), "")
+            self._hub.publish(InvocationFinished(row))
 
     def code_reloaded(self, function_id: str, ms: float, error: str, path: str) -> None:
         """Tell that new code is live."""

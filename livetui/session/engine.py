@@ -20,6 +20,7 @@ from livetui.errors import LivetuiError
 from livetui.link.credentials import fetch_keys
 from livetui.link.link import Link, LinkConfig
 from livetui.link.messages import LinkState
+from livetui.link.presence import announce_gone
 from livetui.runtime.contract import FunctionSpec
 from livetui.runtime.interpreter import Interpreter, find_interpreter
 from livetui.runtime.pool import Pool
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from livetui.cloud import LocalCloud, RunningCloud
 
 Step = Literal["cloud", "connect"]
+_DRAIN_S = 1.5
+"""How long handlers that run when the session ends may take to answer their callers."""
 log = logging.getLogger(__name__)
 
 
@@ -52,7 +55,7 @@ class Engine:
         self.seconds = seconds
         self.cancel = threading.Event()
         self.loop: asyncio.AbstractEventLoop | None = None
-        self.dispatcher = Dispatcher(store, hub, self._fetch_keys)
+        self.dispatcher = Dispatcher(store, hub, self._fetch_keys, settings.overrun)
         self.debug = Debugging(settings, hub, self.dispatcher)
         self.dispatcher.started = self.debug.runs
         self.aws: Aws | None = None
@@ -132,6 +135,8 @@ class Engine:
         self._bootstrap = started
         self.stack = await asyncio.to_thread(
             deployment.deploy_live, application, aws, started, self.settings, self._progress, self.cancel)
+        if self.stack.changed:
+            await asyncio.to_thread(announce_gone, aws, self.stack.app, self.stack.stage, self.stack.signing_key)
 
     @contextlib.asynccontextmanager
     async def _open_pool(self, aws: Aws, stack: LiveStack) -> AsyncIterator[Pool]:
@@ -190,6 +195,7 @@ class Engine:
         try:
             yield
         finally:
+            await self.dispatcher.drain(_DRAIN_S)
             await link.close()
 
     @contextlib.contextmanager

@@ -163,6 +163,10 @@ class Session:
 
         threading.Thread(target=send, name="livetui-invoke", daemon=True).start()
 
+    def answer_now(self, id: int) -> None:
+        """Answer the caller of a paused invocation with a typed error; its handler runs on and ends `late`."""
+        self._engine.ask(lambda: self._engine.dispatcher.answer_now(id))
+
     def mark(self, id: int, on: bool = True) -> None:
         """Mark an invocation, or take the mark away."""
         self._changed(id, marked=on)
