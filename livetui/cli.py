@@ -327,6 +327,15 @@ def cloud(action: str, **flags: Any) -> None:
         threading.Event().wait()
 
 
+@cli.command()
+@_with(*_COMMON)
+def vscode(**flags: Any) -> None:
+    """Write or update the entry in .vscode/launch.json with which VS Code attaches."""
+    from livetui.session import chores
+
+    click.echo(f"{chores.vscode(_settings_of_last(**flags))}: choose “livetui” under Run and Debug.")
+
+
 @cli.command("config")
 @_with(*_COMMON)
 @click.argument("action", type=click.Choice(["show", "path"]), default="show")

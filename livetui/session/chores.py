@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import shlex
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -16,7 +17,9 @@ from livetui.stack import bootstrap as bootstrap_stack
 from livetui.stack.contract import OnProgress
 
 if TYPE_CHECKING:
+    from livetui.session.invocation import Invocation
     from livetui.session.store import Store
+    from livetui.stack.contract import LiveFunction
 
 
 class InvokeAnswer(msgspec.Struct, frozen=True):
@@ -111,18 +114,55 @@ def export(settings: Settings, store: Store, id: int, kind: str, *, reveal: bool
     from livetui.session import export as exporting
 
     invocation = store.invocation(id)
-    return exporting.export(invocation, kind, reveal=reveal, **(_place(settings, invocation.row.function)
-                                                                if kind == "pytest" else {}))
+    if kind == "pytest":
+        function = _source(settings, invocation.row.function)
+        return exporting.export(invocation, kind, reveal=reveal, handler=function.handler,
+                                code_root=function.code_root, project=settings.root)
+    return exporting.export(invocation, kind, reveal=reveal, endpoint=_front(settings, invocation) if kind == "curl" else "")
 
 
-def _place(settings: Settings, function: str) -> dict[str, Any]:
+def _source(settings: Settings, function: str) -> LiveFunction:
     from livetui.stack import template
 
     found = template.load(settings).functions.get(function)
     if found is None or found.code_root is None:
         raise LivetuiError(f"The template has no function {function!r} any more.",
                            hint="Pass the template it was captured with: --template FILE")
-    return {"handler": found.handler, "code_root": found.code_root}
+    return found
+
+
+class _Context(msgspec.Struct):
+    api: str = msgspec.field(default="", name="apiId")
+
+
+class _HttpEvent(msgspec.Struct):
+    context: _Context = msgspec.field(default_factory=_Context, name="requestContext")
+
+
+def _front(settings: Settings, invocation: Invocation) -> str:
+    """Where the API that an event came from listens on the local cloud; empty on AWS, whose events name their host."""
+    if not settings.local:
+        return ""
+    from livetui.cloud import LocalCloud
+
+    cloud = LocalCloud.find(settings.state)
+    with contextlib.suppress(msgspec.DecodeError):
+        api = msgspec.json.decode(invocation.event, type=_HttpEvent).context.api
+        return f"http://localhost:{cloud.record.front_port}/{api}" if cloud and api else ""
+    return ""
+
+
+def vscode(settings: Settings) -> Path:
+    """Write or update the launch.json entry with which VS Code attaches; the file's path."""
+    from livetui.debug.broker import PORT
+    from livetui.debug.discovery import DebugPort
+    from livetui.debug.launch_json import write_launch_json
+
+    known = DebugPort.read(settings.state)
+    if not known.port:
+        known = DebugPort(PORT, known.token)
+        known.write(settings.state)
+    return write_launch_json(settings.root, known.port, known.token)
 
 
 def cloud(settings: Settings, action: str) -> str:

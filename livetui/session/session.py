@@ -6,12 +6,14 @@ import asyncio
 import logging
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from livetui.config import Settings
 from livetui.errors import LivetuiError
+from livetui.session import chores
 from livetui.session.debugging import Debugging
 from livetui.session.engine import Engine
 from livetui.session.events import Notice, SessionEnded, SessionEvent, SessionFailed
@@ -129,6 +131,14 @@ class Session:
     def numbers(self, filter: str = "") -> list[int]:
         """Ids of all rows that match, for filtering rows that are held already."""
         return self._store.numbers(filter)
+
+    def export(self, id: int, kind: str, reveal: bool = False) -> str:
+        """An invocation as `json`, `sam`, `curl`, `aws` or `pytest`; blocks for milliseconds."""
+        return chores.export(self.settings, self._store, id, kind, reveal=reveal)
+
+    def vscode(self) -> Path:
+        """Write or update VS Code's launch.json entry; its path."""
+        return chores.vscode(self.settings)
 
     def related(self, id: int) -> list[Row]:
         """Invocations that caused one another, by trace header, oldest first."""
