@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import re
 import time
 import uuid
 from collections.abc import Callable, Mapping
@@ -87,6 +88,15 @@ class Dispatcher:
         self._flush_due = False
         self.started: Callable[[int, str], None] = lambda pid, work_id: None
         """Told which worker begins which work; the debugger needs it."""
+        self._generated: re.Pattern[str] | None = None
+
+    def named_after(self, stack: str) -> None:
+        """Show what CloudFormation named after this stack (`STACK-Queue-1A2B3C4D5E6F`) by its logical id."""
+        self._generated = re.compile(rf"\b{re.escape(stack)}-(\w+)-[0-9A-Za-z]{{12,13}}\b")
+
+    def _trigger(self, event: bytes, context: Mapping[str, Any]) -> str:
+        words = describe(event, context)
+        return self._generated.sub(r"\1", words) if self._generated else words
 
     def connect(self, pool: Runs, link: Answers | None) -> None:
         """Hand over the pool and the link (None when only replays are run)."""
@@ -192,7 +202,7 @@ class Dispatcher:
         """Record an invocation and tell of it; large events are packed off the loop, so that no ack waits."""
 
         def record() -> Row:
-            return self._store.arrived(attempt, function, describe(event, context), event, dict(context),
+            return self._store.arrived(attempt, function, self._trigger(event, context), event, dict(context),
                                        time=time.time(), request_id=str(context.get("request_id") or ""), **fields)
 
         row = record() if len(event) < _LARGE else await asyncio.to_thread(record)

@@ -144,6 +144,7 @@ class Engine:
         pool = self._pool = Pool(self.dispatcher, concurrency=self.settings.concurrency, debug=self.debug.broker)
         self.debug.serve(pool)
         try:
+            self.dispatcher.named_after(stack.name)
             config.remember(self.settings)
             self.store.begin_session(self.kind, app=stack.app, stage=stack.stage,
                                      account=await asyncio.to_thread(lambda: aws.account), region=aws.region,
