@@ -61,6 +61,7 @@ class Broker:
         self._filters: dict[str, ExceptionFilters] = {}
         self._just_my_code = True
         self._was_wanted = False
+        self._shown: list[Breakpoint] = []
 
     async def start(self) -> None:
         """Open both ports and read the project's breakpoints. Raises `LivetuiError` when no port is free."""
@@ -72,7 +73,7 @@ class Broker:
         DebugPort(self.port, self.token).write(self._state)
         if trouble := self.store.load():
             self.listener.on_notice("", "warning", trouble)
-        self._was_wanted = self.wanted
+        self._was_wanted, self._shown = self.wanted, self.union()
 
     async def close(self) -> None:
         """End every editor's session and close everything; paused workers run on by themselves."""
@@ -142,7 +143,9 @@ class Broker:
         shown = self.union()
         for client in self._clients:
             client.show(shown)
-        self.listener.on_breakpoints_changed(shown)
+        if shown != self._shown:
+            self._shown = shown
+            self.listener.on_breakpoints_changed(shown)
 
     def cursor_reached(self) -> None:
         """Something stopped, so "run to cursor" is over."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import re
 import secrets
-import time
 from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -24,10 +23,6 @@ DIALERS = 64
 """Processes that may be connected without having shown a token; the oldest goes when one more comes."""
 TOKENS = 1000
 """Tokens that are remembered for reports of errors."""
-DIAL_S = 120.0
-"""How long a prepared worker may take to dial."""
-READY_S = 3.0
-"""How long `ready` waits for a worker that has not dialed."""
 
 _NOTE = re.compile(r"\s*\(note: full exception trace is shown[^)]*\)")
 
@@ -36,7 +31,6 @@ _NOTE = re.compile(r"\s*\(note: full exception trace is shown[^)]*\)")
 class _Ticket:
     function_id: str
     attaches: bool
-    until: float
     dialed: bool = False
 
 
@@ -54,7 +48,7 @@ class Workers:
         """How new workers come: they dial in, or listen for us when their debugpy lacks the private requests."""
         self._broker = broker
         self._tickets: dict[str, _Ticket] = {}
-        self._refused: set[int] = set()
+        self._configuring: set[int] = set()
         self._arrived = asyncio.Condition()
         self._dialing: list[Channel] = []
 
@@ -63,26 +57,20 @@ class Workers:
         while len(self._tickets) >= TOKENS:
             del self._tickets[next(iter(self._tickets))]
         token = secrets.token_hex(16)
-        self._tickets[token] = _Ticket(function_id, attaches, time.monotonic() + DIAL_S)
+        self._tickets[token] = _Ticket(function_id, attaches)
         return token
 
     async def ready(self, pid: int) -> None:
-        """Return when the worker's breakpoints are set, or when none will come."""
-        def settled() -> bool:
-            now = time.monotonic()
-            awaited = any(ticket.attaches and not ticket.dialed and ticket.until > now
-                          for ticket in self._tickets.values())
-            return pid in self.links or pid in self._refused or not (awaited or self._dialing)
-
+        """Return when the breakpoints of a worker whose init has ended are set; at once when it is not debugged."""
+        # Init waits for the debugger, so by now a worker that is debugged has dialed and is being configured.
         try:
-            async with asyncio.timeout(READY_S), self._arrived:
-                await self._arrived.wait_for(settled)
+            async with asyncio.timeout(HANDSHAKE_S), self._arrived:
+                await self._arrived.wait_for(lambda: pid not in self._configuring)
         except TimeoutError:
-            self._broker.listener.on_notice("", "warning", f"Worker {pid} has not connected to the debugger.")
+            self._broker.listener.on_notice("", "warning", f"Worker {pid} has not let itself be debugged.")
 
     def gone(self, pid: int) -> None:
         """Its process has ended."""
-        self._refused.discard(pid)
         if link := self.links.get(pid):
             link.channel.abort()
 
@@ -134,6 +122,7 @@ class Workers:
             async with asyncio.timeout(HANDSHAKE_S):
                 if authorized is not None:
                     await authorized
+                self._configuring.add(link.pid)
                 async with self._broker.applying:
                     files = {path: self._broker.store.pushable(path) for path in self._broker.store.paths()}
                     for answers in await link.configure(files, self._broker.exception_arguments(),
@@ -151,7 +140,9 @@ class Workers:
         finally:
             if link.channel in self._dialing:
                 self._dialing.remove(link.channel)
-            await self._wake()
+            self._configuring.discard(link.pid)
+            async with self._arrived:
+                self._arrived.notify_all()
 
     async def name_threads(self, link: WorkerLink) -> None:
         """Ask for its threads' names."""
@@ -164,10 +155,6 @@ class Workers:
             return None
         ticket.dialed = True
         return ticket.function_id
-
-    async def _wake(self) -> None:
-        async with self._arrived:
-            self._arrived.notify_all()
 
     def _lost(self, link: WorkerLink) -> None:
         link.lost()
@@ -267,8 +254,6 @@ class Workers:
             if body.get("silent") and self.via == "dial":
                 # Its debugpy did not understand the private requests; the public way is slower, but public.
                 self.via = "listen"
-            self._refused.add(pid)
-            self._broker.crew.spawn(self._wake())
             listener.on_notice(function, "warning", str(body.get("reason") or ""))
         else:
             listener.on_notice(function, "info", str(body.get("reason") or ""))

@@ -189,6 +189,8 @@ def _tell(report: dict[str, Any]) -> None:
         connection.settimeout(1.0)
         connection.connect((config["host"], config["port"]))
         connection.sendall(b"Content-Length: %d\r\n\r\n" % len(body) + body)
+        while connection.recv(4096):
+            pass  # the console closes when it has read; what follows, such as the answer, must come after
     except OSError:
         return  # the console is gone, so nobody is left to be told
     finally:
