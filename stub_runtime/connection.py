@@ -65,7 +65,7 @@ class Connection:
                 self._events.put(Happened("down", detail=detail, generation=generation))
 
         client_id = self.topics.stub_client(config.function, self.environment, generation)
-        self._mqtt = Mqtt(dial, client_id, _role_keys, heard, changed, min_reconnect_ms=1_000)
+        self._mqtt = Mqtt(dial, client_id, _role_keys, heard, changed)
         self._mqtt.start()
 
     def reopen(self) -> None:

@@ -29,6 +29,10 @@ _VOLATILE = frozenset({
 })
 
 
+RAW = marshal.install()
+"""Whether the runtime client lets raw JSON through; done at import, before the first event is parsed."""
+
+
 class Stub:
     """One execution environment: its machine, its connection and its bucket."""
 
@@ -36,7 +40,7 @@ class Stub:
         self.config = config
         self.topics = Topics(config.app, config.stage)
         self.environment = uuid.uuid4().hex[:16]
-        self.raw = marshal.install()
+        self.raw = RAW
         self.connection = Connection(config, self.topics, self.environment)
         self.payloads = Payloads(config.bucket, config.region)
         self.machine = StubMachine(self.topics, config.function, self.environment, base64.b64decode(config.verify_key),
@@ -174,7 +178,7 @@ def handler(event: Any, context: Any) -> Any:
 
 
 def _typed(finish: Finish) -> BaseException:
-    if marshal.install():
+    if RAW:
         return marshal.function_error(finish.failure, finish.reason, [])
     return errors.BY_NAME.get(finish.failure, errors.LivetuiStubError)(f"{finish.failure}: {finish.reason}")
 

@@ -37,9 +37,12 @@ WINDOW_BYTES_PER_S = 256 * 1024
 """The window grows with the message: half of what IoT lets through per connection."""
 ABSENT_AFTER = 1.0
 """No retained presence this long after SUBACK: there is none."""
+STALE_WITHIN = 0.05
+"""A `gone` this soon after an offer had been waiting in the socket of a frozen container."""
 GONE_GRACE = 0.3
 """A retained `gone` may be a late last will that its owner corrects at once."""
 CONNECT_WITHIN = 8.0
+RECONNECT_EVERY = 2.0
 SUBSCRIBE_WITHIN = 2.5
 SILENCE = 10.0
 """Nothing heard from the console for this long: it is dead."""
@@ -78,6 +81,9 @@ class StubCall:
     looked_at: float | None = None
     """When the subscription that shows the presence was confirmed."""
     fetching: str = ""
+    offered_at: float = 0.0
+    died: bool = False
+    """The console's last will came after it may have taken the call: it may be back within the silence."""
     touched: bool = False
     """The console has confirmed this attempt, so it may be running."""
 
@@ -102,6 +108,8 @@ class StubMachine:
         self.idle = 0.0
         self.connected = False
         self.version_seen = 0
+        self.reconnected_at: float | None = None
+        """When the connection was last replaced; None before there was one."""
         self._joiner = Joiner(max_sets=8, max_bytes=16 * 1024 * 1024)
 
     # -- a call begins -------------------------------------------------------------------------------------------
@@ -115,9 +123,9 @@ class StubMachine:
         idle = max(idle or 0.0, now - self.active_at) if self.active_at > -1e8 else 0.0
         self.idle = idle
         self.call = StubCall(attempt, body, head, remaining_ms, now, now + remaining_ms() / 1000 - MARGIN, heard=now)
-        if not self.connected:
+        if not self.connected and self.reconnected_at is None:
             return self._wait_connected(now)
-        if idle > IDLE_RECONNECT:
+        if not self.connected or idle > IDLE_RECONNECT:
             return self._reconnect(now)
         if self.presence is not None and self.presence.live:
             return self._offer(self.presence, now)
@@ -135,6 +143,7 @@ class StubMachine:
     def subscribed(self, now: float) -> list[StubAction]:
         """A subscription was confirmed: the retained presence follows, if there is one."""
         self.connected = True
+        self.reconnected_at = self.reconnected_at if self.reconnected_at is not None else -1e9
         call = self.call
         if call is None:
             return []
@@ -146,12 +155,14 @@ class StubMachine:
         return []
 
     def disconnected(self, now: float) -> list[StubAction]:
-        """The connection is gone; a new one is being made."""
+        """The connection is gone. With a call waiting a new one is made at once: the old one's back-off is too slow."""
         self.connected = False
         call = self.call
-        if call is None or call.phase not in ("looking",):
+        if call is None or call.phase in ("done", "fetching", "storing"):
             return []
-        return self._wait_connected(now)
+        if self.reconnected_at is not None and now - self.reconnected_at > RECONNECT_EVERY:
+            return self._reconnect(now)
+        return self._wait_connected(now) if call.phase == "looking" else []
 
     def denied(self, detail: str, now: float) -> list[StubAction]:
         """IAM refused a subscription."""
@@ -165,6 +176,7 @@ class StubMachine:
 
     def _reconnect(self, now: float) -> list[StubAction]:
         self.connected = False
+        self.reconnected_at = now
         call = self._call()
         if call.offered_to is None or call.phase == "looking":
             self._wait_connected(now)
@@ -253,6 +265,7 @@ class StubMachine:
         if call is None or call.phase in ("done", "storing", "fetching"):
             return []
         call.heard = now
+        call.died = False
         if call.offered_to is None:
             return self._offer(presence, now)
         if call.offered_to.session != presence.session:
@@ -267,6 +280,8 @@ class StubMachine:
             call.gone_at = now
             call.until = now + GONE_GRACE
         elif call.phase == "offered":
+            fresh = now - call.offered_at > STALE_WITHIN and self.idle <= IDLE_SUSPECT
+            call.died = fresh and not presence.farewell
             call.until = min(call.until, now + GONE_GRACE)
         elif call.phase == "acked" and presence.farewell:
             call.heard = min(call.heard, now - SILENCE + 2 * GONE_GRACE)
@@ -293,7 +308,7 @@ class StubMachine:
             call.earlier.append(call.offered_to.owner)
         call.offered_to = presence
         call.touched = False
-        call.heard = now
+        call.heard = call.offered_at = now
         remaining = call.remaining_ms()
         head = {**call.head, "attempt": call.attempt, "remaining": remaining, "sent": round(now * 1000, 3),
                 "earlier": call.earlier[-8:]}
@@ -450,6 +465,12 @@ class StubMachine:
     def _unheard(self, now: float) -> list[StubAction]:
         """No ack and no answer in the window: ask, look at the presence, make a new connection; then give up."""
         call = self._call()
+        if call.died and now - call.heard < SILENCE:
+            call.until = min(now + WINDOW, call.heard + SILENCE)
+            return []
+        if call.died:
+            return self._fail("LivetuiInterrupted", "The console went away while it may have been running this call "
+                              "and did not come back within 10 s.", now)
         if self.presence is not None and not self.presence.live:
             if call.looked_at is not None and call.looked_at >= call.started and call.tries >= 2:
                 return self._fail("LivetuiOffline", self._nobody(), now)

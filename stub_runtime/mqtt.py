@@ -74,7 +74,7 @@ class Mqtt:
 
     def __init__(self, dial: Dial, client_id: str, keys: Callable[[], SigningKeys],
                  on_message: Callable[[Received], None], on_state: Callable[[bool, str], None],
-                 will: Will | None = None, min_reconnect_ms: int = 1_000, threads: int = 1,
+                 will: Will | None = None, min_reconnect_ms: int = 700, threads: int = 1,
                  environ: Mapping[str, str] | None = None) -> None:
         self.dial = dial
         self.client_id = client_id

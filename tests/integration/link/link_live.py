@@ -21,6 +21,8 @@ from livetui.link.messages import Answer, Call, LinkState
 from stub_runtime.config import StubConfig
 from stub_runtime.sealing import verify_key_of
 from stub_runtime.topics import Topics, stub_policy
+from tests.integration.link.mqtt_client import Client
+from tests.integration.link.runtime_api import Environment
 
 ROOT = Path(__file__).parents[3]
 SEED = bytes(range(32))
@@ -71,6 +73,41 @@ class Live:
             Environment={"Variables": {"LIVETUI": config.to_json(), "GREETING": "hello"}})
         self.functions[function] = name
         return name
+
+    def role(self, policy: dict[str, Any]) -> dict[str, str]:
+        """Keys of a role with exactly this policy, as environment variables."""
+        name = f"role-{uuid.uuid4().hex[:8]}"
+        iam = self.aws.client("iam")
+        role = iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps({
+            "Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole",
+                                                    "Principal": {"AWS": "*"}}]}))
+        iam.put_role_policy(RoleName=name, PolicyName="livetui", PolicyDocument=json.dumps(policy))
+        keys = self.aws.client("sts").assume_role(RoleArn=role["Role"]["Arn"], RoleSessionName="test")["Credentials"]
+        return {"AWS_ACCESS_KEY_ID": keys["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": keys["SecretAccessKey"],
+                "AWS_SESSION_TOKEN": keys["SessionToken"]}
+
+    def kick(self, environment: str, function: str, number: int = 1) -> None:
+        """Take a stub's client id, so that the broker ends its connection."""
+        self.kick_client(self.topics.stub_client(function, environment, number))
+
+    def kick_client(self, client_id: str) -> None:
+        """Take a client id, so that the broker ends the connection that has it."""
+        thief = Client(self.aws, client_id)
+        assert thief.up, thief.why
+        thief.mqtt.stop()
+
+    def stub_role(self, function: str) -> dict[str, str]:
+        """Keys of a stub's role."""
+        return self.role(stub_policy(self.aws.partition, self.aws.region, self.aws.account, self.topics, function,
+                                     self.bucket))
+
+    def environment(self, function: str = "Orders", **changes: Any) -> Environment:
+        """An execution environment of real awslambdaric with the stub in it."""
+        access = self.aws.access
+        config = self.config(function, **changes)
+        return Environment("stub_runtime.handler.handler", {
+            "LIVETUI": config.to_json(), "AWS_REGION": self.aws.region, "AWS_ENDPOINT_URL": access.endpoint_url or "",
+            "AWS_CA_BUNDLE": access.ca_bundle or "", **self.stub_role(function)})
 
     def invoke(self, name: str, event: Any) -> dict[str, Any]:
         """Invoke and wait; `Payload` is parsed."""

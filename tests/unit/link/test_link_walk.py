@@ -198,6 +198,20 @@ def test_a_killed_console_is_noticed_within_ten_seconds(world: World) -> None:
     assert world.finished[attempt].failure == "LivetuiInterrupted"
 
 
+def test_a_console_that_is_cut_off_before_it_could_ack_is_waited_for(world: World) -> None:
+    console = SimConsole(world, "ada@laptop", quick=False)
+    stub = SimStub(world, 1)
+    world.run(1)
+    attempt = stub.invoke(10)
+    world.run(0.35)
+    console.cut()
+    world.run(1.5)
+    console.start()
+    console.finish()
+    world.run(3)
+    assert world.finished[attempt].body == b"answer to " + world.events[attempt]
+
+
 def test_after_a_restart_unstarted_work_runs_and_started_work_is_interrupted(world: World) -> None:
     console = SimConsole(world, "ada@laptop", quick=False)
     started, queued = SimStub(world, 1).invoke(10), SimStub(world, 2).invoke(10)

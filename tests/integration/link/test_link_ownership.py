@@ -1,0 +1,146 @@
+"""Restart, kill, take-over and farewell over real MQTT."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import asdict
+
+import pytest
+
+from livetui.link.messages import Answer, Call
+from livetui.link.owner import LinkHeld, OwnerObject
+from tests.integration.link.link_live import ROOT, SEED, Live, console, echo
+from tests.integration.link.runtime_api import Environment, Result
+
+
+async def invoke(environment: Environment, event: bytes = b"{}", timeout: float = 30.0) -> Result:
+    return await asyncio.to_thread(environment.invoke, event, timeout)
+
+
+@asynccontextmanager
+async def child(live: Live, hold: bool, owner: str = "ada@laptop") -> AsyncIterator[asyncio.subprocess.Process]:
+    """A console in another process, live."""
+    settings = {"app": live.app, "stage": live.stage, "bucket": live.bucket, "seed": SEED.hex(), "owner": owner,
+                "access": asdict(live.aws.access), "hold": hold}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "tests.integration.link.console_child", json.dumps(settings), cwd=ROOT,
+        stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    try:
+        assert process.stdout is not None
+        async with asyncio.timeout(20):
+            assert (await process.stdout.readline()).startswith(b"live")
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+async def test_a_killed_console_is_noticed_and_started_work_is_not_run_again(live: Live) -> None:
+    with live.environment() as environment:
+        async with child(live, hold=True) as process:
+            waiting = asyncio.create_task(invoke(environment, b"1"))
+            assert process.stdout is not None
+            attempt = (await process.stdout.readline()).split()[1].decode()
+            process.send_signal(signal.SIGKILL)
+            await process.wait()
+            killed = time.monotonic()
+            async with console(live, echo, known=lambda a: "started" if a == attempt else "unknown") as here:
+                result = await waiting
+                assert time.monotonic() - killed < 10
+                assert result.json["errorType"] == "LivetuiInterrupted"
+                assert here.calls == []
+                assert (await invoke(environment, b"2")).body == b"2"
+
+
+async def test_work_that_never_started_runs_after_the_restart_without_a_redeployment(live: Live) -> None:
+    with live.environment() as environment:
+        async with child(live, hold=True) as process:
+            waiting = asyncio.create_task(invoke(environment, b"1"))
+            assert process.stdout is not None
+            await process.stdout.readline()
+            process.send_signal(signal.SIGKILL)
+            await process.wait()
+        async with console(live, echo):
+            assert (await waiting).body == b"1"
+
+
+@pytest.mark.long
+async def test_a_killed_console_that_stays_dead_is_a_typed_error_within_ten_seconds(live: Live) -> None:
+    with live.environment() as environment:
+        async with child(live, hold=True) as process:
+            waiting = asyncio.create_task(invoke(environment, b"1"))
+            assert process.stdout is not None
+            await process.stdout.readline()
+            process.send_signal(signal.SIGKILL)
+            killed = time.monotonic()
+            result = await waiting
+    assert time.monotonic() - killed < 10.5
+    assert result.json["errorType"] in ("LivetuiInterrupted", "LivetuiOffline")
+
+
+async def test_a_second_console_is_told_who_holds_the_stage(live: Live) -> None:
+    async with console(live, echo, owner="ada@laptop") as first:
+        with pytest.raises(LinkHeld) as caught:
+            async with console(live, echo, owner="bob@desk"):
+                pass
+        assert caught.value.owner == "ada@laptop"
+        assert caught.value.since == pytest.approx(time.time(), abs=30)
+        assert first.link.state.phase == "live"
+
+
+async def test_a_take_over_is_told_to_the_first_and_calls_go_to_the_second(live: Live) -> None:
+    calls: list[Call] = []
+    with live.environment() as environment:
+        async with console(live, calls.append, owner="ada@laptop") as first:
+            running = asyncio.create_task(invoke(environment, b"1"))
+            await first.until(lambda: bool(calls))
+            async with console(live, echo, owner="bob@desk", take_over=True) as second:
+                await first.until(lambda: first.link.state.phase == "taken-over")
+                assert "bob@desk" in first.link.state.detail
+                assert first.cancelled == [calls[0].attempt]
+                assert (await running).json["errorType"] == "LivetuiInterrupted"
+                assert (await invoke(environment, b"2")).body == b"2"
+                assert len(second.calls) == 1
+
+
+async def test_a_closed_stage_is_free_and_its_epoch_grows(live: Live) -> None:
+    owner = OwnerObject(live.aws, live.bucket, live.topics)
+    epochs = []
+    for _ in range(2):
+        async with console(live, echo):
+            held = await asyncio.to_thread(owner.read)
+            assert not held.free
+            epochs.append(held.epoch)
+    assert (await asyncio.to_thread(owner.read)).free
+    assert epochs[1] > epochs[0]
+
+
+async def test_callers_of_a_console_that_closes_get_a_typed_error(live: Live) -> None:
+    calls: list[Call] = []
+    with live.environment() as environment:
+        async with console(live, calls.append) as here:
+            waiting = asyncio.create_task(invoke(environment))
+            await here.until(lambda: bool(calls))
+        assert (await waiting).json["errorType"] == "LivetuiInterrupted"
+
+
+async def test_a_console_that_loses_its_connection_comes_back_and_answers(live: Live) -> None:
+    calls: list[Call] = []
+    with live.environment() as environment:
+        async with console(live, calls.append) as here:
+            waiting = asyncio.create_task(invoke(environment))
+            await here.until(lambda: bool(calls))
+            await asyncio.to_thread(live.kick_client, here.link.topics.console_client(here.link.session, 0, 1))
+            await here.until(lambda: here.link.state.phase == "offline")
+            await here.until(lambda: here.link.state.phase == "live")
+            here.link.answer(calls[0].attempt, Answer(b'"back"'))
+            assert (await waiting).json == "back"
