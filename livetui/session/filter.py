@@ -7,6 +7,7 @@ case. What a term means is one small frozen class, which knows how to test a row
 from __future__ import annotations
 
 import fnmatch
+import functools
 import operator
 import re
 from collections.abc import Callable
@@ -69,15 +70,23 @@ class Contains:
 
     def matches(self, row: Row) -> bool:
         """Look for the text without case (of A–Z only when it is plain ASCII, as SQLite does)."""
-        needle, fold = _folded(self.text)
-        return any(needle in fold(getattr(row, column)) for column in self.columns)
+        needle, fold = self._folded
+        for column in self.columns:  # noqa: SIM110  (a generator costs a third more, for every row held)
+            if needle in fold(getattr(row, column)):
+                return True
+        return False
+
+    @functools.cached_property
+    def _folded(self) -> tuple[str, Callable[[str], str]]:
+        return _folded(self.text)
 
     def sql(self) -> Sql | None:
-        """`instr`, which unlike LIKE has no wildcards."""
-        if not self.text.isascii():
+        """LIKE, three times as fast as `instr(lower(…))`."""
+        if not _sayable(self.text):
             return None
-        return (" OR ".join(f"instr(lower({column}), ?) > 0" for column in self.columns),
-                [self.text.lower()] * len(self.columns))
+        pattern = re.sub(r"([\\%_])", r"\\\1", self.text)
+        return (" OR ".join(rf"{column} LIKE ? ESCAPE '\'" for column in self.columns),
+                [f"%{pattern}%"] * len(self.columns))
 
 
 @dataclass(frozen=True)
@@ -94,7 +103,7 @@ class Glob:
 
     def sql(self) -> Sql | None:
         """SQLite's GLOB, with brackets taken literally."""
-        if not self.pattern.isascii():
+        if not _sayable(self.pattern):
             return None
         return f"lower({self.column}) GLOB ?", [self.pattern.lower().replace("[", "[[]")]
 
@@ -369,6 +378,11 @@ def _joined(terms: tuple[Term, ...], word: str) -> Sql | None:
         clauses.append(f"({said[0]})")
         values += said[1]
     return (word.join(clauses), values) if clauses else None
+
+
+def _sayable(text: str) -> bool:
+    """Whether SQLite compares the text as we do: it folds ASCII only, stops at NUL, and bounds its patterns."""
+    return text.isascii() and "\0" not in text and len(text) <= 1000
 
 
 def _folded(text: str) -> tuple[str, Callable[[str], str]]:

@@ -84,6 +84,7 @@ def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
                                  timeout=BUSY_S, isolation_level=None, check_same_thread=False)
     try:
         connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute("PRAGMA wal_autocheckpoint = 16000")  # only when `Checkpointer` cannot keep up
     except sqlite3.Error:
         connection.close()
         raise

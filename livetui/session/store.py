@@ -24,6 +24,7 @@ import msgspec
 
 from livetui.errors import LivetuiError
 from livetui.session import schema
+from livetui.session.checkpoint import Checkpointer
 from livetui.session.invocation import AwsCall, Invocation, LogLine, Row, State, Timing
 from livetui.session.reader import Reader, used_bytes
 from livetui.session.records import COLUMNS, Counts, SessionRecord, clean, encode, one_line, pack, row_of
@@ -61,6 +62,7 @@ class Store(Reader):
         self._max_bytes = max(1, max_mb) * 1024 * 1024
         self._writer = writer
         self._write_lock = threading.RLock()
+        self._checkpointer = Checkpointer(path)
         self._generation = 0
         self._identity = _identity(path)
         self._live: dict[str, Row] = {}
@@ -98,6 +100,7 @@ class Store(Reader):
 
     def close(self) -> None:
         """Write what waits, end the session and close the file. Safe to call twice."""
+        self._checkpointer.close()
         with self._write_lock, self._read_lock:
             if self._writer is not None:
                 try:
@@ -164,7 +167,7 @@ class Store(Reader):
             return self._written(db, number)
 
         with self._write_lock:
-            row = self._live[attempt] = self._write(write)
+            row = self._live[attempt] = self._write(write, len(body))
             self._highest = max(self._highest, row.id)
             return row
 
@@ -232,7 +235,7 @@ class Store(Reader):
                 db.execute("UPDATE payloads SET response = ?, timing = ? WHERE id = ?",
                            (body, msgspec.json.encode(timing), row.id))
 
-            self._write(write)
+            self._write(write, len(body or b""))
             self._live.pop(attempt, None)
             return row
 
@@ -299,9 +302,13 @@ class Store(Reader):
         if self._pending_bytes > _LINGER_BYTES or now - self._pending_since > _LINGER_S:
             self.flush()
 
-    def _write(self, action: Callable[[sqlite3.Connection], T]) -> T:
-        """Run `action` and write what waits, in one transaction; a damaged file is replaced and the action repeated."""
+    def _write(self, action: Callable[[sqlite3.Connection], T], size: int = 0) -> T:
+        """Run `action` and write what waits, in one transaction; a damaged file is replaced and the action repeated.
+
+        `size` is that of the bodies in it.
+        """
         with self._write_lock:
+            self._checkpointer.wrote(size + self._pending_bytes)
             try:
                 return self._transaction(action)
             except sqlite3.Error as error:
