@@ -50,6 +50,8 @@ class Init:
     body: bytes = field(default=b"", repr=False)
     place: str = ""
     """`file:line` of a syntax error."""
+    changed_environment: frozenset[str] = frozenset()
+    """Environment variables that the import of the handler changed."""
 
 
 class Owner(Protocol):
@@ -61,7 +63,7 @@ class Owner(Protocol):
     def instance_gone(self, instance: Instance) -> None:
         """Its process has ended."""
 
-    def instance_imported(self, instance: Instance, files: list[str], third_party: list[str]) -> None:
+    def instance_imported(self, instance: Instance, files: list[str], others: list[str]) -> None:
         """Modules that its code imported since it last said."""
 
 
@@ -77,6 +79,8 @@ class Instance:
         self.init: asyncio.Future[Init] = loop.create_future()
         self.item: Item | None = None
         self.gone = False
+        self.ready = False
+        """Set by the lane when the debugger, if any, is done with it."""
         self.ended = spawned.exited
         self.served = 0
         self._loop = loop
@@ -102,7 +106,7 @@ class Instance:
     @property
     def idle(self) -> bool:
         """Whether it can take a call now."""
-        return not self.gone and self.item is None and self.init.done() and self.init.result().ok
+        return self.ready and not self.gone and self.item is None
 
     def dispatch(self, item: Item) -> None:
         """Give it one call. The outcome goes to `item.answer`."""
@@ -170,10 +174,10 @@ class Instance:
         elif kind == "aws":
             self._called_aws(header)
         elif kind == "modules":
-            self._owner.instance_imported(self, header["files"], header["third"])
+            self._owner.instance_imported(self, header["files"], header["others"])
         elif kind == "ready":
             self._stop_timer()
-            self._set_init(Init(True, header["ms"]))
+            self._set_init(Init(True, header["ms"], changed_environment=frozenset(header["changed_environment"])))
         elif kind == "failed":
             self._stop_timer()
             self._drain()

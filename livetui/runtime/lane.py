@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Protocol
 
 from livetui.runtime import faults
 from livetui.runtime.contract import DebugSupport, FunctionSpec, LaneStats, Outcome, PoolListener, Work
 from livetui.runtime.environment import call_environment, worker_environment
 from livetui.runtime.instance import Init, Instance, Item, failed_init
-from livetui.runtime.process import Launch, Spawned, spawn
+from livetui.runtime.preload import Preload
+from livetui.runtime.process import Launch, spawn
 
 IDLE_EXIT_S = 600.0
 """An idle worker leaves after this time."""
@@ -44,7 +45,6 @@ class Lane:
     def __init__(self, spec: FunctionSpec, host: Host) -> None:
         self.spec = spec
         self.instances: list[Instance] = []
-        self.third_party: set[str] = set()
         self._host = host
         self._waiting: deque[Item] = deque()
         self._starting = 0
@@ -54,6 +54,8 @@ class Lane:
         self._last_call: dict[str, str] = {}
         self._idle_timers: dict[Instance, asyncio.TimerHandle] = {}
         self._closed = False
+        self._preload = Preload(host.run, self._launch, KEYS_AGE_S)
+        self._preload.renew(allowed=spec.fork_server)
 
     # -- calls
 
@@ -114,6 +116,10 @@ class Lane:
 
     # -- starting
 
+    def _launch(self, debug: Mapping[str, Any] | None = None) -> Launch:
+        spec = self.spec
+        return Launch(spec.interpreter, spec.code_root, spec.layers, worker_environment(spec), self._last_call, debug)
+
     def _start(self, told: Callable[[Init], None] | None = None) -> None:
         self._starting += 1
         self._host.run(self._start_one(told))
@@ -144,10 +150,12 @@ class Lane:
         if told is not None:
             told(init)
         if init.ok:
+            self._preload.learn_environment(init.changed_environment)
             if instance.debugged and self._host.debug is not None:
                 await self._host.debug.ready(instance.pid)
             if told is None and self._waiting:
                 self._waiting[0].init_ms = init.ms
+            instance.ready = True
             self.instance_idle(instance)
         elif told is None and self._waiting:
             item = self._waiting.popleft()
@@ -157,10 +165,11 @@ class Lane:
 
     async def _spawn(self) -> Instance:
         debug = await self._host.debug.prepare(self.spec.id) if self._host.debug is not None else None
-        spec = self.spec
-        launch = Launch(spec.interpreter, spec.code_root, spec.layers, worker_environment(spec), self._last_call, debug)
-        spawned: Spawned = spawn(launch)
-        return Instance(spec, launch, spawned, self, self._host.listener)
+        launch = self._launch(debug)
+        spawned = await self._preload.spawn() if debug is None else None
+        if spawned is None:
+            spawned = spawn(launch)
+        return Instance(self.spec, launch, spawned, self, self._host.listener)
 
     def _no_process(self, error: OSError, told: Callable[[Init], None] | None) -> None:
         message = f"Cannot start {self.spec.interpreter} in {self.spec.code_root}: {error}"
@@ -176,6 +185,8 @@ class Lane:
         """It takes the next call, waits for one, or leaves when its code or keys are old."""
         if self._closed or instance.gone:
             return
+        if instance.served and not instance.debugged:
+            self._preload.called()
         if not self._is_current(instance):
             self._retire(instance)
         elif self._waiting:
@@ -183,7 +194,7 @@ class Lane:
             return
         else:
             loop = asyncio.get_running_loop()
-            self._idle_timers[instance] = loop.call_later(IDLE_EXIT_S, self._retire, instance)
+            self._idle_timers[instance] = loop.call_later(IDLE_EXIT_S, self._leave, instance)
         self._pump()
 
     def instance_gone(self, instance: Instance) -> None:
@@ -198,9 +209,9 @@ class Lane:
         if not self._closed and instance.init.result().ok:
             self._pump()
 
-    def instance_imported(self, instance: Instance, files: list[str], third_party: list[str]) -> None:
+    def instance_imported(self, instance: Instance, files: list[str], others: list[str]) -> None:
         """Remember what its code is made of."""
-        self.third_party.update(third_party)
+        self._preload.learn(others)
         self._host.imported(self.spec.id, files)
 
     def _stop_idle_timer(self, instance: Instance) -> None:
@@ -212,12 +223,18 @@ class Lane:
         self._stop_idle_timer(instance)
         instance.kill()
 
+    def _leave(self, instance: Instance) -> None:
+        self._retire(instance)
+        if len(self.instances) == 1:
+            self._preload.rest()
+
     # -- changes
 
     def respec(self, spec: FunctionSpec) -> None:
         """Use other settings from the next worker on."""
         if spec != self.spec:
             self.spec = spec
+            self._preload.renew(allowed=spec.fork_server)
             self.outdate()
 
     def outdate(self) -> None:
@@ -233,10 +250,11 @@ class Lane:
     def stats(self) -> LaneStats:
         """How busy it is now."""
         return LaneStats(len(self.instances) + self._starting, sum(i.item is not None for i in self.instances),
-                         len(self._waiting), tuple(i.pid for i in self.instances))
+                         len(self._waiting), tuple(i.pid for i in self.instances),
+                         "fork" if self._preload.usable else "fresh", self._preload.remark)
 
-    def close(self) -> None:
-        """End all workers; waiting work answers `cancelled`."""
+    def close(self) -> list[asyncio.Future[int]]:
+        """End all workers; waiting work answers `cancelled`. Returns the exits to wait for."""
         self._closed = True
         while self._waiting:
             item = self._waiting.popleft()
@@ -244,3 +262,8 @@ class Lane:
         for instance in list(self.instances):
             self._stop_idle_timer(instance)
             instance.kill()
+        return [*(instance.ended for instance in self.instances), *self._preload.close()]
+
+    def abandon(self) -> None:
+        """End what did not end in time after `close`."""
+        self._preload.kill()

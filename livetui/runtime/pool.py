@@ -24,6 +24,7 @@ class Pool:
         self.concurrency = concurrency
         self.debug = debug
         self._lanes: dict[str, Lane] = {}
+        self._former: list[Lane] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._reloader: Reloader | None = None
         self._specs: list[FunctionSpec] = []
@@ -33,7 +34,9 @@ class Pool:
         self._specs = list(specs)
         wanted = {spec.id: spec for spec in self._specs}
         for function_id in self._lanes.keys() - wanted.keys():
-            self._lanes.pop(function_id).close()
+            former = self._lanes.pop(function_id)
+            former.close()
+            self._former.append(former)
         for function_id, spec in wanted.items():
             lane = self._lanes.get(function_id)
             if lane is None:
@@ -94,17 +97,18 @@ class Pool:
 
     async def close(self) -> None:
         """End all workers and wait until they are gone; work that had not started answers `cancelled`."""
-        for lane in self._lanes.values():
+        lanes = [*self._lanes.values(), *self._former]
+        for lane in lanes:
             lane.close()
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        exits = [instance.ended for lane in self._lanes.values() for instance in list(lane.instances)]
-        for lane in self._lanes.values():
-            lane.close()
-        if exits:
+        if exits := [exit_ for lane in lanes for exit_ in lane.close()]:
             await asyncio.wait(exits, timeout=5)
+        for lane in lanes:
+            lane.abandon()
         self._lanes.clear()
+        self._former.clear()
 
     # -- for the lanes
 

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -76,10 +77,9 @@ class WorkerEnds:
         for fd in (self.stdout[0], self.stderr[0], self.lifeline[1]):
             os.close(fd)
 
-    def spawned(self, pid: int, exited: asyncio.Future[int]) -> Spawned:
+    def spawned(self, pid: int, exited: asyncio.Future[int], token: bytes) -> Spawned:
         """The pool's side as a value."""
-        return Spawned(pid, self.ours, self.stdout[0], self.stderr[0], self.lifeline[1], exited,
-                       secrets.token_bytes(16))
+        return Spawned(pid, self.ours, self.stdout[0], self.stderr[0], self.lifeline[1], exited, token)
 
 
 def init_frame(launch: Launch, token: bytes) -> dict[str, Any]:
@@ -96,7 +96,7 @@ def spawn(launch: Launch) -> Spawned:
     control, lifeline = ends.theirs.fileno(), ends.lifeline[0]
     try:
         process = subprocess.Popen(
-            [str(launch.interpreter), *flags, str(WORKER), str(control), str(lifeline)],
+            [str(launch.interpreter), *flags, str(WORKER), "worker", str(control), str(lifeline)],
             stdin=subprocess.DEVNULL, stdout=ends.stdout[1], stderr=ends.stderr[1], cwd=launch.code_root,
             env={**launch.environment, **launch.call_environment}, pass_fds=(control, lifeline),
             start_new_session=True)
@@ -105,18 +105,19 @@ def spawn(launch: Launch) -> Spawned:
         raise
     finally:
         ends.close_theirs()
-    return ends.spawned(process.pid, _watch_exit(process))
+    return ends.spawned(process.pid, watch_process(process), secrets.token_bytes(16))
 
 
 def kill_group(pid: int) -> None:
     """Kill a worker with all that its handler started."""
-    try:
-        os.killpg(pid, signal.SIGKILL)
-    except (ProcessLookupError, PermissionError):
-        return  # it ended by itself; macOS answers EPERM for a group of zombies
+    with suppress(ProcessLookupError, PermissionError):  # macOS answers EPERM for a group of zombies
+        try:
+            os.killpg(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            os.kill(pid, signal.SIGKILL)  # just forked, and not yet in a group of its own
 
 
-def _watch_exit(process: subprocess.Popen[bytes]) -> asyncio.Future[int]:
+def watch_process(process: subprocess.Popen[bytes]) -> asyncio.Future[int]:
     """A future of the exit code; what the handler left running in its group ends with the worker."""
     loop = asyncio.get_running_loop()
     exited: asyncio.Future[int] = loop.create_future()

@@ -1,11 +1,12 @@
 """The process that runs a handler. Started by path in the user's own interpreter: stdlib only, Python 3.9 to 3.14.
 
-`python worker.py CONTROL LIFELINE`: two inherited descriptors. CONTROL carries frames (`>II`: length of a JSON
+`python worker.py worker CONTROL LIFELINE`: two inherited descriptors. CONTROL carries frames (`>II`: length of a JSON
 header, length of a body; then both). LIFELINE is a pipe that nobody writes to: its end is the end of the console.
 
 From the pool: `init`, then one `invoke` after another. To the pool: `ready` or `failed` (init), `result`, `aws`
 (one AWS call), `modules` (files that the handler's code came from). Log records travel in the stdout pipe, in
-order with what is printed, as chunks that begin with a token only the pool knows.
+order with what is printed, as chunks that begin with a token only the pool knows. `python worker.py fork …` is a
+parent that forks workers (worker_fork.py).
 """
 
 from __future__ import annotations
@@ -36,4 +37,4 @@ def _load(name: str) -> ModuleType:
 
 if __name__ == "__main__":
     sys.path.pop(0)
-    _load("worker_loop").main(int(sys.argv[1]), int(sys.argv[2]), _load)
+    _load("worker_loop").main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), _load)

@@ -30,7 +30,7 @@ _TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 _NO_BREAK_SPACE = "\u00a0"
 
 
-class Fault(Exception):  # noqa: N818  (what Lambda's runtime calls it)
+class Fault(Exception):
     """An error that the runtime itself reports, with the type Lambda gives it (`Runtime.…`)."""
 
     def __init__(self, kind: str, message: str, trace: list[str] | None = None) -> None:

@@ -71,11 +71,15 @@ class Channel:
 class LogSink:
     """Log records in the stdout pipe: chunks of token, record id, more-follows, length, text."""
 
-    def __init__(self, fd: int, token: bytes) -> None:
-        self._fd = fd
+    def __init__(self, token: bytes) -> None:
+        self._fd = private(os.dup(1))
         self._token = token
         self._count = 0
         self._room = _CHUNK - len(token) - _LOG.size
+
+    def renew(self) -> None:
+        """Follow descriptor 1 to where it leads now."""
+        os.dup2(1, self._fd, inheritable=False)
 
     def log(self, message: str) -> None:
         """Send one record."""
@@ -91,7 +95,7 @@ class LogSink:
                 return
 
 
-def _private(fd: int) -> int:
+def private(fd: int) -> int:
     """A descriptor that children of the handler do not inherit."""
     os.set_inheritable(fd, False)
     return fd
@@ -109,6 +113,9 @@ def end_with_console(lifeline: int) -> None:
     fcntl.fcntl(lifeline, fcntl.F_SETFL, fcntl.fcntl(lifeline, fcntl.F_GETFL) | os.O_ASYNC)
 
 
+_libc: list[Any] = []
+
+
 def _flush() -> None:
     """Push out what is still buffered in Python's streams and, where C code is likely to print, in C's."""
     for stream in (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__):
@@ -117,13 +124,15 @@ def _flush() -> None:
         except (AttributeError, OSError, ValueError):
             continue  # the handler replaced or closed it
     if "_ctypes" in sys.modules and os.name == "posix":
-        import ctypes
+        if not _libc:
+            import ctypes
 
-        ctypes.CDLL(None).fflush(None)
+            _libc.append(ctypes.CDLL(None))
+        _libc[0].fflush(None)
 
 
 class Modules:
-    """Which files the handler's own code came from, and which third-party modules it imported."""
+    """Which files the handler's own code came from, and which modules of others it imported."""
 
     def __init__(self) -> None:
         self._seen = set(sys.modules)
@@ -133,7 +142,7 @@ class Modules:
         """What was imported since the last question, or None."""
         if len(sys.modules) == self._count:
             return None
-        files, third = [], []
+        files, others = [], []
         for name, module in list(sys.modules.items()):
             if name in self._seen:
                 continue
@@ -141,15 +150,20 @@ class Modules:
             path = getattr(module, "__file__", None)
             if not isinstance(path, str) or not path or path.startswith(_HERE):
                 continue
-            if "site-packages" in path or "dist-packages" in path:
-                third.append(name)
-            elif not path.startswith(_STDLIB):
+            if is_of_others(path):
+                others.append(name)
+            else:
                 files.append(os.path.abspath(path))
         self._count = len(sys.modules)
-        return {"t": "modules", "files": files, "third": third} if files or third else None
+        return {"t": "modules", "files": files, "others": others} if files or others else None
 
 
 _STDLIB = os.path.dirname(os.__file__) + os.sep
+
+
+def is_of_others(path: str) -> bool:
+    """Whether a file belongs to the interpreter or to an installed package, not to the user's code."""
+    return "site-packages" in path or "dist-packages" in path or path.startswith(_STDLIB)
 
 
 def prepare_path(code_root: str, layers: list[str]) -> None:
@@ -164,31 +178,38 @@ def prepare_path(code_root: str, layers: list[str]) -> None:
 class Runtime:
     """One worker's life: init once, then invocations one at a time."""
 
-    def __init__(self, channel: Channel, load: Load) -> None:
-        self.channel = channel
+    channel: Channel
+
+    def __init__(self, load: Load, setup: Mapping[str, Any]) -> None:
+        """Make everything as the handler's module finds it: path, streams, logging. Nothing of the user's runs."""
         self.lambda_ = load("worker_lambda")
         self.json = load("worker_json")
         self._load = load
         self.debug: Any = None
         self.requests: Any = None
         self.handler: Any = None
+        prepare_path(setup["code_root"], setup["layers"])
+        sys.argv[:] = [os.path.join(setup["code_root"], "bootstrap")]
+        self.encoder = self.json.Encoder(os.environ.get("AWS_EXECUTION_ENV", ""))
+        self.sink = LogSink(bytes.fromhex(setup["token"]))
+        sys.stdout = self.lambda_.Unbuffered(sys.stdout)
+        sys.stderr = self.lambda_.Unbuffered(sys.stderr)
+        self.requests = self.lambda_.set_up_logging(self.sink)
+        self._load("worker_aws").watch(self._send)
+
+    def _send(self, header: Mapping[str, Any]) -> None:
+        self.channel.send(header)
 
     def start(self, init: Mapping[str, Any]) -> bool:
         """Import the handler and say how that went. Returns False when it cannot be used."""
         os.environ.update(init["environment"])
-        prepare_path(init["code_root"], init["layers"])
-        sys.argv[:] = [os.path.join(init["code_root"], "bootstrap")]
         self.modules = Modules()
-        self.encoder = self.json.Encoder(os.environ.get("AWS_EXECUTION_ENV", ""))
-        self.sink = LogSink(_private(os.dup(1)), bytes.fromhex(init["token"]))
-        sys.stdout = self.lambda_.Unbuffered(sys.stdout)
-        sys.stderr = self.lambda_.Unbuffered(sys.stderr)
-        self.requests = self.lambda_.set_up_logging(self.sink)
-        if init.get("record_aws", True):
-            self._load("worker_aws").watch(self.channel.send)
         if init.get("debug"):
+            os.environ["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"
             self.debug = self._load("worker_debug")
             self.debug.start(init["debug"])
+            os.environ.pop("PYDEVD_DISABLE_FILE_VALIDATION", None)
+        environment = dict(os.environ)
         began = time.perf_counter()
         try:
             self.handler = self.lambda_.load_handler(os.environ["_HANDLER"])
@@ -196,7 +217,9 @@ class Runtime:
             self._report("failed", error, None, began)
             self._tell_modules()
             return False
-        self.channel.send({"t": "ready", "ms": (time.perf_counter() - began) * 1000})
+        ms = (time.perf_counter() - began) * 1000
+        changed = [name for name in environment.keys() | os.environ if environment.get(name) != os.environ.get(name)]
+        self.channel.send({"t": "ready", "ms": ms, "changed_environment": changed})
         self._tell_modules()
         return True
 
@@ -260,12 +283,14 @@ class Runtime:
         return text
 
 
-def serve(channel: Channel, load: Load) -> None:
+def serve(channel: Channel, load: Load, runtime: Runtime | None = None) -> None:
     """Serve one pool until it closes the channel; leaves with status 1 after a failed init, as Lambda's does."""
     frame = channel.receive()
     if frame is None:
         return
-    runtime = Runtime(channel, load)
+    if runtime is None:
+        runtime = Runtime(load, frame[0])
+    runtime.channel = channel
     if not runtime.start(frame[0]):
         sys.exit(1)
     while True:
@@ -275,7 +300,10 @@ def serve(channel: Channel, load: Load) -> None:
         runtime.invoke(*frame)
 
 
-def main(control: int, lifeline: int, load: Load) -> None:
-    """Entry of a fresh process."""
-    end_with_console(_private(lifeline))
-    serve(Channel(_private(control)), load)
+def main(role: str, control: int, lifeline: int, load: Load) -> None:
+    """Entry of a fresh process: a worker, or a parent from which workers are forked."""
+    end_with_console(private(lifeline))
+    if role == "fork":
+        load("worker_fork").main(private(control), lifeline, load)
+    else:
+        serve(Channel(private(control)), load)

@@ -58,6 +58,7 @@ class Recorder:
         return [text for work, kind, text in self.logs if work == work_id and stream in (None, kind)]
 
     async def until(self, condition: Callable[[], Any], seconds: float = 10) -> None:
+        """Wait until what was told satisfies the condition."""
         async with asyncio.timeout(seconds):
             while not condition():
                 self.changed.clear()
@@ -102,3 +103,10 @@ def work(event: Any = None, **changes: Any) -> Work:
     made = Work(f"w{number}", body, {"request_id": f"request-{number}", "log_stream_name": "stream", "trace_id": None},
                 {"AWS_ACCESS_KEY_ID": "AKIA", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_SESSION_TOKEN": "token"})
     return replace(made, **changes)
+
+
+async def eventually(condition: Callable[[], Any], seconds: float = 20) -> None:
+    """Wait for a condition that nothing tells of."""
+    async with asyncio.timeout(seconds):
+        while not condition():
+            await asyncio.sleep(0.005)  # noqa: ASYNC110
