@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import time
 from collections.abc import Callable
 from typing import ClassVar
@@ -11,10 +12,15 @@ from textual.app import App
 from textual.binding import BindingType
 
 from livetui.errors import LivetuiError
+from livetui.session import samples
 from livetui.tui.clipboard import to_system_clipboard
-from livetui.tui.keys import APP_KEYS
+from livetui.tui.commands import Commands
+from livetui.tui.keys import APP_KEYS, BINDING_IDS
 from livetui.tui.messages import CopyRequested, SessionFace
+from livetui.tui.outside import editor_command, run_outside, text_file
+from livetui.tui.screens.help import HelpScreen, help_document
 from livetui.tui.screens.main import MainScreen
+from livetui.tui.screens.prompt import Pick
 from livetui.tui.text import safe, size
 
 LEAVE_AFTER_S = 5.0
@@ -27,6 +33,7 @@ class LivetuiApp(App[int]):
     TITLE = "livetui"
     CSS_PATH = "app.tcss"
     ENABLE_COMMAND_PALETTE = True
+    COMMANDS = App.COMMANDS | {Commands}
     BINDINGS: ClassVar[list[BindingType]] = [*APP_KEYS]
 
     def __init__(self, session: SessionFace, clock: Callable[[], float] = time.time) -> None:
@@ -43,8 +50,17 @@ class LivetuiApp(App[int]):
             self.theme = settings.theme
         else:
             self.notify(f"There is no theme {settings.theme!r}.", severity="warning", markup=False)
-        self.set_keymap(settings.keys)
+        unknown = sorted(set(settings.keys) - BINDING_IDS)
+        if unknown:
+            near = difflib.get_close_matches(unknown[0], BINDING_IDS, 1)
+            self.notify(f"[keys] has no action {unknown[0]!r}.{f' Did you mean {near[0]!r}?' if near else ''}", severity="warning", markup=False)
+        self.set_keymap({id: key for id, key in settings.keys.items() if id in BINDING_IDS})
         self.push_screen(self.main)
+
+    def action_explain(self) -> None:
+        """Explain the focused pane and its keys."""
+        if not isinstance(self.screen, HelpScreen):
+            self.push_screen(HelpScreen(help_document(self, self.focused, self.screen.active_bindings)))
 
     # -- leaving ---------------------------------------------------------------------------------------------------
 
@@ -89,8 +105,28 @@ class LivetuiApp(App[int]):
     def copy(self, words: str, title: str) -> None:
         """Copy to the system's clipboard and, for terminals over SSH, by OSC 52: always both."""
         self.copy_to_clipboard(words)
-        self.run_worker(lambda: to_system_clipboard(words), thread=True, group="clipboard")
+        self.run_worker(lambda: to_system_clipboard(words), thread=True, group="clipboard", description="clipboard")
         self.notify(f"{safe(title)}, {size(len(words.encode('utf-8', 'replace')))}", title="Copied", timeout=2, markup=False)
+
+    def edit_outside(self, words: str) -> str | None:
+        """Let the user change a text in $EDITOR; None when that could not be done."""
+        edited: str | None = None
+
+        def edit() -> None:
+            nonlocal edited
+            with text_file(words, ".json") as path:
+                run_outside(self, editor_command(str(path)))
+                edited = path.read_text("utf-8", "replace").removesuffix("\n")
+
+        return edited if self.ask(edit) else None
+
+    def samples(self) -> list[Pick]:
+        """The library of sample events."""
+        return [Pick(each.name, each.name, each.description) for each in samples.list_samples()]
+
+    def sample(self, name: str) -> bytes:
+        """One of them."""
+        return samples.sample(name)
 
 
 def run(session: SessionFace) -> int:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import msgspec
 
+from livetui.session.secrets import MASK, is_secret_name, mask_json, mask_text
 from livetui.tui.text import Line, Piece, json_line, line, plain, size
 
 TEXT_LIMIT = 1_000_000
 """Characters of one payload that a pane shows; the pager shows the rest."""
 
-Mask = Callable[[str], str]
+MASKED_WHOLE = 512_000
+"""Bytes up to which a payload is taken apart to mask it; larger ones are masked line by line."""
+
 _MEMBER = re.compile(r'^( *)(?:"((?:[^"\\]|\\.)*)": )?(.*?)(,?)$', re.DOTALL)
 
 
@@ -154,32 +157,35 @@ def formatted(payload: bytes) -> tuple[list[str] | None, str]:
     return text[:TEXT_LIMIT].split("\n"), f"{size(len(pretty) - TEXT_LIMIT)} more indented"
 
 
-def of_json(payload: bytes, mask: Mask | None = None, note: str = "") -> Document:
-    """A document of a JSON payload, or of its plain text when it cannot be indented. `mask` hides secrets in a line."""
-    lines, trouble = formatted(payload)
-    extra: list[Line] = []
+def of_json(payload: bytes, masked: bool = False, note: str = "") -> Document:
+    """A document of a JSON payload, or of its plain text when it cannot be indented; `masked` hides its secrets."""
+    whole = len(payload) <= MASKED_WHOLE
+    shown = mask_json(payload) if masked and whole else payload
+    lines, trouble = formatted(shown)
     content: list[str | Line]
     if lines is None:
-        shown = payload[:TEXT_LIMIT].decode("utf-8", "replace")
-        if mask is not None:
-            shown = mask(shown)
-        content = [line(each) for each in shown.split("\n")]
+        words = shown[:TEXT_LIMIT].decode("utf-8", "replace")
+        content = [line(each) for each in (mask_text(words) if masked else words).split("\n")]
         if len(payload) > TEXT_LIMIT:
             trouble += f", {size(len(payload) - TEXT_LIMIT)} more"
-        masked = 0
     else:
-        masked = 0
-        if mask is not None:
-            for at, text in enumerate(lines):
-                hidden = mask(text)
-                if hidden is not text and hidden != text:
-                    lines[at] = hidden
-                    masked += 1
+        if masked and not whole:
+            _mask_lines(lines)
         content = list(lines)
+    hidden = sum(MASK in each for each in lines or ()) if masked else 0
     if trouble:
-        extra.append((("… ", "dim"), (trouble, "warn"), (" · o opens all of it in the pager", "dim")))
-    notes = [part for part in (size(len(payload)), note, f"{masked} masked, u shows" if masked else "") if part]
-    return Document([*content, *extra], " · ".join(notes), source=payload, secrets=masked)
+        content.append((("… ", "dim"), (trouble, "warn"), (" · o opens all of it in the pager", "dim")))
+    notes = (size(len(payload)), note, f"{hidden} masked, u shows" if hidden else "")
+    return Document(content, " · ".join(part for part in notes if part), source=payload, secrets=hidden)
+
+
+def _mask_lines(lines: list[str]) -> None:
+    for at, words in enumerate(lines):
+        member = _MEMBER.match(words)
+        if member is not None and member[2] is not None and member[3][:1] not in "[{" and is_secret_name(member[2]):
+            lines[at] = f'{words[: member.start(3)]}"{MASK}"{member[4]}'
+        else:
+            lines[at] = mask_text(words)
 
 
 def joined(documents: Sequence[Document], note: str = "") -> Document:

@@ -24,6 +24,13 @@ VIEW_KEYS = [
     bind("view-source", "f12", "screen.view('source')", "Source", "Source and breakpoints"),
 ]
 
+SESSION_KEYS = [
+    bind("redeploy", "D", "screen.redeploy", "Deploy again", "Deploy the template as it is now"),
+    bind("take-over", "T", "screen.take_over", "Take over", "Take the stage from the console that holds it"),
+    bind("copy-endpoint", "U", "screen.copy_endpoint", "Copy endpoint", "Copy the address of the API"),
+    bind("theme", "ctrl+t", "app.change_theme", "Theme", "Choose the colours"),
+]
+
 MOVE_KEYS = [
     bind("down", "down,j", "down", "Down", "One line down"),
     bind("up", "up,k", "up", "Up", "One line up"),
@@ -38,6 +45,7 @@ MOVE_KEYS = [
 COMMON_KEYS = [
     bind("quit", "q", "app.quit", "Quit", "Leave livetui; a second time: at once"),
     bind("maximise", "plus", "screen.maximise", "Maximise", "Give the focused pane the whole screen, or give it back"),
+    *SESSION_KEYS,
     bind("steps", "d", "screen.toggle_steps", "Start-up steps", "Show or hide the steps of bootstrap and deployment"),
 ]
 
@@ -98,3 +106,7 @@ TEXT_KEYS = [*MOVE_KEYS, *READ_KEYS, HELP_KEY, *COMMON_KEYS, BACK_KEY]
 
 DETAIL_KEYS = [*MOVE_KEYS, *INVOCATION_KEYS, *READ_KEYS, *RECORD_KEYS, *COMMON_KEYS, BACK_KEY]
 """Of the details of an invocation."""
+
+BINDING_IDS: frozenset[str] = frozenset(
+    binding.id for binding in [*APP_KEYS, *VIEW_KEYS, *LIST_KEYS, *TEXT_KEYS, *DETAIL_KEYS] if binding.id)
+"""Every id that `[keys]` may name."""

@@ -9,16 +9,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from livetui.session.invocation import AwsCall, Invocation
+from livetui.session import decode
+from livetui.session.debugging import PostMortem
+from livetui.session.difference import Change, diff_bytes, spell
+from livetui.session.invocation import FINISHED, AwsCall, Invocation
+from livetui.session.policy import reason_for, statement_for
+from livetui.session.secrets import MASK, is_secret_name, mask, mask_text
 from livetui.tui import text
-from livetui.tui.documents import Document, Mask, Target, empty, heading, joined, of_json, of_lines
+from livetui.tui.documents import Document, Target, empty, heading, joined, of_json, of_lines
 from livetui.tui.text import Line, Piece
 
 TABS = ("Event", "Response", "Logs", "Error", "Context", "Timing", "Diff", "Calls")
 MOST_LOG_LINES = 20_000
+MOST_CHANGES = 500
+MOST_BODIES = 20
+OPENED_UP_TO = 512_000
+"""Bytes of a payload whose strings are looked into."""
 _FRAME = re.compile(r'^\s*File "(?P<file>[^"]+)", line (?P<line>\d+), in (?P<name>.*)$')
-_DENIED = re.compile(r"(?:is not authorized to perform:?|AccessDenied\w*:?.*?perform:?)\s*([a-z0-9-]+:\w+)"
-                     r"(?:\s+on resource:?\s*(?:the resource )?\"?([^\s\"]+))?", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -32,10 +39,12 @@ class Opened:
     """Where its function's sources lie, for frames of the traceback."""
     unmasked: bool = False
 
-    @property
-    def mask(self) -> Mask | None:
-        """What hides secrets, unless they are asked for."""
-        return None if self.unmasked else mask_line
+    post_mortem: PostMortem | None = None
+    """Frames and locals at its error, while they are remembered."""
+
+    def masked(self, words: str) -> str:
+        """A line of text without its secrets, unless they are asked for."""
+        return words if self.unmasked else mask_text(words)
 
 
 def label(tab: str, invocation: Invocation) -> str:
@@ -50,7 +59,8 @@ def document(tab: str, opened: Opened) -> Document:
 
 
 def _event(opened: Opened) -> Document:
-    return of_json(opened.invocation.event, opened.mask, _legs(opened.invocation))
+    return with_bodies(of_json(opened.invocation.event, not opened.unmasked, _legs(opened.invocation)),
+                       opened.invocation.event, not opened.unmasked)
 
 
 def _response(opened: Opened) -> Document:
@@ -59,7 +69,31 @@ def _response(opened: Opened) -> Document:
         words = {"queued": "It waits for a worker.", "running": "The handler is running.",
                  "paused": "The handler stands at a breakpoint."}
         return empty(words.get(invocation.row.state, "There was no answer."))
-    return of_json(invocation.response, opened.mask, _legs(invocation))
+    return with_bodies(of_json(invocation.response, not opened.unmasked, _legs(invocation)), invocation.response, not opened.unmasked)
+
+
+def with_bodies(document: Document, payload: bytes, masked: bool) -> Document:
+    """The document, and below it what lies folded in the payload's strings: base64, gzip, forms, JSON in JSON."""
+    if len(payload) > OPENED_UP_TO:
+        return document
+    try:
+        value = json.loads(payload)
+    except (ValueError, RecursionError):
+        return document
+    sections: list[Document] = []
+    for found in decode.find(mask(value) if masked else value)[:MOST_BODIES]:
+        how = " → ".join(found.steps) + (", cut" if found.truncated else "")
+        title = of_lines([((" ", ""),), heading(text.safe(spell(found.path))[:200], how)])
+        if isinstance(found.value, bytes):
+            sections += [title, of_lines([text.line(found.value[:64].hex(" "), "dim")])]
+        elif isinstance(found.value, str):
+            sections += [title, of_lines([text.line(each) for each in found.value.split("\n")[:2_000]])]
+        else:
+            sections += [title, of_json(json.dumps(found.value, default=str).encode("utf-8", "replace"))]
+    if not sections:
+        return document
+    note = f"{document.note} · {len(sections) // 2} opened below"
+    return joined([document, *sections], note)
 
 
 def _legs(invocation: Invocation) -> str:
@@ -72,7 +106,7 @@ def _logs(opened: Opened) -> Document:
     logs = opened.invocation.logs
     if not logs:
         return empty("The handler wrote nothing.")
-    lines = [log_line(each.stream, each.text, each.at_ms) for each in logs[-MOST_LOG_LINES:]]
+    lines = [log_line(each.stream, opened.masked(each.text), each.at_ms) for each in logs[-MOST_LOG_LINES:]]
     if len(logs) > MOST_LOG_LINES:
         lines.insert(0, text.line(f"… {len(logs) - MOST_LOG_LINES:,} earlier lines: o opens all in the pager", "dim"))
     made = of_lines(lines, f"{len(logs):,} line{'' if len(logs) == 1 else 's'}", kind="log")
@@ -101,21 +135,35 @@ def _error(opened: Opened) -> Document:
         return empty("No error.")
     answer = _error_answer(response)
     if answer is None:
-        return of_lines([text.line(row.error or f"It ended as {row.state}.", "error")])
+        return of_lines([text.line(opened.masked(row.error) or f"It ended as {row.state}.", "error")])
+    message = opened.masked(str(answer.get("errorMessage", "")))
     lines: list[Line] = [((text.safe(str(answer.get("errorType", "")))[:200], "error"), (": ", "error"),
-                          *text.line(str(answer.get("errorMessage", "")).split("\n")[0], "error"))]
-    lines += [text.line(each) for each in str(answer.get("errorMessage", "")).split("\n")[1:200]]
+                          *text.line(message.split("\n")[0], "error"))]
+    lines += [text.line(each) for each in message.split("\n")[1:200]]
     targets: dict[int, Target] = {}
     trace = answer.get("stackTrace")
     for frame in trace[:200] if isinstance(trace, list) else []:
         _frame(str(frame), opened.code_root, lines, targets)
-    policy = policy_for(str(answer.get("errorMessage", "")))
-    if policy:
-        lines += [(("", ""),), heading("Missing permission", "C copies all, enter on a frame opens the editor")]
-        lines += [text.json_line(each) for each in policy.split("\n")]
+    lines += _locals(opened)
+    for call in opened.invocation.calls:
+        if call.error:
+            lines += _statement(statement_for(call, opened.invocation.context), f"for {text.safe(call.operation)}")
     made = of_lines(lines, "enter opens a frame in the editor" if targets else "", targets)
     made.source = _plain_trace(answer)
     return made
+
+
+def _locals(opened: Opened) -> list[Line]:
+    if opened.post_mortem is None:
+        return []
+    lines: list[Line] = [((" ", ""),), heading("Variables when it was raised", "innermost frame last")]
+    for frame in opened.post_mortem.frames[-20:]:
+        lines.append(((f"{text.safe(frame.path.rsplit('/', 1)[-1])}:{frame.line}", "link"), ("  ", ""), (text.safe(frame.name), "title")))
+        for photo in frame.locals[:50]:
+            hidden = not opened.unmasked and is_secret_name(photo.name)
+            lines.append(((f"    {text.safe(photo.name)[:60]} = ", "key"),
+                          *text.line(MASK if hidden else opened.masked(photo.value)[:500])))
+    return lines
 
 
 def _error_answer(response: bytes | None) -> dict[str, Any] | None:
@@ -173,7 +221,7 @@ def _context(opened: Opened) -> Document:
     known = {**opened.invocation.context, "requestId": row.request_id, "traceId": row.trace_id,
              "attempt": opened.invocation.attempt, "session": row.session}
     payload = json.dumps({key: value for key, value in known.items() if value not in (None, "")}, default=str)
-    return of_json(payload.encode("utf-8", "replace"), opened.mask)
+    return of_json(payload.encode("utf-8", "replace"), not opened.unmasked)
 
 
 def _timing(opened: Opened) -> Document:
@@ -215,53 +263,71 @@ def bar(start: float, length: float, total: float, width: int = 32) -> Line:
 def _diff(opened: Opened) -> Document:
     if opened.origin is None:
         return empty("Not a replay: there is nothing to compare with. r replays this event.")
-    import difflib  # noqa: PLC0415  (needed by few)
+    changes = diff_bytes(opened.origin.response, opened.invocation.response, MOST_CHANGES)
+    edited = diff_bytes(opened.origin.event, opened.invocation.event, MOST_CHANGES)
+    before, after = opened.origin.row, opened.invocation.row
+    lines: list[Line] = [heading(f"#{before.id} → #{after.id}", "what the replay answered differently")]
+    if before.state != after.state:
+        lines.append((("~ state   ", "warn"), (before.state, "remove"), (" → ", "dim"), (after.state, "add")))
+    if before.handler_ms is not None and after.handler_ms is not None:
+        lines.append((("  handler ", "dim"), (f"{text.ms(before.handler_ms)} → {text.ms(after.handler_ms)} ms", "dim")))
+    if after.state in FINISHED:
+        lines += [each for change in changes for each in change_lines(change, opened.unmasked)] or [text.line("✓ The answers are equal.", "ok")]
+    else:
+        lines.append(text.line("The replay has not answered yet.", "dim"))
+    if edited:
+        lines += [((" ", ""),), heading("The event was edited")]
+        lines += [each for change in edited for each in change_lines(change, opened.unmasked)]
+    return of_lines(lines, f"{len(changes)} change{'' if len(changes) == 1 else 's'}")
 
-    sides = [of_json(each.response or b"", opened.mask) for each in (opened.origin, opened.invocation)]
-    before, after = ([each.text(at) for at in range(min(len(each), 20_000))] for each in sides)
-    lines = [text.line(words, {"+": "add", "-": "remove", "@": "dim"}.get(words[:1], ""))
-             for words in difflib.unified_diff(before, after, f"#{opened.origin.row.id}", f"#{opened.invocation.row.id}", lineterm="")]
-    return of_lines(lines or [text.line("The answers are equal.", "ok")])
+
+def change_lines(change: Change, unmasked: bool = False) -> list[Line]:
+    """One difference between two JSON values, with a sign that says which."""
+    if change.kind == "more":
+        return [text.line("… and more changes", "dim")]
+    secret = not unmasked and any(isinstance(step, str) and is_secret_name(step) for step in change.steps)
+
+    def words(value: Any) -> str:
+        told = json.dumps(value, ensure_ascii=False, default=str)[:2_000]
+        return MASK if secret else told if unmasked else mask_text(told)
+
+    path = text.safe(change.path)[:300] or "the whole value"
+    match change.kind:
+        case "added":
+            return [((f"+ {path}: ", "add"), *text.line(words(change.after), "add"))]
+        case "removed":
+            return [((f"- {path}: ", "remove"), *text.line(words(change.before), "remove"))]
+        case _:
+            return [((f"~ {path}", "warn"),), (("  - ", "remove"), *text.line(words(change.before), "remove")),
+                    (("  + ", "add"), *text.line(words(change.after), "add"))]
 
 
 def _calls(opened: Opened) -> Document:
     calls = opened.invocation.calls
     if not calls:
         return empty("No AWS calls were seen.")
-    documents = [of_lines([line for call in calls[:5_000] for line in _call(call)],
-                          f"{len(calls)} calls · {text.ms(sum(call.ms for call in calls))} ms")]
-    return joined(documents)
+    context = opened.invocation.context
+    return of_lines([line for call in calls[:5_000] for line in _call(call, context)],
+                    f"{len(calls)} calls · {text.ms(sum(call.ms for call in calls))} ms · C copies all")
 
 
-def _call(call: AwsCall) -> list[Line]:
+def _call(call: AwsCall, context: dict[str, Any]) -> list[Line]:
     failed = bool(call.error) or call.status >= 400
     lines: list[Line] = [((f"{'✗' if failed else '✓'} ", "error" if failed else "ok"), (f"{call.status:>3} ", "error" if failed else "dim"),
                           (f"{text.ms(call.ms):>5} ms  ", "dim"), (text.safe(call.service), "title"),
                           (f" {text.safe(call.operation)}  ", ""), (text.safe(call.target)[:300], "string"))]
     if call.error:
         lines.append((("      ", ""), *text.line(call.error, "error")))
-    policy = policy_for(call.error)
-    if policy:
-        lines.append(heading("      Missing permission:", "add this statement to the function's policy"))
-        lines += [(("      ", ""), *text.json_line(each)) for each in policy.split("\n")]
+    why = reason_for(call)
+    lines += _statement(statement_for(call, context), f"but: {text.safe(why)}" if why else "add it to the function's policy")
     return lines
 
 
-def policy_for(message: str) -> str:
-    """The IAM statement that an `AccessDenied` message asks for, as JSON; empty when it is another message."""
-    match = _DENIED.search(message[:4_000])
-    if match is None:
-        return ""
-    return json.dumps({"Effect": "Allow", "Action": match[1], "Resource": (match[2] or "*").rstrip(".,;")}, indent=2)
-
-
-_SECRET = re.compile(r'("(?:[\w.-]*(?:authorization|cookie|password|secret|token|api[-_]?key|credential)[\w-]*)"\s*:\s*)("(?:[^"\\]|\\.)+")',
-                     re.IGNORECASE)
-
-
-def mask_line(line: str) -> str:
-    """A line of JSON without the values of members that are named like secrets."""
-    return _SECRET.sub(r'\1"••••••••"', line)
+def _statement(statement: dict[str, Any] | None, remark: str) -> list[Line]:
+    if statement is None:
+        return []
+    lines = [heading("Missing permission", remark)]
+    return lines + [text.json_line(each) for each in json.dumps(statement, indent=2).split("\n")]
 
 
 _BUILDERS: dict[str, Callable[[Opened], Document]] = {

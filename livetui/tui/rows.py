@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 
 from livetui.session.invocation import FINISHED, Row
@@ -128,10 +128,10 @@ class Rows:
             change.reshaped = True
         return change
 
-    def filter(self, matches: Matches | None) -> None:
-        """Show only the rows that match; None shows all."""
+    def filter(self, matches: Matches | None, known: Collection[int] | None = None) -> None:
+        """Show only the rows that match; None shows all. `known` are ids that were found to match already."""
         self._matches = matches
-        self._arrange()
+        self._arrange(known)
 
     def order(self, sort: str, descending: bool) -> None:
         """Show the rows in another order."""
@@ -163,9 +163,14 @@ class Rows:
         if self._plain:
             del self.shown[: bisect_left(self.shown, self._ids[0])]
 
-    def _arrange(self) -> None:
+    def _arrange(self, known: Collection[int] | None = None) -> None:
         held, matches = self._held, self._matches
-        ids = self._ids if matches is None else [id for id in self._ids if matches(held[id])]
+        if matches is None:
+            ids = self._ids
+        elif known is not None:
+            ids = [id for id in self._ids if id in known]
+        else:
+            ids = [id for id in self._ids if matches(held[id])]
         if self._plain:
             self.shown = list(ids)
         else:

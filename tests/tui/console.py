@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from recorded import NOON, RecordedSession, live_session
+from textual import events
+from textual.keys import _character_to_key
 from textual.pilot import Pilot
 from textual.strip import Strip
+from textual.worker import WorkerCancelled
 
 from livetui.tui.app import LivetuiApp
 from livetui.tui.screens.main import MainScreen
 
+THREADS = {"rows", "details", "document", "event", "export", "filter", "causes", "clipboard", "debug"}
 SIZES = [(80, 24), (120, 40), (160, 45)]
 
 
@@ -30,16 +36,37 @@ class Console:
         return self.app.main
 
     async def press(self, *keys: str) -> None:
-        await self.pilot.press(*keys)
+        """Press keys one after the other, as the terminal would send them, without Pilot's wait for an idle processor."""
+        for key in keys:
+            character = " " if key == "space" else key if len(key) == 1 else None
+            name = _character_to_key(key) if len(key) == 1 else key
+            event = events.Key(name, character)
+            event.set_sender(self.app)
+            self.app._driver.process_message(event)
+            await self.handled()
         await self.settle()
+
+    async def type(self, words: str) -> None:
+        await self.press(*words)
+
+    async def handled(self) -> None:
+        """Every widget has handled the messages that it has now."""
+        await asyncio.sleep(0)
+        await self.pilot._wait_for_screen()
 
     async def settle(self) -> None:
         """Events drained, threads done, messages handled."""
-        self.main.drain()
-        await self.pilot.pause()
-        await self.app.workers.wait_for_complete(
-            [worker for worker in self.app.workers if worker.group in ("rows", "details", "document")])
-        await self.pilot.pause()
+        for _ in range(2):
+            self.main.drain()
+            await self.handled()
+            if self.main._loading is not None:
+                self.main._loading.stop()
+                self.main._loading = None
+                self.main._load()
+            for worker in [worker for worker in self.app.workers if worker.group in THREADS]:
+                with contextlib.suppress(WorkerCancelled):  # a newer request took its place
+                    await worker.wait()
+            await self.handled()
 
     async def until(self, condition: Callable[[], bool], what: str = "condition", within_s: float = 5.0) -> None:
         """Wait for a condition; fails after `within_s` seconds."""
@@ -72,7 +99,7 @@ async def console(session: RecordedSession | None = None, size: tuple[int, int] 
     """The console over a session, live with the orders example unless told otherwise."""
     session = live_session() if session is None else session
     app = LivetuiApp(session, clock=lambda: now)
-    async with app.run_test(size=size) as pilot:
+    async with app.run_test(size=size, notifications=True) as pilot:
         shown = Console(app, pilot, session)
         await pilot.pause()
         await shown.settle()

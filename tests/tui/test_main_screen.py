@@ -199,11 +199,10 @@ async def test_notices_and_reloads_are_told():
         shown.session.tell(Notice("warning", "low [/disk]"))
         shown.session.tell(CodeReloaded("GetOrder", 41.0))
         shown.session.tell(CodeReloaded("GetOrder", 3.0, "SyntaxError: orders.py line 3"))
-        await shown.settle()
+        await shown.until(lambda: "SyntaxError" in shown.screen_text(), "the toasts")
         text = shown.screen_text()
         assert "low [/disk]" in text
         assert "GetOrder reloaded in 41 ms" in text
-        assert "SyntaxError" in text
 
 
 def test_the_recorded_error_is_lambda_shaped():

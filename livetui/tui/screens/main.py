@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.containers import Horizontal, Vertical
-from textual.content import Content
+from textual.containers import Horizontal
 from textual.screen import Screen
 from textual.timer import Timer
 from textual.widget import Widget
@@ -20,6 +19,7 @@ from textual.worker import get_current_worker
 from livetui.errors import LivetuiError
 from livetui.session.events import (
     CodeReloaded,
+    InvocationFinished,
     LinkChanged,
     LogLines,
     Notice,
@@ -29,24 +29,31 @@ from livetui.session.events import (
     SessionLive,
     StackProgress,
 )
-from livetui.session.invocation import Invocation, LogLine, Row
+from livetui.session.invocation import Invocation, Row
 from livetui.tui import text
 from livetui.tui.feed import Feed
 from livetui.tui.keys import VIEW_KEYS
 from livetui.tui.messages import EventsWaiting, RowOpened, RowSelected, SessionFace
 from livetui.tui.record import Opened
 from livetui.tui.screens.failure import FailureScreen
+from livetui.tui.screens.prompt import Ask
 from livetui.tui.screens.records import RecordActions
+from livetui.tui.summaries import Seen, functions_document, link_document, stack_document
 from livetui.tui.widgets.details import Details
 from livetui.tui.widgets.header import Header, endpoint_of, link_words
-from livetui.tui.widgets.invocations import InvocationsPane
+from livetui.tui.widgets.invocations import InvocationList
+from livetui.tui.widgets.invocations_pane import FilterChanged, InvocationsPane
+from livetui.tui.widgets.lines import LinesPane
 from livetui.tui.widgets.progress import Progress
+from livetui.tui.widgets.views import LogsView, TextView
 
 if TYPE_CHECKING:
     from livetui.tui.app import LivetuiApp
 
 TICK_S = 0.25
 FIRST_ROWS = 1_000
+FILTERED_AT_ONCE = 5_000
+"""Rows up to which a filter is tried on each row while it is typed."""
 
 
 class MainScreen(RecordActions, Screen[None]):
@@ -72,6 +79,12 @@ class MainScreen(RecordActions, Screen[None]):
         self.list = self.invocations.list
         self.details = Details(id="details")
         self.views = ContentSwitcher(initial="invocations", id="views")
+        self.functions = TextView("Functions", id="functions")
+        self.stack = TextView("Stack", id="stack")
+        self.logs = LogsView(id="logs")
+        self.link_view = TextView("Link", id="link")
+        self.seen = Seen()
+        self.pinned = {}
         self._offline_since = ""
         self._loading: Timer | None = None
         self._ticks = 0
@@ -89,7 +102,10 @@ class MainScreen(RecordActions, Screen[None]):
 
     def compose_views(self) -> ComposeResult:
         """The other views."""
-        yield Vertical(id="functions")
+        yield self.functions
+        yield self.stack
+        yield self.logs
+        yield self.link_view
 
     def on_mount(self) -> None:
         """Listen first, then look where the session stands, so that nothing falls between."""
@@ -101,7 +117,7 @@ class MainScreen(RecordActions, Screen[None]):
         self._show_start()
         self._show_header()
         self.list.focus()
-        self.run_worker(self._read_rows, thread=True, group="rows")
+        self.run_worker(self._read_rows, thread=True, group="rows", description="rows")
         self.set_interval(TICK_S, self.drain, name="drain")
 
     def on_unmount(self) -> None:
@@ -121,17 +137,20 @@ class MainScreen(RecordActions, Screen[None]):
         changed: dict[int, Row] = {}
         if self.feed.overflowed:
             self.feed.overflowed = False
-            self.run_worker(self._read_rows, thread=True, group="rows")
+            self.run_worker(self._read_rows, thread=True, group="rows", description="rows")
         for event in self.feed.take():
             row: Row | None = getattr(event, "row", None)
             if row is not None:
                 changed[row.id] = row
+                if isinstance(event, InvocationFinished):
+                    self.seen.finished(row)
             else:
                 self.hear(event)
         if changed:
             self.list.take(changed.values())
             self._rows_changed(changed)
         self._ticks += 1
+        self.refresh_view()
         if self._ticks % 4 == 0:
             self.list.refresh_clocks()
         if len(self.feed):
@@ -175,10 +194,12 @@ class MainScreen(RecordActions, Screen[None]):
         if event.state == "offline" and (self.link is None or self.link.state != "offline"):
             self._offline_since = text.clock(self.clock())[:5]
         self.link = event
+        self.seen.linked(event)
         self._show_header()
 
     def _code_reloaded(self, event: CodeReloaded) -> None:
         name = text.safe(event.function)
+        self.seen.reloads[event.function] = event
         if event.error:
             self.app.notify(text.safe(event.error)[:1_000], title=f"✗ {name} does not import", severity="error", timeout=10, markup=False)
         else:
@@ -230,7 +251,7 @@ class MainScreen(RecordActions, Screen[None]):
     def _load(self) -> None:
         row = self.details.row
         if row is not None:
-            self.run_worker(partial(self._read, row), thread=True, exclusive=True, group="details")
+            self.run_worker(partial(self._read, row), thread=True, exclusive=True, group="details", description="details")
 
     def _read(self, row: Row) -> None:
         worker = get_current_worker()
@@ -255,7 +276,9 @@ class MainScreen(RecordActions, Screen[None]):
         if row is None or row.id != invocation.row.id:
             return
         unmasked = self.details.opened is not None and self.details.opened.unmasked
-        self.details.show(Opened(invocation, origin, self.code_root(row.function), unmasked), self.clock())
+        debug = getattr(self.session, "debug", None)
+        post_mortem = None if debug is None or not row.error else debug.post_mortem(row.id)
+        self.details.show(Opened(invocation, origin, self.code_root(row.function), unmasked, post_mortem), self.clock())
 
     def code_root(self, function: str) -> str:
         """Where a function's sources lie; empty when it is not known."""
@@ -265,16 +288,26 @@ class MainScreen(RecordActions, Screen[None]):
     def _log_lines(self, event: LogLines) -> None:
         if self.details.row is not None and event.id == self.details.row.id:
             self.details.add_logs(event.lines, self.clock())
-        self.logs_written(event.function, event.id, event.lines)
+        self.logs.add(event.function, event.id, event.lines)
 
-    def logs_written(self, function: str, id: int, lines: list[LogLine]) -> None:
-        """A handler wrote something."""
+    def refresh_view(self) -> None:
+        """Show what changed in the view that is looked at; the others are made when they are."""
+        match self.views.current:
+            case "logs":
+                self.logs.refresh_lines_shown()
+            case "functions":
+                self.functions.show(functions_document(self.live, self.seen))
+            case "stack":
+                self.stack.show(stack_document(self.live, self.steps))
+            case "link":
+                self.link_view.show(link_document(self.live, self.link, self.header.link[0], self.seen))
 
     # -- moving about ----------------------------------------------------------------------------------------------
 
     def action_view(self, name: str) -> None:
         """Show another view."""
         self.views.current = name
+        self.refresh_view()
         first = next((each for each in self.query_one(f"#{name}").query("*") if each.focusable), None)
         if first is not None:
             first.focus()
@@ -283,10 +316,16 @@ class MainScreen(RecordActions, Screen[None]):
         """One step back: search, filter, maximised pane, details, view. Never quits."""
         if self.details.close_search():
             return
+        if self.focused is self.invocations.filter:
+            self.invocations.clear_filter()
+            self.list.focus()
+            return
         if self.maximized is not None:
             self.minimize()
         elif self.views.current != "invocations":
             self.action_view("invocations")
+        elif self.focused is self.list:
+            self.invocations.clear_filter()
         else:
             self.list.focus()
 
@@ -310,11 +349,67 @@ class MainScreen(RecordActions, Screen[None]):
         self.details.choose_number(number)
 
     def action_search(self) -> None:
-        """Find text in the pane."""
-        self.details.open_search()
+        """Find text in the pane, or filter where all is one list."""
+        match self.views.current:
+            case "logs":
+                self.logs.filter.focus()
+            case "invocations":
+                self.details.open_search()
+            case _:
+                self._ask_search()
 
-    def subtitle(self) -> Content:
-        """How many rows are shown, and what was let go of."""
+    def _ask_search(self) -> None:
+        pane = self.focused
+        if not isinstance(pane, LinesPane):
+            return
+
+        def search(words: str | None) -> None:
+            if words is not None and not pane.search(words) and words:
+                self.app.notify("Nothing found.", timeout=2)
+
+        self.app.push_screen(Ask("Find", hint="n and N move between the lines found."), search)
+
+    def action_redeploy(self) -> None:
+        """Deploy the template as it is now."""
+        if self.app.ask(self.session.redeploy):
+            self.progress.expanded = True
+
+    def action_take_over(self) -> None:
+        """Take the stage from the console that holds it."""
+        self.app.ask(self.session.take_over)
+
+    def action_copy_endpoint(self) -> None:
+        """Copy the address of the API."""
+        if self.header.endpoint:
+            self.app.copy(self.header.endpoint, "endpoint")
+        else:
+            self.app.notify("The stack has no address among its outputs.", severity="warning")
+
+    def action_filter(self) -> None:
+        """Type a filter."""
+        self.action_view("invocations")
+        self.invocations.filter.focus()
+
+    @on(FilterChanged)
+    def _filter_changed(self, event: FilterChanged) -> None:
+        matches = None if event.filter is None else event.filter.matches
+        if matches is None or self.list.rows.held <= FILTERED_AT_ONCE:
+            self.list.filter(matches)
+        else:
+            self.run_worker(partial(self._filter_many, event.words, matches), thread=True, exclusive=True, group="filter", description="filter")
+
+    def _filter_many(self, words: str, matches: Callable[[Row], bool]) -> None:
+        # So many rows are asked of the store's index, in a thread; rows that came meanwhile are tested one by one.
+        worker = get_current_worker()
+        try:
+            known = set(self.session.numbers(words))
+        except LivetuiError as error:
+            self.app.call_from_thread(self.app.tell, error)
+            return
+        if not worker.is_cancelled:
+            self.app.call_from_thread(self.list.filter, matches, known)
+
+    @on(InvocationList.Changed)
+    def _list_changed(self) -> None:
         counts = self.session.counts()
-        shown, dropped = len(self.list.rows), counts.dropped
-        return Content(f"{shown:,} of {max(counts.held, self.list.rows.held):,} · {dropped:,} dropped")
+        self.invocations.tell(max(counts.held, self.list.rows.held), counts.dropped)

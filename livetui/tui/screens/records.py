@@ -3,17 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from textual import on
 from textual.screen import Screen
 
+from livetui.errors import LivetuiError
+from livetui.session import export
 from livetui.session.invocation import Row
-from livetui.tui.messages import SessionFace
+from livetui.tui import text
+from livetui.tui.messages import CopyRequested, SessionFace, TargetOpened
+from livetui.tui.outside import editor_command, pager_command, run_outside, text_file
+from livetui.tui.screens.causes import causes_of
+from livetui.tui.screens.edit import EditScreen
+from livetui.tui.screens.prompt import Ask, Choose, Pick
+from livetui.tui.widgets.header import endpoint_of
+from livetui.tui.widgets.lines import LinesPane
 
 if TYPE_CHECKING:
+    from livetui.session.events import SessionLive
     from livetui.tui.app import LivetuiApp
     from livetui.tui.widgets.details import Details
     from livetui.tui.widgets.invocations import InvocationList
+
+MOST_TIMES = 1_000
+EXPORTS = (
+    Pick("json", "JSON", "the whole record: event, answer, logs, calls, timing"),
+    Pick("sam", "SAM event", "the bare event, for sam local invoke -e"),
+    Pick("curl", "curl", "the HTTP request as a command"),
+    Pick("aws", "aws lambda invoke", "the same call through the AWS CLI"),
+    Pick("pytest", "pytest", "a test that fails when the handler's answer changes"),
+)
+_SUFFIXES = {"json": ".json", "sam": ".event.json", "curl": ".sh", "aws": ".sh", "pytest": ".py"}
 
 
 class RecordActions(Screen[None]):
@@ -22,9 +45,11 @@ class RecordActions(Screen[None]):
     app: LivetuiApp
     session: SessionFace
     clock: Callable[[], float]
+    live: SessionLive | None
     list: InvocationList
     details: Details
     pinned: dict[str, int]
+    """Function to the invocation that is run again at each of its reloads."""
 
     def chosen(self) -> Row | None:
         """The row that actions are about; says so when there is none."""
@@ -33,11 +58,121 @@ class RecordActions(Screen[None]):
             self.app.notify("Choose an invocation first.", severity="warning")
         return row
 
+    # -- running again ---------------------------------------------------------------------------------------------
+
     def action_replay(self) -> None:
         """Run this event again as a new row."""
         row = self.chosen()
         if row is not None and self.app.ask(lambda: self.session.replay(row.id)):
             self.list.follow()
+
+    def action_replay_times(self) -> None:
+        """Ask how often, then run it."""
+        row = self.chosen()
+        if row is None:
+            return
+
+        def problem(answer: str) -> str:
+            return "" if answer.isdecimal() and 1 <= int(answer) <= MOST_TIMES else f"a number from 1 to {MOST_TIMES:,}"
+
+        def run(answer: str | None) -> None:
+            if answer is not None and self.app.ask(lambda: self.session.replay(row.id, times=int(answer))):
+                self.list.follow()
+
+        self.app.push_screen(Ask(f"Replay #{row.id} how many times?", "10", problem=problem), run)
+
+    def action_replay_marked(self) -> None:
+        """Run all marked rows that are shown again, in their order."""
+        rows = [row for row in map(self.list.rows.get, self.list.rows.shown) if row is not None and row.marked]
+        if not rows:
+            self.app.notify("Mark rows with m first.", severity="warning")
+            return
+        sent = sum(self.app.ask(partial(self.session.replay, row.id)) for row in rows[:MOST_TIMES])
+        self.app.notify(f"{sent} of {len(rows)} marked rows run again.", timeout=3)
+        self.list.follow()
+
+    def action_edit(self) -> None:
+        """Change the event, then run it as a new row."""
+        self._with_event(self._edit)
+
+    def _edit(self, row: Row, event: bytes) -> None:
+        def run(edited: bytes | None) -> None:
+            if edited is not None and self.app.ask(lambda: self.session.replay(row.id, edited)):
+                self.list.follow()
+
+        self.app.push_screen(EditScreen(f"Edit #{row.id} {row.function} · {row.trigger}", event), run)
+
+    def action_pin(self) -> None:
+        """Run this invocation at each reload of its function, or stop doing so."""
+        row = self.chosen()
+        if row is None:
+            return
+        if self.pinned.get(row.function) == row.id:
+            del self.pinned[row.function]
+            self.app.notify(f"#{row.id} is not pinned any more.", timeout=3)
+        else:
+            self.pinned[row.function] = row.id
+            self.app.notify(f"#{row.id} runs again whenever {text.safe(row.function)} is saved.", timeout=4, markup=False)
+
+    def replay_pinned(self, function: str) -> None:
+        """New code of a function is there: run the invocation that is pinned to it."""
+        id = self.pinned.get(function)
+        if id is not None:
+            self.app.ask(lambda: self.session.replay(id))
+
+    def action_sample(self) -> None:
+        """Send an event of one's own to a function."""
+        functions = [name for name, function in (self.live.functions if self.live else {}).items() if function.live]
+        if not functions:
+            self.app.notify("No function is live yet.", severity="warning")
+            return
+
+        def chosen(function: str | None) -> None:
+            if function is not None:
+                self._choose_sample(function)
+
+        current = self.list.current
+        functions.sort(key=lambda name: (current is None or name != current.function, name))
+        self.app.push_screen(Choose("Invoke which function?", [Pick(name, name) for name in functions]), chosen)
+
+    def _choose_sample(self, function: str) -> None:
+        samples = self.app.samples()
+
+        def edit(name: str | None) -> None:
+            if name is not None:
+                event = self.app.sample(name) if name else b"{}"
+                self.app.push_screen(EditScreen(f"Invoke {function}", event, "Invoke"), partial(self._invoke, function))
+
+        picks = [Pick("", "an empty event", "{}"), *samples]
+        if samples:
+            self.app.push_screen(Choose(f"Invoke {function} with", picks), edit)
+        else:
+            edit("")
+
+    def _invoke(self, function: str, event: bytes | None) -> None:
+        if event is not None and self.app.ask(lambda: self.session.invoke(function, event)):
+            self.list.follow()
+
+    # -- keeping ---------------------------------------------------------------------------------------------------
+
+    def action_mark(self) -> None:
+        """Mark this row, or take the mark away."""
+        row = self.chosen()
+        if row is not None:
+            current = self.list.rows.get(row.id) or row
+            self.app.ask(lambda: self.session.mark(row.id, not current.marked))
+
+    def action_note(self) -> None:
+        """Write a note on this row."""
+        row = self.chosen()
+        if row is None:
+            return
+
+        def write(words: str | None) -> None:
+            if words is not None:
+                self.app.ask(lambda: self.session.note(row.id, words.strip()))
+
+        self.app.push_screen(Ask(f"Note on #{row.id}", row.note, "An empty note takes it away."), write)
 
     def action_unmask(self) -> None:
         """Show or mask secrets."""
@@ -45,5 +180,115 @@ class RecordActions(Screen[None]):
         if opened is not None:
             self.details.unmask(not opened.unmasked, self.clock())
 
-    def replay_pinned(self, function: str) -> None:
-        """New code of a function is there: run the invocation that is pinned to it."""
+    def action_export(self) -> None:
+        """Ask as what, then where to."""
+        row = self.chosen()
+        if row is None:
+            return
+
+        def chosen(kind: str | None) -> None:
+            if kind is not None:
+                self.run_worker(partial(self._export, row, kind), thread=True, group="export", description="export")
+
+        self.app.push_screen(Choose(f"Export #{row.id} as", EXPORTS), chosen)
+
+    def _export(self, row: Row, kind: str) -> None:
+        function = self.live.functions.get(row.function) if self.live else None
+        opened = self.details.opened
+        try:
+            words = export.export(
+                self.session.invocation(row.id), kind, reveal=opened is not None and opened.unmasked,
+                endpoint=endpoint_of(self.live), handler=function.handler if function else "",
+                code_root=Path(function.code_root) if function and function.code_root else None,
+                project=self.session.settings.root)
+        except LivetuiError as error:
+            self.app.call_from_thread(self.app.tell, error)
+            return
+        self.app.call_from_thread(self._save_export, row, kind, words)
+
+    def _save_export(self, row: Row, kind: str, words: str) -> None:
+        name = f"test_{row.function.lower()}_{row.id}.py" if kind == "pytest" else f"{row.function}-{row.id}{_SUFFIXES[kind]}"
+        default = str(Path("tests" if kind == "pytest" else ".", name))
+
+        def save(answer: str | None) -> None:
+            if answer is None:
+                return
+            if not answer.strip():
+                self.app.copy(words, f"{kind} of #{row.id}")
+                return
+            path = self.session.settings.root / Path(answer.strip()).expanduser()
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                with path.open("x", encoding="utf-8", errors="backslashreplace") as file:
+                    file.write(words)
+            except OSError as error:
+                self.app.tell(LivetuiError(f"{path.name} could not be written.", str(error), "Choose another name."))
+                return
+            self.app.notify(f"{text.safe(str(path))}, {text.size(len(words))}", title="Written", timeout=4, markup=False)
+
+        self.app.push_screen(Ask(f"Write {kind} of #{row.id} to", default, "An empty name copies it to the clipboard."), save)
+
+    # -- looking ---------------------------------------------------------------------------------------------------
+
+    def _with_event(self, then: Callable[[Row, bytes], None]) -> None:
+        """Read the chosen row's event in a thread, then go on."""
+        row = self.chosen()
+        if row is None:
+            return
+
+        def read() -> None:
+            try:
+                event = self.session.invocation(row.id).event
+            except LivetuiError as error:
+                self.app.call_from_thread(self.app.tell, error)
+                return
+            self.app.call_from_thread(then, row, event)
+
+        self.run_worker(read, thread=True, group="event", description="event")
+
+    @on(CopyRequested)
+    def _copy_event(self, event: CopyRequested) -> None:
+        if event.row is None:
+            return
+        event.stop()
+        self._with_event(lambda row, payload: self.app.copy(payload.decode("utf-8", "replace"), f"event of #{row.id}"))
+
+    def action_causes(self) -> None:
+        """Show what caused what."""
+        row = self.chosen()
+        if row is None:
+            return
+
+        def read() -> None:
+            self.app.call_from_thread(self._causes, row, self.session.related(row.id))
+
+        self.run_worker(read, thread=True, group="causes", description="causes")
+
+    def _causes(self, row: Row, related: list[Row]) -> None:  # type: ignore[valid-type]
+        def chosen(answer: str | None) -> None:
+            if answer is not None and not self.list.select(int(answer)):
+                self.app.notify(f"#{answer} is not in the list: the filter hides it, or it is too old.", severity="warning")
+
+        self.app.push_screen(Choose(f"What belongs to #{row.id}", causes_of(row, related)), chosen)
+
+    def action_pager(self) -> None:
+        """Open the whole text of the pane in $PAGER."""
+        pane = self.focused if isinstance(self.focused, LinesPane) else self.details.pane
+        source, suffix = pane.document.source, ".json" if pane.document.kind == "json" else ".txt"
+        masked = pane.document.secrets > 0
+        if masked:
+            source = "\n".join(pane.document.text(at) for at in range(len(pane.document)))
+
+        def show() -> None:
+            with text_file(source, suffix) as path:
+                run_outside(self.app, pager_command(str(path)))
+
+        self.app.ask(show)
+
+    @on(TargetOpened)
+    def _open_target(self, event: TargetOpened) -> None:
+        event.stop()
+        if not Path(event.path).is_file():
+            self.app.notify(f"{text.safe(event.path)} is not here.", severity="warning", markup=False)
+            return
+        self.app.ask(lambda: run_outside(self.app, editor_command(event.path, event.line)))

@@ -130,7 +130,7 @@ class Details(Vertical):
         if made is not None:
             self._made(opened, self.tab, made, keep)
         else:
-            self.run_worker(partial(self._make, opened, self.tab, keep), thread=True, exclusive=True, group="document")
+            self.run_worker(partial(self._make, opened, self.tab, keep), thread=True, exclusive=True, group="document", description="document")
 
     def _make(self, opened: Opened, tab: str, keep: bool) -> None:
         worker = get_current_worker()

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import ClassVar
 
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
-from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.cache import LRUCache
-from textual.containers import Vertical
 from textual.geometry import Region, Size
 from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
-from textual.widget import Widget
 
 from livetui.session.invocation import FINISHED, Row
 from livetui.tui import text
@@ -175,10 +172,10 @@ class InvocationList(ScrollView, can_focus=True):
         self.post_message(self.Changed())
         self._tell(selected)
 
-    def filter(self, matches: Matches | None) -> None:
-        """Show only the rows that match."""
+    def filter(self, matches: Matches | None, known: Collection[int] | None = None) -> None:
+        """Show only the rows that match; `known` are the ids for which that was found out already."""
         selected = self.current
-        self.rows.filter(matches)
+        self.rows.filter(matches, known)
         self._rearranged(selected)
 
     def _rearranged(self, selected: Row | None) -> None:
@@ -349,7 +346,7 @@ class InvocationList(ScrollView, can_focus=True):
     def action_copy(self) -> None:
         """Copy this row's event."""
         if self.current is not None:
-            self.post_message(CopyRequested("", "event"))
+            self.post_message(CopyRequested("", "event", self.current))
 
     def follow(self) -> None:
         """Keep the cursor on the newest row from now on."""
@@ -417,63 +414,3 @@ class InvocationList(ScrollView, can_focus=True):
     def on_blur(self) -> None:
         """The cursor becomes pale."""
         self.refresh()
-
-
-class ListHead(Widget):
-    """The names of the columns; a click sorts."""
-
-    def __init__(self, list_: InvocationList) -> None:
-        super().__init__()
-        self._list = list_
-
-    def render_line(self, y: int) -> Strip:
-        """The names, above the cells they belong to."""
-        segments = [Segment(" ", self.rich_style)]
-        for column in self._list.columns:
-            arrow = "" if column.name != self._list.rows.sort or not self._sorted else "↓" if self._list.rows.descending else "↑"
-            gap = " " if column.right or column.name in ("state", "time") else "  "
-            segments.append(Segment(text.fit(column.name + arrow, column.width, column.right) + gap, self.rich_style))
-        return Strip(segments).adjust_cell_length(self.size.width, self.rich_style)
-
-    @property
-    def _sorted(self) -> bool:
-        return self._list.rows.sort != "#" or self._list.rows.descending
-
-    def on_click(self, event: events.Click) -> None:
-        """Sort by the column under the mouse."""
-        at = 1
-        for column in self._list.columns:
-            at += column.width + (1 if column.right or column.name in ("state", "time") else 2)
-            if event.x < at:
-                self._list.sort_by(column.name)
-                return
-
-
-class InvocationsPane(Vertical):
-    """The list with its head and a frame that tells what it is doing."""
-
-    def __init__(self, clock: Callable[[], float] = time.time, *, id: str | None = None) -> None:
-        super().__init__(id=id)
-        self.list = InvocationList(clock, id="list")
-        self.head = ListHead(self.list)
-
-    def compose(self) -> ComposeResult:
-        """Head above list."""
-        yield self.head
-        yield self.list
-
-    def on_invocation_list_changed(self) -> None:
-        """Write the frame's words."""
-        self.head.refresh()
-        self.border_title = " · ".join(self._title())
-
-    def _title(self) -> list[str]:
-        parts = ["Invocations"]
-        rows = self.list
-        if rows.frozen:
-            parts.append("FROZEN")
-        elif rows.following:
-            parts.append("FOLLOW")
-        if rows.unseen:
-            parts.append(f"{rows.unseen} new")
-        return parts

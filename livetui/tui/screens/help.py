@@ -1,0 +1,101 @@
+"""Explains the focused pane: what it shows, and every key that works in it."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.app import App, ComposeResult
+from textual.binding import ActiveBinding, BindingType
+from textual.containers import Vertical
+from textual.screen import ModalScreen
+from textual.widget import Widget
+
+from livetui.tui.documents import Document, heading, of_lines
+from livetui.tui.keys import bind
+from livetui.tui.text import Line, line
+from livetui.tui.widgets.lines import LinesPane
+
+ABOUT: dict[str, tuple[str, ...]] = {
+    "list": ("Invocations", "Every call of a live function is a row; a replay is a new row, its origin stays as it was.",
+             "The list follows the newest row until you move away; F follows again, space holds it still.",
+             "… queued   ▶ running   ‖ paused at a breakpoint   ✓ ok   ✗ error or timeout",
+             "○ offline: nobody was there   ~ late: the caller was gone before the answer   ◆ marked   ✎ has a note"),
+    "pane": ("Details", "What came in, what went out, and what happened between. 1 to 8 choose a tab.",
+             "Enter folds an object or opens a source line in $EDITOR; y copies the value under the cursor.",
+             "Secrets are masked until you press u. Below an event, base64, gzip and form bodies are opened."),
+    "filter": ("Filter", "Words are searched in function, trigger, error and note. Fields narrow it down:",
+               "fn:Get*   state:error,timeout   trigger:sqs   ms:>100   bytes:>10kb   id:10..20   #12",
+               "is:marked   is:replay   /a regular expression/   !word negates"),
+    "steps": ("Start-up steps", "What bootstrap and deployment did, resource by resource; the root cause first if one failed."),
+    "functions-pane": ("Functions", "Which handlers run here, with which interpreter, and what became of their last reload."),
+    "stack-pane": ("Stack", "Outputs and resources of the deployed stack."),
+    "logs-pane": ("Logs", "stdout, stderr and logging of all handlers as they are written; the newest 20,000 lines."),
+    "link-pane": ("Link", "The MQTT connection between the stubs in the cloud and this console."),
+    "source-pane": ("Source", "● breakpoint   ◆ with a condition   ✎ log point   ○ disabled   ▶ here it stands",
+                    "A click on the gutter sets or removes a breakpoint. Editors that are attached see the same ones."),
+}
+
+
+def key_lines(app: App[int], bindings: dict[str, ActiveBinding]) -> list[Line]:
+    """The keys that work now, in the order in which they are bound; one line for all keys of an action."""
+    keys: dict[str, list[str]] = {}
+    known: dict[str, ActiveBinding] = {}
+    for active in bindings.values():
+        binding = active.binding
+        if binding.system or not binding.description or binding.id is None:
+            continue
+        keys.setdefault(binding.id, []).append(app.get_key_display(binding))
+        known[binding.id] = active
+    tabs = [id for id in keys if id.startswith("tab-")]
+    for id in tabs[1:]:
+        del keys[id]
+    lines: list[Line] = []
+    for id, pressed in keys.items():
+        binding = known[id].binding
+        shown, words, label = " ".join(pressed), binding.tooltip or binding.description, binding.description
+        if id.startswith("tab-"):
+            shown, label, words = "1…8", "Tabs", "Choose a tab of the details"
+        lines.append(((f"  {shown:<14} ", "key"), (f"{label:<18} ", "title"), (words, "dim")))
+    return lines
+
+
+def help_document(app: App[int], focused: Widget | None, bindings: dict[str, ActiveBinding]) -> Document:
+    """Words about the pane, then its keys."""
+    title, *words = ABOUT.get((focused.id or "") if focused is not None else "", ("livetui", "Live Lambda development."))
+    lines: list[Line] = [heading(title), *[line(each) for each in words], ((" ", ""),), heading("Keys")]
+    lines += key_lines(app, bindings)
+    lines += [((" ", ""),), line("Rebind any of them in livetui.toml: [keys] replay = \"f3\" (see docs/console.md for the ids).", "dim")]
+    return of_lines(lines)
+
+
+class HelpScreen(ModalScreen[None]):
+    """The help of one pane."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        bind("help-close", "escape,question_mark,f1,q", "dismiss(None)", "Close", "Close the help", True)]
+
+    def __init__(self, document: Document) -> None:
+        super().__init__()
+        self._document = document
+
+    def compose(self) -> ComposeResult:
+        """One pane of text."""
+        with Vertical(id="dialog", classes="-text"):
+            yield HelpPane(id="help-pane")
+
+    def on_mount(self) -> None:
+        """Show it."""
+        dialog = self.query_one("#dialog")
+        dialog.border_title, dialog.border_subtitle = "Help", "esc closes"
+        pane = self.query_one("#help-pane", LinesPane)
+        pane.show(self._document)
+        pane.focus()
+
+
+class HelpPane(LinesPane, inherit_bindings=False):
+    """Text that only scrolls, so that `?` and `q` close the help."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        bind("down", "down,j", "down", "Down", "One line down"), bind("up", "up,k", "up", "Up", "One line up"),
+        bind("page-down", "pagedown,space", "page_down", "Page down", "One page down"),
+        bind("page-up", "pageup", "page_up", "Page up", "One page up")]

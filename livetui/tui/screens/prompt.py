@@ -1,0 +1,107 @@
+"""Small questions: one line of text, or one of several choices."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Vertical
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Input, OptionList, Static
+from textual.widgets.option_list import Option
+
+from livetui.tui.keys import bind
+from livetui.tui.text import safe
+
+Problem = Callable[[str], str]
+"""Says what is wrong with an answer; empty when it can be taken."""
+
+
+class Ask(ModalScreen[str | None]):
+    """Asks for one line. What is wrong with it is shown while it is typed; escape gives None."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [bind("ask-back", "escape", "dismiss(None)", "Cancel", "Close without an answer", True)]
+
+    def __init__(self, title: str, value: str = "", hint: str = "", problem: Problem | None = None) -> None:
+        super().__init__()
+        self._title, self._value, self._hint = title, value, hint
+        self._problem = problem or (lambda _: "")
+
+    def compose(self) -> ComposeResult:
+        """The line and what is wrong with it."""
+        with Vertical(id="dialog", classes="-small"):
+            yield Input(self._value, id="answer", select_on_focus=False)
+            yield Static(Content(self._hint), id="problem")
+
+    def on_mount(self) -> None:
+        """Title and focus."""
+        dialog = self.query_one("#dialog")
+        dialog.border_title = Content(safe(self._title)[:90])
+        dialog.border_subtitle = "enter takes it · esc cancels"
+        self.query_one("#answer").focus()
+
+    @on(Input.Changed, "#answer")
+    def _changed(self, event: Input.Changed) -> None:
+        wrong = self._problem(event.value)
+        problem = self.query_one("#problem", Static)
+        problem.set_class(bool(wrong), "-wrong")
+        problem.update(Content(f"✗ {wrong}" if wrong else self._hint))
+
+    @on(Input.Submitted, "#answer")
+    def _submitted(self, event: Input.Submitted) -> None:
+        if not self._problem(event.value):
+            self.dismiss(event.value)
+
+
+@dataclass(frozen=True)
+class Pick:
+    """One of several choices."""
+
+    id: str
+    label: str
+    remark: str = ""
+
+
+class Choose(ModalScreen[str | None]):
+    """Asks for one of several; the id of the choice, or None."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        bind("choose-back", "escape,q", "dismiss(None)", "Cancel", "Close without a choice", True),
+        bind("choose-down", "j", "down", "Down", "One line down"),
+        bind("choose-up", "k", "up", "Up", "One line up"),
+    ]
+
+    def __init__(self, title: str, picks: Sequence[Pick]) -> None:
+        super().__init__()
+        self._title, self._picks = title, picks
+
+    def compose(self) -> ComposeResult:
+        """The choices."""
+        with Vertical(id="dialog", classes="-small"):
+            width = max((len(pick.label) for pick in self._picks), default=0)
+            yield OptionList(*[Option(Content.assemble(safe(pick.label).ljust(width + 3), (safe(pick.remark), "$foreground 60%")),
+                                      id=str(at)) for at, pick in enumerate(self._picks)], id="choices", compact=True)
+
+    def on_mount(self) -> None:
+        """Title and focus."""
+        dialog = self.query_one("#dialog")
+        dialog.border_title = Content(safe(self._title)[:90])
+        dialog.border_subtitle = "enter chooses · esc cancels"
+        self.query_one("#choices").focus()
+
+    def action_down(self) -> None:
+        """One line down."""
+        self.query_one("#choices", OptionList).action_cursor_down()
+
+    def action_up(self) -> None:
+        """One line up."""
+        self.query_one("#choices", OptionList).action_cursor_up()
+
+    @on(OptionList.OptionSelected)
+    def _chosen(self, event: OptionList.OptionSelected) -> None:
+        self.dismiss(self._picks[event.option_index].id)

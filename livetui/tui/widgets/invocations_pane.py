@@ -1,0 +1,126 @@
+"""The frame around the list of invocations: its head, the filter line, and what it is doing in words."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from rich.segment import Segment
+from textual import events, on
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.content import Content
+from textual.message import Message
+from textual.strip import Strip
+from textual.widget import Widget
+from textual.widgets import Input, Static
+
+from livetui.session.filter import Filter, FilterError, parse
+from livetui.tui import text
+from livetui.tui.widgets.invocations import InvocationList
+
+
+class ListHead(Widget):
+    """The names of the columns; a click sorts."""
+
+    def __init__(self, list_: InvocationList) -> None:
+        super().__init__()
+        self._list = list_
+
+    def render_line(self, y: int) -> Strip:
+        """The names, above the cells they belong to."""
+        segments = [Segment(" ", self.rich_style)]
+        for column in self._list.columns:
+            arrow = "" if column.name != self._list.rows.sort or not self._sorted else "↓" if self._list.rows.descending else "↑"
+            gap = " " if column.right or column.name in ("state", "time") else "  "
+            segments.append(Segment(text.fit(column.name + arrow, column.width, column.right) + gap, self.rich_style))
+        return Strip(segments).adjust_cell_length(self.size.width, self.rich_style)
+
+    @property
+    def _sorted(self) -> bool:
+        return self._list.rows.sort != "#" or self._list.rows.descending
+
+    def on_click(self, event: events.Click) -> None:
+        """Sort by the column under the mouse."""
+        at = 1
+        for column in self._list.columns:
+            at += column.width + (1 if column.right or column.name in ("state", "time") else 2)
+            if event.x < at:
+                self._list.sort_by(column.name)
+                return
+
+
+class FilterChanged(Message):
+    """Another filter is in force; None shows all rows."""
+
+    def __init__(self, words: str, filter: Filter | None) -> None:
+        super().__init__()
+        self.words = words
+        self.filter = filter
+
+    def can_replace(self, message: Message) -> bool:
+        """Only what is typed last matters."""
+        return isinstance(message, FilterChanged)
+
+
+class InvocationsPane(Vertical):
+    """The list with its head, its filter and a frame that tells what it is doing."""
+
+    def __init__(self, clock: Callable[[], float] = time.time, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.list = InvocationList(clock, id="list")
+        self.head = ListHead(self.list)
+        self.filter = Input(placeholder="/ filter   fn:Get*  state:error  trigger:sqs  ms:>100  is:marked  !is:replay",
+                            id="filter", select_on_focus=False)
+        self._problem = Static("", id="filter-problem", markup=False)
+
+    def compose(self) -> ComposeResult:
+        """Head, list, what is wrong with the filter, filter."""
+        yield self.head
+        yield self.list
+        yield self._problem
+        yield self.filter
+
+    def on_mount(self) -> None:
+        """Nothing is wrong yet; the filter is reached by its key or the mouse, not by tab alone."""
+        self._problem.display = False
+
+    def tell(self, held: int, dropped: int) -> None:
+        """Write the frame's words."""
+        self.head.refresh()
+        rows = self.list
+        parts = ["Invocations"]
+        if rows.frozen:
+            parts.append("FROZEN")
+        elif rows.following:
+            parts.append("FOLLOW")
+        if rows.unseen:
+            parts.append(f"{rows.unseen:,} new")
+        self.border_title = Content(" · ".join(parts))
+        self.border_subtitle = Content(f"{len(rows.rows):,} of {held:,} · {dropped:,} dropped")
+
+    @on(Input.Changed, "#filter")
+    def _typed(self, event: Input.Changed) -> None:
+        event.stop()
+        words = event.value.strip()
+        try:
+            parsed = parse(words) if words else None
+        except FilterError as error:
+            # The list keeps its last filter that made sense until this one does.
+            self._problem.update(Content(f"✗ {text.safe(error.what)}"))
+            self._problem.display = True
+            return
+        self._problem.display = False
+        self.post_message(FilterChanged(words, parsed))
+
+    @on(Input.Submitted, "#filter")
+    def _done(self, event: Input.Submitted) -> None:
+        event.stop()
+        self.list.focus()
+
+    def clear_filter(self) -> bool:
+        """Show all rows again; False when all are shown."""
+        if not self.filter.value:
+            return False
+        self.filter.value = ""
+        return True

@@ -1,0 +1,93 @@
+"""Whatever is in a payload, no pane crashes, restyles the screen, sends control characters out, or blocks the loop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import re
+import time
+
+import pytest
+from console import Console, console
+from hostile import BIDI, ESCAPES, MARKUP, PAYLOADS, WIDE
+from recorded import RecordedSession, invocation, live_session
+
+from livetui.session.events import Notice
+from livetui.session.invocation import AwsCall, LogLine
+from livetui.tui.record import TABS
+
+STEERING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\u200e\u200f]")
+BLOCK_S = 0.1
+LARGE = {name for name, payload in PAYLOADS.items() if len(payload) > 100_000}
+
+
+async def watch_the_loop(slices: list[float]) -> None:
+    """Processor time of the screen's thread between two turns: other programs on the machine do not count."""
+    while True:
+        before = time.thread_time()
+        await asyncio.sleep(0)
+        slices.append(time.thread_time() - before)
+
+
+def session_of(names: list[str]) -> RecordedSession:
+    session = live_session([])
+    for number, name in enumerate(names, 1):
+        payload = PAYLOADS[name]
+        words = payload[:5_000].decode("utf-8", "replace")
+        session.hold(invocation(
+            number, f"Fn{MARKUP}{ESCAPES}", f"GET {words[:300]}", "error", event=payload, response=payload[::-1] or payload,
+            error=words[:500], note=words[:100], replay_of=max(1, number - 1),
+            logs=[LogLine("stdout", words, 1.0), LogLine("stderr", payload[:1_100_000].decode("utf-8", "replace"), 2.0)],
+            calls=[AwsCall(MARKUP, ESCAPES, words, 500, 1.0, error=words)], context={MARKUP: words, "function_name": ESCAPES}))
+    return session
+
+
+def repaint_s(shown: Console) -> float:
+    """What painting the whole screen costs on this machine now."""
+    before = time.thread_time()
+    shown.app.screen._compositor.render_update(full=True)
+    return time.thread_time() - before
+
+
+@pytest.mark.parametrize("names", [sorted(set(PAYLOADS) - LARGE), sorted(LARGE)], ids=["small", "large"])
+async def test_every_pane_takes_every_payload(names):
+    slices: list[float] = []
+    async with console(session_of(names)) as shown:
+        await shown.opened(1)
+        gc.collect()
+        gc.disable()  # what pytest holds takes longer to collect than any pane to draw
+        watching = asyncio.create_task(watch_the_loop(slices))
+        for number, name in enumerate(names, 1):
+            await shown.opened(number)
+            for tab in range(1, len(TABS) + 1):
+                shown.main.action_tab(tab)
+                await shown.settle()
+                pane = shown.main.details.pane
+                for act in (pane.action_bottom, pane.action_open, pane.action_fold_all, pane.action_copy_path):
+                    act()
+                await shown.handled()
+                assert not STEERING.search(shown.screen_text()), (name, tab)
+            shown.main.action_unmask()
+        watching.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await watching
+        gc.enable()
+        allowed = BLOCK_S + 2 * repaint_s(shown)
+    assert max(slices) < allowed, f"the loop was blocked for {max(slices):.3f} s, a repaint takes {allowed - BLOCK_S:.3f} s"
+
+
+async def test_markup_in_payloads_is_shown_as_it_is_written():
+    session = live_session([invocation(1, "GetOrder", MARKUP, event=PAYLOADS["markup"])])
+    async with console(session, size=(160, 45)) as shown:
+        await shown.opened(1)
+        assert MARKUP[:20] in shown.screen_text()
+        assert MARKUP in shown.pane_text()
+
+
+async def test_hostile_words_of_the_session_itself():
+    session = live_session([invocation(1, WIDE, BIDI)])
+    async with console(session) as shown:
+        session.tell(Notice("error", MARKUP + ESCAPES))
+        await shown.until(lambda: "[/foo]" in shown.screen_text(), "the toast")
+        assert not STEERING.search(shown.screen_text())
