@@ -12,7 +12,7 @@ import operator
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol, get_args
+from typing import Any, Protocol, get_args
 
 from livetui.errors import UsageError
 from livetui.session.invocation import Row, State
@@ -26,6 +26,7 @@ TEXTS = {"fn": "function", "function": "function", "trigger": "trigger", "error"
          "request": "request_id", "trace": "trace_id", "session": "session"}
 NUMBERS = {"ms": "handler_ms", "overhead": "overhead_ms", "cold": "cold_ms", "bytes": "event_bytes", "id": "id"}
 _UNITS = {"": 1.0, "ms": 1.0, "s": 1000.0, "m": 60_000.0, "b": 1.0, "kb": 1024.0, "mb": 1024.0**2}
+_BETWEEN = "\x1f"
 _STATES: tuple[str, ...] = get_args(State)
 _FAILED = ("error", "timeout", "offline", "late", "interrupted")
 FLAGS: dict[str, tuple[Callable[[Row], bool], str]] = {
@@ -70,15 +71,18 @@ class Contains:
 
     def matches(self, row: Row) -> bool:
         """Look for the text without case (of A–Z only when it is plain ASCII, as SQLite does)."""
-        needle, fold = self._folded
-        for column in self.columns:  # noqa: SIM110  (a generator costs a third more, for every row held)
-            if needle in fold(getattr(row, column)):
-                return True
-        return False
+        return self._test(row)
 
     @functools.cached_property
-    def _folded(self) -> tuple[str, Callable[[str], str]]:
-        return _folded(self.text)
+    def _test(self) -> Callable[[Row], bool]:
+        """Made once, since it runs for every row held: columns are joined by a character that the text has not."""
+        needle, fold = _folded(self.text)
+        read: Callable[[Row], Any] = operator.attrgetter(*self.columns)
+        if len(self.columns) == 1:
+            return lambda row: needle in fold(read(row))
+        if _BETWEEN in needle:
+            return lambda row: any(needle in fold(text) for text in read(row))
+        return lambda row: needle in fold(_BETWEEN.join(read(row)))
 
     def sql(self) -> Sql | None:
         """LIKE, three times as fast as `instr(lower(…))`."""
@@ -220,7 +224,10 @@ class Filter:
 
     def matches(self, row: Row) -> bool:
         """Whether the row passes. At most about a second for the worst pattern and text (see `pattern`)."""
-        return all(term.matches(row) for term in self.terms)
+        for term in self.terms:  # noqa: SIM110  (a generator costs half as much again, for every row held)
+            if not term.matches(row):
+                return False
+        return True
 
     def sql(self) -> Sql | None:
         """A WHERE clause over the columns of `invocations` that says exactly the same, or None."""
