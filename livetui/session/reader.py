@@ -19,7 +19,16 @@ from livetui.errors import LivetuiError
 from livetui.session import schema
 from livetui.session.filter import Filter, FilterError, parse
 from livetui.session.invocation import AwsCall, Invocation, LogLine, Row, Timing
-from livetui.session.records import COLUMNS, AttemptState, Counts, SessionRecord, row_of, session_of, unpack
+from livetui.session.records import (
+    COLUMNS,
+    AttemptState,
+    Counts,
+    FunctionRecord,
+    SessionRecord,
+    row_of,
+    session_of,
+    unpack,
+)
 from livetui.session.schema import StoreError
 
 Values = tuple[Any, ...]
@@ -106,6 +115,13 @@ class Reader:
         for values in self._read(f"{_SESSIONS} WHERE id = ?", (id,)):
             return session_of(values)
         raise LivetuiError(f"There is no session {id!r} in the history.", str(self.path))
+
+    def function(self, id: str) -> FunctionRecord | None:
+        """How a function was last run here; None when that was never told."""
+        for handler, code_root, environment in self._read(
+                "SELECT handler, code_root, environment FROM functions WHERE id = ?", (id,)):
+            return FunctionRecord(id, handler, code_root, json.loads(environment))
+        return None
 
     def counts(self) -> Counts:
         """How much is held and how much was dropped."""

@@ -49,6 +49,16 @@ class SessionRecord(msgspec.Struct, frozen=True):
     invocations: int
 
 
+class FunctionRecord(msgspec.Struct, frozen=True):
+    """How a function was last run here: what a test exported from its invocations needs."""
+
+    id: str
+    handler: str
+    code_root: str
+    environment: dict[str, str]
+    """Its variables without secrets and without those of AWS itself."""
+
+
 def session_of(values: Sequence[Any]) -> SessionRecord:
     """A `SessionRecord` from its columns and the count of its invocations."""
     fields = list(values)

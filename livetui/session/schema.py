@@ -44,6 +44,11 @@ STEPS: tuple[str, ...] = (
     CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL);
     INSERT INTO counters VALUES ('dropped', 0);
     """,
+    """
+    CREATE TABLE functions (
+        id TEXT PRIMARY KEY, handler TEXT NOT NULL, code_root TEXT NOT NULL, environment TEXT NOT NULL
+    );
+    """,
 )
 """Step n turns a file of version n into version n + 1; a new file takes them all. Append, never edit."""
 
@@ -71,6 +76,8 @@ def explain(error: sqlite3.Error | OSError, path: Path) -> StoreError:
     if "locked" in reason or "busy" in reason:
         return StoreError("The history is busy.", f"Another process has held {path} for {BUSY_S:.0f} s.",
                           "Close other consoles of this project and try again.")
+    if "closed database" in reason:
+        return StoreError("The history is closed.", str(path))
     if "full" in reason:
         return StoreError("The history cannot be written: the disk is full.", str(path),
                           "Free some space, or lower [history] max-mb.")
@@ -196,7 +203,7 @@ def _salvage(new: sqlite3.Connection, damaged: Path, next_id: int) -> int:
     ends = time.monotonic() + _SALVAGE_S
     new.execute("BEGIN IMMEDIATE")
     with contextlib.closing(old):
-        for table in ("sessions", "counters"):
+        for table in ("sessions", "counters", "functions"):
             _copy(old, new, f"SELECT * FROM {table}", table, ends)
         for order in ("DESC", "ASC"):
             _copy(old, new, f"SELECT * FROM payloads ORDER BY id {order}", "payloads", ends)

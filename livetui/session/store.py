@@ -29,6 +29,7 @@ from livetui.session.invocation import AwsCall, Invocation, LogLine, Row, State,
 from livetui.session.reader import Reader, used_bytes
 from livetui.session.records import COLUMNS, Counts, SessionRecord, clean, encode, one_line, pack, row_of
 from livetui.session.schema import StoreError
+from livetui.session.secrets import is_secret_name, mask
 
 T = TypeVar("T")
 _LOG_LIMIT = 4 * 1024 * 1024
@@ -137,6 +138,13 @@ class Store(Reader):
         self.current = session
         _OPEN.add(session)
         return session
+
+    def remember_function(self, id: str, *, handler: str, code_root: Path, environment: Mapping[str, str]) -> None:
+        """Keep how a function is run here, for `function(id)`; secret variables and AWS's own are left out."""
+        kept = {name: value for name, value in environment.items()
+                if not name.startswith("AWS_") and not is_secret_name(name) and mask(value) == value}
+        values = (clean(id), clean(handler), str(code_root), json.dumps(kept))
+        self._write(lambda db: db.execute("INSERT OR REPLACE INTO functions VALUES (?, ?, ?, ?)", values))
 
     # --- the life of an invocation
 

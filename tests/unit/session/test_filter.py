@@ -99,7 +99,8 @@ def filled(tmp_path_factory: pytest.TempPathFactory):
     store.close()
 
 
-VALUES = st.sampled_from(["get", "ORDER", "[1]", "*", "?", "put[*", "k", "K", "ü", "Ü", "%", "_", "\\", "i", "é", "a%", "nul\0"])
+VALUES = st.sampled_from(["get", "ORDER", "[1]", "*", "?", "put[*", "k", "K", "ü", "Ü", "%", "_", "\\", "i", "é", "a%",
+                          "nul\0"])
 TERM = st.one_of(
     VALUES.map(quoted), VALUES.map(lambda value: f"fn:{value}"), VALUES.map(lambda value: f"trigger:{value}"),
     VALUES.map(lambda value: f"fn:{value},*order"), VALUES.map(lambda value: f"note:{quoted(value)}"),

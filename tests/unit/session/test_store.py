@@ -400,6 +400,29 @@ def test_an_older_file_is_brought_up_to_date(path: Path, monkeypatch: pytest.Mon
     check.close()
 
 
+def test_a_file_of_the_first_version_keeps_its_invocations(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(schema, "STEPS", schema.STEPS[:1])
+        store = Store.open(path)
+        row = run(store, b"[1]")
+        store.close()
+    again = Store.open(path)
+    again.remember_function("F", handler="app.handler", code_root=path.parent, environment={})
+    assert again.invocation(row.id).event == b"[1]"
+    assert again.function("F") is not None
+    again.close()
+
+
+def test_how_a_function_runs_is_kept_without_secrets(store: Store, tmp_path: Path) -> None:
+    assert store.function("GetOrder") is None
+    for table in ("old", "orders"):
+        store.remember_function("GetOrder", handler="app.handler", code_root=tmp_path, environment={
+            "TABLE": table, "DB_PASSWORD": "hunter22", "AWS_ENDPOINT_URL": "http://x", "URL": "https://a:hunter22@b/"})
+    found = store.function("GetOrder")
+    assert found is not None
+    assert (found.handler, found.code_root, found.environment) == ("app.handler", str(tmp_path), {"TABLE": "orders"})
+
+
 def test_a_migration_that_fails_leaves_the_older_file_as_it_was(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Store.open(path).close()
     steps = schema.STEPS
@@ -443,3 +466,21 @@ def test_unknown_numbers_and_attempts_are_explained(store: Store) -> None:
         store.started("nobody")
     with pytest.raises(LivetuiError, match="no invocation #9"):
         store.changed(9, marked=True)
+
+
+def test_a_closed_store_says_so(path: Path) -> None:
+    store = Store.open(path)
+    store.close()
+    store.close()
+    with pytest.raises(StoreError, match="closed"):
+        store.rows()
+
+
+def test_no_thread_is_left(path: Path) -> None:
+    before = set(threading.enumerate())
+    store = Store.open(path)
+    for _ in range(400):
+        run(store, os.urandom(9000))
+    assert {thread.name for thread in set(threading.enumerate()) - before} == {"livetui-checkpoint"}
+    store.close()
+    assert set(threading.enumerate()) <= before
