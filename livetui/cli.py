@@ -286,7 +286,8 @@ def replay(id: int, event: str | None, times: int, diff: bool, as_json: bool, **
     store = _store(settings)
     origin = store.invocation(id)
     payload = _read(event) if event else None
-    rows = headless.replay(_session(settings, kind="replay", serve=False), id, payload, times, outputs.LineOutput(sys.stderr))
+    session = _session(settings, kind="replay", serve=False)
+    rows = headless.replay(session, id, payload, times, outputs.LineOutput(sys.stderr))
     for row in rows:
         click.echo(outputs.row_json(row) if as_json else outputs.row_line(row))
         if diff:

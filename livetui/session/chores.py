@@ -93,6 +93,7 @@ def invoke(settings: Settings, function: str, event: bytes, *, asynchronous: boo
 
 def _physical_name(aws: Aws, settings: Settings, function: str) -> str:
     from botocore.exceptions import ClientError
+
     from livetui.stack import deployment
 
     stack = deployment.stack_name(settings.app, settings.stage)
@@ -118,7 +119,8 @@ def export(settings: Settings, store: Store, id: int, kind: str, *, reveal: bool
         function = _source(settings, invocation.row.function)
         return exporting.export(invocation, kind, reveal=reveal, handler=function.handler,
                                 code_root=function.code_root, project=settings.root)
-    return exporting.export(invocation, kind, reveal=reveal, endpoint=_front(settings, invocation) if kind == "curl" else "")
+    endpoint = _front(settings, invocation) if kind == "curl" else ""
+    return exporting.export(invocation, kind, reveal=reveal, endpoint=endpoint)
 
 
 def _source(settings: Settings, function: str) -> LiveFunction:

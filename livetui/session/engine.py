@@ -109,7 +109,7 @@ class Engine:
         if not settings.local:
             yield CloudAccess(region=settings.region, profile=settings.profile)
             return
-        from livetui.cloud import LocalCloud  # noqa: PLC0415  (an optional extra)
+        from livetui.cloud import LocalCloud
 
         cloud = await asyncio.to_thread(LocalCloud.find, settings.state)
         if cloud is not None:
@@ -204,7 +204,7 @@ class Engine:
         if not self.traffic:
             yield
             return
-        from livetui.cloud.traffic import Traffic  # noqa: PLC0415
+        from livetui.cloud.traffic import Traffic
 
         traffic = Traffic(aws.access, self._public(stack.outputs),
                           on_error=lambda text: self.hub.publish(Notice("warning", text)))
@@ -217,12 +217,13 @@ class Engine:
     # --- what people hear -----------------------------------------------------------------------------------------
 
     def _announce(self, aws: Aws, stack: LiveStack) -> None:
-        status = self.hub.status().link
+        link = self.hub.status().link
         self.hub.publish(SessionLive(
             app=stack.app, stage=stack.stage, account=aws.account, region=aws.region, local=self.settings.local,
             outputs=self._public(stack.outputs),
             functions={function.id: self._info(function) for function in stack.functions.values()},
-            link_ms=status.round_trip_ms if status else None, bootstrap_version=str(self._bootstrap.version if self._bootstrap else ""),
+            link_ms=link.round_trip_ms if link else None,
+            bootstrap_version=str(self._bootstrap.version) if self._bootstrap else "",
             resources=stack.resources, deploy_s=round(stack.seconds, 2), changed=stack.changed))
 
     def _info(self, function: LiveFunction) -> FunctionInfo:

@@ -12,6 +12,7 @@ from typing import Any
 
 import psutil
 import pytest
+
 from tests.integration.console_process import ConsoleProcess
 
 pytestmark = [pytest.mark.timeout(240), pytest.mark.xdist_group("demo")]
@@ -148,7 +149,7 @@ def test_nothing_is_left_when_it_ends(tmp_path: Path) -> None:
     with urllib.request.urlopen(mine.url + "orders", timeout=10) as answer:
         assert answer.status == 200
     assert mine.console.end() == 130
-    gone, alive = psutil.wait_procs(children, timeout=10)
+    _gone, alive = psutil.wait_procs(children, timeout=10)
     assert alive == []
     assert list(mine.temp.iterdir()) == []
     assert not (tmp_path / ".livetui" / "cloud.json").exists()
