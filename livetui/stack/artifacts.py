@@ -14,7 +14,9 @@ from typing import Any, Literal
 from ruamel.yaml.comments import CommentedMap
 
 from livetui.errors import UsageError
+from livetui.stack import cdk
 from livetui.stack.bundle import zip_of
+from livetui.stack.cdk import Assets
 from livetui.stack.document import intrinsic_of
 from livetui.stack.template import NESTED, Template
 
@@ -107,6 +109,13 @@ def package(template: Template, root: MutableMapping[str, Any], bucket: str, pre
             packer.visit(metadata.get("AWS::ServerlessRepo::Application"), place.path, place, "Metadata")
     packer.includes(root)
     return list(packer.found.values())
+
+
+def package_cdk(root: MutableMapping[str, Any], assets: Assets, bucket: str, prefix: str) -> list[Artifact]:
+    """The same for a CDK template, whose assets the assembly names; `root` is changed in place."""
+    needed = cdk.mentioned(root, assets)
+    cdk.relocate(root, assets, bucket, prefix)
+    return [Artifact(asset.path, prefix + asset.key, pack(asset.path, asset.packaging)) for asset in needed]
 
 
 class _Packer:

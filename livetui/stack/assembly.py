@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from ruamel.yaml.comments import CommentedMap
 
 from livetui.config import Settings
-from livetui.stack.artifacts import Artifact, package
+from livetui.stack.artifacts import Artifact, package, package_cdk
 from livetui.stack.bundle import StubBundle
 from livetui.stack.document import long_form
 from livetui.stack.functions import Function
@@ -74,6 +74,9 @@ def _transform(template: Template, wiring: Wiring, s3_address: str, strict: bool
     for artifact in package(template, live.document.root, wiring.bucket, prefix,
                             on_template=nested.__getitem__, missing=None if strict else assembly.missing):
         assembly.artifacts[artifact.key] = artifact
+    if template.assets is not None:
+        for artifact in package_cdk(live.document.root, template.assets, wiring.bucket, prefix):
+            assembly.artifacts[artifact.key] = artifact
     assembly.copies.update(live.copies)
     assembly.functions.update({function.id: function for function in live.functions.values()})
     if parameters is not None:

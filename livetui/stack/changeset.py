@@ -99,6 +99,8 @@ class StackWork:
         self._seen = ""
         self._started: dict[str, datetime] = {}
         self._root_cause: tuple[str, str] | None = None
+        self._nested: dict[str, tuple[str, str]] = {}
+        """Nested stack's ARN → its place (`Outer/Inner`), and the last of its events that was handed on."""
 
     def deploy(self, body: str, tags: Mapping[str, str], parameters: Mapping[str, str] | None = None,
                template_url: Callable[[], str] | None = None) -> tuple[StackState, bool]:
@@ -202,7 +204,9 @@ class StackWork:
         while True:
             now = describe(self.aws, stack or self.name)
             for event in self._new_events(now.arn or stack):
-                self._report(event)
+                self._report(event, "")
+            for nested in list(self._nested):
+                self._follow_nested(nested)
             if not now.busy:
                 return now
             if self.cancel.is_set():
@@ -252,8 +256,26 @@ class StackWork:
             self._seen = new[0]["EventId"]
         return new[::-1]
 
-    def _report(self, event: Mapping[str, Any]) -> None:
-        status, logical = event.get("ResourceStatus", ""), event["LogicalResourceId"]
+    def _follow_nested(self, stack: str) -> None:
+        """Hand on what happened in a nested stack since this operation began."""
+        place, seen = self._nested[stack]
+        begun = min(self._started.values())
+        new: list[dict[str, Any]] = []
+        for event in self._events(stack):
+            if event["EventId"] == seen or event["Timestamp"] < begun:
+                break
+            new.append(event)
+        if new:
+            self._nested[stack] = (place, new[0]["EventId"])
+        for event in new[::-1]:
+            if event.get("PhysicalResourceId") != stack:
+                self._report(event, f"{place}/")
+
+    def _report(self, event: Mapping[str, Any], place: str) -> None:
+        status, logical = event.get("ResourceStatus", ""), place + event["LogicalResourceId"]
+        physical = event.get("PhysicalResourceId", "")
+        if event.get("ResourceType") == STACK_TYPE and physical.startswith("arn:") and physical != event["StackId"]:
+            self._nested.setdefault(physical, (logical, ""))
         reason = event.get("ResourceStatusReason", "") or ""
         begun = self._started.setdefault(logical, event["Timestamp"])
         if status.endswith("_FAILED") and self._root_cause is None and not _is_consequence(reason):

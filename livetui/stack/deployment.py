@@ -47,7 +47,7 @@ def stack_name(app: str, stage: str) -> str:
     return name if name[0].isalpha() else f"app-{name}"
 
 
-def deploy_live(application: Application, aws: Aws, bootstrap: Bootstrap, settings: Settings,  # noqa: PLR0917
+def deploy_live(application: Application, aws: Aws, bootstrap: Bootstrap, settings: Settings,
                 on_progress: OnProgress, cancel: threading.Event | None = None) -> LiveStack:
     """Make the application live and return what is deployed; an unchanged template costs no deployment.
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from livetui.stack.cdk import Assets
 from livetui.stack.contract import LiveFunction
 from livetui.stack.intrinsics import Resolver, Unknown, references
 
@@ -65,6 +66,7 @@ class FunctionReader:
     folder: Path
     inline_folder: Path
     prefix: str = ""
+    assets: Assets | None = None
 
     def read(self) -> dict[str, Function]:
         """All functions by logical id, also those that are not live."""
@@ -128,6 +130,9 @@ class FunctionReader:
         asset = (resource.get("Metadata") or {}).get("aws:asset:path")
         if isinstance(asset, str):
             return replace(function, code_root=(self.folder / asset).resolve())
+        source = self.assets.source(_member(code, "S3Key")) if self.assets else None
+        if source is not None:
+            return replace(function, code_root=source.resolve())
         path = self.resolver.resolve(code)
         if path is None and function.kind == "sam":
             path = "."
@@ -152,6 +157,9 @@ class FunctionReader:
     def _read_image(self, function: Function, resource: Mapping[str, Any]) -> Function:
         metadata = resource.get("Metadata") or {}
         context = metadata.get("DockerContext") or metadata.get("aws:asset:path")
+        asset = self.assets.image(_member(function.properties.get("Code"), "ImageUri")) if self.assets else None
+        if asset is not None:
+            context, metadata = str(asset[0]), {"Dockerfile": asset[1]}
         if not isinstance(context, str):
             return function.not_live("a container image that is not built from this folder")
         root = (self.folder / context).resolve()
@@ -193,7 +201,8 @@ class FunctionReader:
                 properties_of = resources[logical_id].get("Properties") or {}
                 content = self.resolver.resolve(properties_of.get("ContentUri", properties_of.get("Content")))
                 asset = (resources[logical_id].get("Metadata") or {}).get("aws:asset:path")
-                path = asset if isinstance(asset, str) else content
+                copied = self.assets.source(_member(properties_of.get("Content"), "S3Key")) if self.assets else None
+                path = str(copied) if copied else asset if isinstance(asset, str) else content
                 if isinstance(path, str) and not path.startswith(("s3://", "http")):
                     yield str((self.folder / path).resolve())
 
@@ -217,7 +226,7 @@ class FunctionReader:
         for resource in resources.values():
             kind, properties = resource["Type"], resource.get("Properties") or {}
             if kind.startswith("Custom::") or kind == "AWS::CloudFormation::CustomResource":
-                for name in references(properties.get("ServiceToken")):
+                for name in self._called_by(references(properties.get("ServiceToken")), resources):
                     yield name, "it answers CloudFormation while stacks are deployed"
             elif kind == "AWS::CloudFormation::Macro":
                 for name in references(properties.get("FunctionName")):
@@ -228,6 +237,17 @@ class FunctionReader:
                     yield name, "Lambda@Edge runs copies in other regions"
                     for behind in references((version.get("Properties") or {}).get("FunctionName")):
                         yield behind, "Lambda@Edge runs copies in other regions"
+
+    @staticmethod
+    def _called_by(names: set[str], resources: Mapping[str, Any]) -> set[str]:
+        """`names` and the functions that they name in their variables: CDK's providers call the user's code so."""
+        reached: set[str] = set()
+        while names - reached:
+            name = (names - reached).pop()
+            reached.add(name)
+            properties = resources.get(name, {}).get("Properties") or {}
+            names = names | references(properties.get("Environment")) & resources.keys()
+        return reached
 
     def _architecture(self, properties: Mapping[str, Any]) -> str:
         value = self.resolver.resolve(properties.get("Architectures"))

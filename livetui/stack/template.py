@@ -10,7 +10,8 @@ from typing import Any
 
 from livetui.config import Settings
 from livetui.errors import UsageError
-from livetui.stack import samconfig
+from livetui.stack import cdk, samconfig
+from livetui.stack.cdk import Assets
 from livetui.stack.contract import LiveFunction
 from livetui.stack.document import Document, long_form, read
 from livetui.stack.functions import SAM_TRANSFORM, Function, FunctionReader
@@ -32,6 +33,8 @@ class Template:
     """By logical id."""
     children: Mapping[str, Template] = field(default_factory=dict)
     prefix: str = ""
+    assets: Assets | None = None
+    """What a CDK template mentions; None for other templates."""
 
     @property
     def folder(self) -> Path:
@@ -93,13 +96,14 @@ def load(settings: Settings) -> Application:
     functions can be made live.
     """
     config = samconfig.read(settings.root)
-    path = find(settings, config)
     given = {**config.parameters, **settings.parameters}
-    root = _load(path, given, settings, "", ())
+    path = find(settings, config)
+    loader = _Loader(settings)
+    root = loader.assembly(path) if path.is_dir() else loader.template(path, given)
     declared = root.resolver.parameters
     unknown = sorted(set(settings.parameters) - set(declared))
     if unknown:
-        raise UsageError(f"{path.name} has no parameter {unknown[0]!r}.",
+        raise UsageError(f"{root.document.path.name} has no parameter {unknown[0]!r}.",
                          f"Its parameters are: {', '.join(declared) or 'none'}.")
     application = Application(settings.app, _selected(root, settings.function),
                               {name: value for name, value in given.items() if name in declared},
@@ -109,44 +113,87 @@ def load(settings: Settings) -> Application:
 
 
 def find(settings: Settings, config: samconfig.SamConfig | None = None) -> Path:
-    """The template's file: as set, or as SAM CLI would find it. Raises `UsageError` with what to do."""
+    """The template's file (or the folder of a CDK assembly): as set, or as SAM CLI and CDK would find it.
+
+    Raises `UsageError` with what to do.
+    """
     named = settings.template or (config.template if config else "")
-    if named:
+    if named and not (settings.root / named).is_dir():
         path = settings.root / named
         if path.is_file():
             return path
         if settings.template:
             raise UsageError(f"There is no template {path}.", "", "Check --template.")
-    for name in NAMES:
+    for name in NAMES if not named else ():
         if (settings.root / name).is_file():
             return settings.root / name
-    raise UsageError(f"No template was found in {settings.root}.", f"Looked for {', '.join(NAMES)}.",
-                     "Go to the folder of a SAM or CloudFormation application, pass --template FILE, or try the "
+    assembly = cdk.find(settings)
+    if assembly is not None:
+        return assembly
+    raise UsageError(f"No template was found in {settings.root}.",
+                     f"Looked for {', '.join(NAMES)} and {cdk.FOLDER}/.",
+                     "Go to the folder of a SAM, CloudFormation or CDK application, pass --template FILE, or try the "
                      "example: livetui demo")
 
 
-def _load(path: Path, parameters: Mapping[str, Any], settings: Settings, prefix: str,
-          above: tuple[Path, ...]) -> Template:
-    if path.resolve() in above:
-        raise UsageError(f"{path.name} nests itself.", " → ".join(str(part) for part in (*above, path)))
-    document = read(path)
-    long = long_form(document.root)
-    resolver = Resolver(long, parameters, settings.region)
-    reader = FunctionReader(long, resolver, path.parent, settings.state / "inline", prefix)
-    children: dict[str, Template] = {}
-    for logical_id, resource in reader.resources():
+@dataclass(frozen=True)
+class _Loader:
+    settings: Settings
+
+    def assembly(self, folder: Path) -> Template:
+        """A CDK assembly: its only stack, or one template that nests them all."""
+        members = cdk.stacks(folder, self.settings.root)
+        exports = cdk.export_names(members)
+        known = {stack.template.resolve(): replace(stack.assets, exports=exports) for stack in members}
+        if len(members) == 1:
+            return self.template(members[0].template, self.settings.parameters, known=known)
+        return self._read(cdk.parent(members, folder), {}, "", (), known, None)
+
+    def template(self, path: Path, parameters: Mapping[str, Any], prefix: str = "", above: tuple[Path, ...] = (),
+                 known: Mapping[Path, Assets] | None = None) -> Template:
+        """A template and what it nests; `known` are the assets of CDK templates."""
+        if path.resolve() in above:
+            raise UsageError(f"{path.name} nests itself.", " → ".join(str(part) for part in (*above, path)))
+        assets = known.get(path.resolve()) if known else None
+        document = read(path)
+        if assets is not None:
+            cdk.prepare(document.root)
+        return self._read(document, parameters, prefix, above, known or {}, assets)
+
+    def _read(self, document: Document, parameters: Mapping[str, Any], prefix: str,
+              above: tuple[Path, ...], known: Mapping[Path, Assets], assets: Assets | None) -> Template:
+        long = long_form(document.root)
+        resolver = Resolver(long, parameters, self.settings.region)
+        folder = document.path.parent
+        reader = FunctionReader(long, resolver, folder, self.settings.state / "inline", prefix, assets)
+        children: dict[str, Template] = {}
+        for logical_id, resource in reader.resources():
+            properties = resource.get("Properties") or {}
+            nested = self._nested(resource, resolver, folder, assets)
+            if nested is None:
+                continue
+            passed = resolver.resolve(properties.get("Parameters") or {})
+            passed = passed if isinstance(passed, dict) else {}
+            children[logical_id] = self.template(
+                nested, {key: value for key, value in passed.items() if value is not UNKNOWN},
+                f"{prefix}{logical_id}-", (*above, document.path.resolve()),
+                {**known, nested.resolve(): assets} if assets is not None else known)
+        return Template(document, long, resolver, reader.read(), children, prefix, assets)
+
+    @staticmethod
+    def _nested(resource: Mapping[str, Any], resolver: Resolver, folder: Path, assets: Assets | None) -> Path | None:
+        """The local template that a resource nests, if it nests one."""
         place = NESTED.get(resource["Type"])
-        properties = resource.get("Properties") or {}
-        location = resolver.resolve(properties.get(place)) if place else None
+        written = (resource.get("Properties") or {}).get(place) if place else None
+        if written is None:
+            return None
+        if assets is not None:
+            return assets.template(written)
+        location = resolver.resolve(written)
         if not isinstance(location, str) or location.startswith(("http://", "https://", "s3://")):
-            continue
-        nested = (path.parent / location).resolve()
-        nested = nested / "template.yaml" if nested.is_dir() else nested
-        passed = resolver.resolve(properties.get("Parameters") or {})
-        passed = passed if isinstance(passed, dict) else {}
-        known = {key: value for key, value in passed.items() if value is not UNKNOWN}
-        children[logical_id] = _load(nested, known, settings, f"{prefix}{logical_id}-", (*above, path.resolve()))
-    return Template(document, long, resolver, reader.read(), children, prefix)
+            return None
+        path = (folder / location).resolve()
+        return path / "template.yaml" if path.is_dir() else path
 
 
 def _selected(template: Template, globs: tuple[str, ...]) -> Template:
