@@ -199,7 +199,7 @@ class StubMachine:
             frame = Frame.decode(payload)
         except VersionError as error:
             self.version_seen = error.version
-            return self._fail("LivetuiVersion", _refused(error.version), now) if self.call is not None else []
+            return []
         except WireError:
             return []
         try:
@@ -250,7 +250,7 @@ class StubMachine:
                 return []
             if presence.epoch == self.epoch and current is not None and current.session not in ("", presence.session):
                 return []
-            self.presence, self.epoch = presence, presence.epoch
+            self.presence, self.epoch, self.version_seen = presence, presence.epoch, 0
             return self._present(presence, now)
         if current is not None and current.live and presence.session != current.session:
             if self.call is not None and self.call.phase == "looking":
@@ -450,7 +450,7 @@ class StubMachine:
         if call.phase == "looking":
             if call.looked_at is None:
                 return actions + self._reconnect(now)
-            return actions + self._fail("LivetuiOffline", self._nobody(), now)
+            return actions + self._nobody(now)
         if call.phase == "offered":
             return actions + self._unheard(now)
         return actions
@@ -473,7 +473,7 @@ class StubMachine:
                               "and did not come back within 10 s.", now)
         if self.presence is not None and not self.presence.live:
             if call.looked_at is not None and call.looked_at >= call.started and call.tries >= 2:
-                return self._fail("LivetuiOffline", self._nobody(), now)
+                return self._nobody(now)
             call.tries = max(call.tries, 1)
         if now - call.heard >= SILENCE:
             return self._fail("LivetuiOffline", "A console is registered but does not answer.", now)
@@ -491,10 +491,12 @@ class StubMachine:
             return self._reconnect(now)
         return self._ask(now)
 
-    def _nobody(self) -> str:
+    def _nobody(self, now: float) -> list[StubAction]:
+        if self.version_seen:
+            return self._fail("LivetuiVersion", _refused(self.version_seen), now)
         last = f" The last one was {self.presence.owner}." if self.presence and self.presence.owner else ""
-        return (f"No livetui console is live for {self.topics.app}/{self.topics.stage}.{last} Start livetui, or remove "
-                "the live stack.")
+        return self._fail("LivetuiOffline", f"No livetui console is live for {self.topics.app}/{self.topics.stage}."
+                          f"{last} Start livetui, or remove the live stack.", now)
 
     def _late(self) -> str:
         call = self._call()

@@ -125,7 +125,7 @@ def console_policy(partition: str, region: str, account: str, topics: Topics, bu
         _allow("LivetuiListen", ["iot:Subscribe"], [f"{iot}:topicfilter/{name}" for name in heard]),
         _allow("LivetuiHear", ["iot:Receive"], [f"{iot}:topic/{name}" for name in heard]),
         _allow("LivetuiSpeak", ["iot:Publish"],
-               [f"{iot}:topic/{name}" for name in (*heard, f"{topics.root}/stub/*")]),
+               [f"{iot}:topic/{name}" for name in (own[0], topics.presence, topics.stubs, f"{topics.root}/stub/*")]),
         _allow("LivetuiPresence", ["iot:RetainPublish"], [f"{iot}:topic/{topics.presence}"]),
         _allow("LivetuiPayloads", ["s3:PutObject", "s3:GetObject", "s3:DeleteObject"],
                [f"arn:{partition}:s3:::{bucket}/payloads/{topics.app}/{topics.stage}/*"]),

@@ -62,7 +62,8 @@ class Kind(enum.IntEnum):
     REKEY = 17
     """Console to stub: sealed to a key that this console does not have; the payload is its signed presence."""
     REFUSE = 18
-    """Console to stub: cannot be understood (another version of the wire); the payload says which side to update."""
+    """Console to stub: cannot be understood; the payload says which side to update. Its layout is the same in all
+    versions of the wire, and it is sent in the version of the frame that it refuses."""
     PING = 20
     """To the console's topic: are you there? Answered by a lease; a console pings itself to measure its round trip."""
     PONG = 21
@@ -95,9 +96,9 @@ class Frame:
     count: int = 1
     message_id: int = 0
 
-    def encode(self) -> bytes:
-        """The finished bytes, at most `MAX_FRAME`."""
-        head = _HEADER.pack(VERSION, int(self.kind), 0, 0, len(self.payload), self.index, self.count,
+    def encode(self, version: int = VERSION) -> bytes:
+        """The finished bytes, at most `MAX_FRAME`. A `REFUSE` is sent in the `version` that it refuses."""
+        head = _HEADER.pack(version, int(self.kind), 0, 0, len(self.payload), self.index, self.count,
                             bytes.fromhex(self.attempt), self.message_id, 0)[:_CHECKED]
         checksum = zlib.crc32(self.payload, zlib.crc32(head))
         return b"".join((head, _LENGTH.pack(checksum), self.payload))

@@ -127,7 +127,12 @@ class Connection:
                 self._granted(*value)
             else:
                 self.up = False
-                self._changed(self.number, False, str(value))
+                self._changed(self.number, False, self._explain(str(value)))
+
+    def _explain(self, detail: str) -> str:
+        if "NOT_AUTHORIZED" in detail and "refused" in detail:
+            return f"NOT_AUTHORIZED: iot:Connect on client {self._mqtt.client_id}, or iot:Publish of its last will"
+        return detail
 
     def _granted(self, topics: list[str], done: Future[list[int]]) -> None:
         error = done.exception()
@@ -135,7 +140,7 @@ class Connection:
             return  # the connection broke; `down` follows
         refused = [topic for topic, code in zip(topics, done.result(), strict=False) if code >= 128]
         if refused:
-            self._changed(self.number, False, f"IAM refuses iot:Subscribe on {', '.join(refused)}")
+            self._changed(self.number, False, f"NOT_AUTHORIZED: iot:Subscribe on {', '.join(refused)}")
         elif not self.up:
             self.up = True
             self._changed(self.number, True, "")

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from livetui.aws import Aws, IotEndpoint
 from livetui.errors import LivetuiError
 from livetui.link.connection import Connection, confirmed
-from livetui.link.machine import ConsoleAction, ConsoleMachine, Deliver, Dropped, Known, Respond, TakenOver
+from livetui.link.machine import ConsoleAction, ConsoleMachine, Deliver, Dropped, Known, Respond
 from livetui.link.messages import Answer, Call, LinkPhase, LinkState
 from livetui.link.owner import LinkHeld, OwnerObject, Ownership
 from livetui.link.payloads import Bucket, PayloadError
@@ -172,6 +172,9 @@ class Link:
                 self._ownership = written
                 return epoch, inherits
             seen = await self._off_loop(owner_object.read)
+        if not seen.tag:
+            raise LivetuiError("The owner of the stage cannot be read.", "S3 says that the owner object exists, but does "
+                               "not show it.", "Allow s3:GetObject on it (docs/security.md).")
         raise LinkHeld(seen.owner, seen.since)
 
     async def _retained(self) -> Presence | None:
@@ -296,6 +299,9 @@ class Link:
                 waiting.set_result(None)
             elif not up:
                 self.state = replace(self.state, detail=detail)
+                if "NOT_AUTHORIZED" in detail and not waiting.done():
+                    waiting.set_exception(LivetuiError(
+                        "AWS IoT refused this console.", detail, "Allow what docs/security.md lists for the console."))
             return
         machine = self._machine
         if number != 0 or machine is None or machine.taken_over:
@@ -381,7 +387,7 @@ class Link:
                 self._carry_out(machine.slept(max(0.0, asleep), now))
                 pinged = 0.0
             first = self._connections[0]
-            if first.up and machine.deaf_for(now) > DEAF or now - born > RENEW_AFTER:
+            if (first.up and machine.deaf_for(now) > DEAF) or now - born > RENEW_AFTER:
                 born = now
                 await self._renew()
             if first.up and now - pinged >= (PING_BUSY if machine.unanswered else PING_IDLE):

@@ -437,7 +437,8 @@ class ConsoleMachine:
         self._refused[reply_to] = now
         while len(self._refused) > 256:
             self._refused.popitem(last=False)
-        return [self._to(reply_to, connection, Frame(Kind.REFUSE, NO_ATTEMPT, refusal(version, "console")))]
+        frame = Frame(Kind.REFUSE, NO_ATTEMPT, refusal(version, "console")).encode(version)
+        return [Publish(reply_to, frame, connection, expiry=60)]
 
     def _to(self, reply_to: str, connection: int, frame: Frame) -> Publish:
         return Publish(reply_to, frame.encode(), connection, expiry=60)

@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from livetui.link.messages import Answer
 from stub_runtime.actions import Publish
-from stub_runtime.wire import Kind, split
+from stub_runtime.wire import NO_ATTEMPT, Frame, Kind, refusal, split
 from tests.unit.link.world import TOPICS, SimConsole, SimStub, Weather, World, forged_presence
 
 WEATHERS = {
@@ -338,13 +338,41 @@ def test_an_answer_to_another_attempt_is_not_taken(world: World) -> None:
     assert attempt not in world.finished
 
 
-def test_another_version_of_the_wire_is_refused_and_says_which_side_to_update(world: World) -> None:
+def test_a_newer_frame_is_refused_in_its_own_version_with_the_side_to_update(world: World) -> None:
+    console = SimConsole(world, "ada@laptop")
+    sent: list[Publish] = []
+    world.publish = lambda what, sure=False: sent.append(what)  # type: ignore[method-assign]
+    newer = Frame(Kind.INVOKE, "a" * 32).encode(version=2)
+    console.hear(Publish(TOPICS.console(0), newer, reply_to=TOPICS.stub("Orders", "ab")))
+    assert sent[0].payload[0] == 2
+    assert b"update livetui on this machine" in sent[0].payload
+
+
+def test_a_refused_call_fails_with_the_reason(world: World) -> None:
     SimConsole(world, "ada@laptop", quick=False)
     stub = SimStub(world, 1)
     attempt = stub.invoke(10)
     world.run(1)
-    newer = bytes([2]) + bytes(40)
-    world.publish(Publish(TOPICS.console(0), newer, reply_to=stub.machine.reply_to))
-    world.run(1)
+    refused = Frame(Kind.REFUSE, NO_ATTEMPT, refusal(1, "console"))
+    stub.carry_out(stub.machine.received(refused.encode(), world.now))
     assert world.finished[attempt].failure == "LivetuiVersion"
-    assert "update livetui on this machine" in world.finished[attempt].reason
+
+
+def test_a_presence_of_another_version_is_no_mere_absence(world: World) -> None:
+    world.publish(Publish(TOPICS.presence, bytes([2]) + bytes(60), retain=True))
+    attempt = SimStub(world, 1).invoke(10)
+    world.run(2)
+    assert world.finished[attempt].failure == "LivetuiVersion"
+    assert "deploy again" in world.finished[attempt].reason
+
+
+def test_garbage_of_another_version_does_not_end_a_call(world: World) -> None:
+    console = SimConsole(world, "ada@laptop", quick=False)
+    stub = SimStub(world, 1)
+    attempt = stub.invoke(10)
+    world.run(1)
+    stub.carry_out(stub.machine.received(bytes([9]) * 50, world.now))
+    console.start()
+    console.finish()
+    world.run(1)
+    assert not world.finished[attempt].failure
