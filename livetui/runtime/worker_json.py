@@ -7,9 +7,9 @@ library's C encoder; everything else through `_Writer`, which follows simplejson
 
 from __future__ import annotations
 
-import decimal
 import json
 import marshal
+import sys
 from json.encoder import encode_basestring, encode_basestring_ascii
 
 TYPE_CHECKING = False
@@ -53,6 +53,12 @@ class Encoder:
             raise
         except Exception:  # noqa: BLE001  (the exact encoder decides, with Lambda's own message)
             return _Writer(self._quote).text(value)
+
+
+def _is_decimal(value: Any) -> bool:
+    """Whether it is a `Decimal`; there is none unless somebody imported the module."""
+    decimal = sys.modules.get("decimal")
+    return decimal is not None and isinstance(value, decimal.Decimal)
 
 
 class _Writer:
@@ -103,7 +109,7 @@ class _Writer:
             self._items(value, put)
         elif isinstance(value, dict):
             self._guarded(value, self._members, value, put)
-        elif isinstance(value, decimal.Decimal):
+        elif _is_decimal(value):
             put("NaN" if value.is_nan() else str(value))
         else:
             raise _not_serializable(value)

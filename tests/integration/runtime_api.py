@@ -173,6 +173,12 @@ class Reference:
         os.close(self._telemetry_fd)
         await self.api.__aexit__()
 
+    @property
+    def pid(self) -> int:
+        """The client's process."""
+        assert self._process is not None
+        return self._process.pid
+
     async def _follow(self) -> None:
         assert self._process is not None and self._process.stdout is not None and self._process.stderr is not None
         self.stdout, self.stderr = await asyncio.gather(self._process.stdout.read(), self._process.stderr.read())

@@ -108,5 +108,5 @@ def work(event: Any = None, **changes: Any) -> Work:
 async def eventually(condition: Callable[[], Any], seconds: float = 20) -> None:
     """Wait for a condition that nothing tells of."""
     async with asyncio.timeout(seconds):
-        while not condition():
-            await asyncio.sleep(0.005)  # noqa: ASYNC110
+        while not condition():  # noqa: ASYNC110
+            await asyncio.sleep(0.005)
