@@ -373,13 +373,14 @@ def test_damage_while_running_loses_no_call_that_follows(path: Path) -> None:
         run(store, os.urandom(300))
     attempt, row = arrive(store)
     store.started(attempt)
+    store._checkpointer.close()
     checkpoint = sqlite3.connect(path)
-    checkpoint.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    assert checkpoint.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0
     checkpoint.close()
     damage(path, 0.0, 1.0)
     numbers = [run(store).id for _ in range(50)]
     done = store.finished(attempt, "ok", b"1")
-    assert len(store.notices) == 1
+    assert len(store.notices) == 1, store.notices
     assert min(numbers) > row.id
     assert store.row(row.id) == done
     assert store.attempt_state(attempt) == "finished"
