@@ -199,12 +199,9 @@ class Broker:
             if not link.stopped:
                 raise RefusedError("It is not paused.")
             link.asker = asker
-        try:
+            body = await link.run_on(command, own, within)
+        else:
             body = await link.request(command, own, within)
-        except RefusedError:
-            if command not in _RESUMING or link.state != "gone":
-                raise
-            body = {}  # it ran on, to its end, before it could answer
         if command == "continue":
             return {"allThreadsContinued": len(self.workers.links) == 1}
         return self.workers.ids.outward(link.pid, command, _users(body) if command == "stackTrace" else body)

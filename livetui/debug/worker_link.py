@@ -37,6 +37,8 @@ class WorkerLink:
         """Names of its threads by pydevd's id."""
         self.stopped: dict[int, dict[str, Any]] = {}
         """Body of the last `stopped` event by thread."""
+        self.tops: dict[int, int] = {}
+        """The innermost frame of what is stopped, by thread."""
         self.dialed_at = time.time()
         self.asker: object = None
         """Who resumed it last; that one is not told `continued`."""
@@ -101,11 +103,7 @@ class WorkerLink:
 
     async def request(self, command: str, arguments: Mapping[str, Any], within: float | None = ANSWER_S) -> Any:
         """The answer's body. Raises `RefusedError`, also after `within` seconds."""
-        try:
-            return _body(await asyncio.wait_for(self.ask(command, arguments), within))
-        except TimeoutError:
-            raise RefusedError(f"The worker did not answer within {within:g} s.", f"request: {command}",
-                          "It may be running code that blocks.") from None
+        return _body(await self._answered(self.ask(command, arguments), command, within))
 
     def ask(self, command: str, arguments: Mapping[str, Any]) -> asyncio.Future[Message]:
         """Send a request; the future has the whole response, also a failed one, and never an exception."""
@@ -116,6 +114,31 @@ class WorkerLink:
         seq = self.channel.send({"type": "request", "command": command, "arguments": dict(arguments)})
         self._answers[seq] = answer
         return answer
+
+    async def run_on(self, command: str, arguments: Mapping[str, Any], within: float | None) -> Any:
+        """Continue or step. Raises `RefusedError`."""
+        answer = self.ask(command, arguments)
+        top = self.tops.pop(arguments["threadId"], 0)
+        # A paused thread looks up every 200 ms, unless something is put into its queue: so ask for what it need not
+        # answer. A step is in the queue itself and has to be out of it first; a continue is not, and waits for us.
+        if command != "continue":
+            await self._answered(answer, command, within)
+        if top:
+            self.ask("variables", {"variablesReference": top})
+        try:
+            return _body(await self._answered(answer, command, within))
+        except RefusedError:
+            if self.state != "gone":
+                raise
+            return {}  # it ran to its end before it could answer
+
+    @staticmethod
+    async def _answered(answer: asyncio.Future[Message], command: str, within: float | None) -> Message:
+        try:
+            return await asyncio.wait_for(answer, within)
+        except TimeoutError:
+            raise RefusedError(f"The worker did not answer within {within:g} s.", f"request: {command}",
+                               "It may be running code that blocks.") from None
 
     def lost(self) -> None:
         """Its connection is closed: everything that waits for an answer fails with "worker restarting"."""

@@ -199,6 +199,7 @@ class Workers:
         try:
             stack = await link.request("stackTrace", {"threadId": body["threadId"], "levels": 1})
             top = (stack.get("stackFrames") or [{}])[0]
+            link.tops[body["threadId"]] = int(top.get("id") or 0)
             path, line = str((top.get("source") or {}).get("path") or ""), int(top.get("line") or 0)
         except RefusedError:
             if link.state == "gone":
@@ -216,6 +217,7 @@ class Workers:
     def _runs_on(self, link: WorkerLink) -> None:
         stopped, asker, link.asker = list(link.stopped), link.asker, None
         link.stopped.clear()
+        link.tops.clear()
         if link.state == "stopped":
             link.state = "ready"
         self.ids.forget(link.pid, FLEETING)

@@ -64,7 +64,7 @@ def before_invocation(work_id: str = "") -> None:
 
     debugger = _debugger()
     wanted = any(getattr(debugger, name, None) for name in (
-        "breakpoints", "break_on_uncaught_exceptions", "break_on_caught_exceptions",
+        "breakpoints", "break_on_caught_exceptions",
         "break_on_user_uncaught_exceptions", "function_breakpoint_name_to_breakpoint"))
     debugpy.trace_this_thread(wanted)
 
@@ -85,16 +85,38 @@ def _attach(config: Mapping[str, Any]) -> None:
     os.environ["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"
     try:
         debugpy = _import_debugpy(config.get("debugpy"))
+        _keep_no_log()
         debugpy.configure(subProcess=False)
         if config.get("via") == "listen":
             _tell({"kind": "listening", "port": debugpy.listen((config["host"], 0))[1]})
             _wait_until_ready(debugpy.wait_for_client)
         else:
-            _wait_until_ready(lambda: debugpy.connect((config["host"], config["port"]), access_token=config["token"]))
+            _wait_until_ready(lambda: _dial(debugpy, config))
     finally:
         os.environ.pop("PYDEVD_DISABLE_FILE_VALIDATION", None)
     # pydevd writes in pieces; the console's own remedy, quick acknowledgements, exists on Linux only.
     _debugger().writer.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+def _keep_no_log() -> None:
+    # For its log, which nobody keeps, debugpy would read the metadata of every installed package: 100 ms and more.
+    api = importlib.import_module("debugpy.server.api")
+    if hasattr(api, "ensure_logging"):
+        api.ensure_logging.ensured = True
+
+
+def _dial(debugpy: Any, config: Mapping[str, Any]) -> None:
+    # pydevd naps 100 ms for its threads to start; whoever they talk to waits for them anyway.
+    pydevd = importlib.import_module("pydevd")
+    clock = getattr(pydevd, "time", None)
+    if clock is not None:
+        names = {name: getattr(clock, name) for name in dir(clock) if not name.startswith("_")}
+        pydevd.time = types.SimpleNamespace(**{**names, "sleep": lambda seconds: None})  # type: ignore[attr-defined]
+    try:
+        debugpy.connect((config["host"], config["port"]), access_token=config["token"])
+    finally:
+        if clock is not None:
+            pydevd.time = clock  # type: ignore[attr-defined]
 
 
 def _wait_until_ready(connect: Callable[[], object]) -> None:
