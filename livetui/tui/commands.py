@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from functools import partial
+from typing import Any
 
 from textual.binding import Binding
 from textual.command import DiscoveryHit, Hit, Hits, Provider
@@ -32,7 +33,7 @@ class Commands(Provider):
                 seen.add(id)
                 yield binding
 
-    def _run(self, binding: Binding) -> partial[object]:
+    def _run(self, binding: Binding) -> partial[Coroutine[Any, Any, bool]]:
         target = self.focused if "." not in binding.action and self.focused is not None else self.screen
         return partial(self.app.run_action, binding.action, default_namespace=target)
 

@@ -40,6 +40,8 @@ class Document:
     """The whole text for the pager, the editor and the clipboard."""
     secrets: int = 0
     """How many secrets are masked."""
+    backs: dict[int, str] = field(default_factory=dict)
+    """Lines with a background of their own, by role."""
     kind: str = "json"
     """What the source is: `json`, `text`, `log`; the pager's file gets it as its suffix."""
 
@@ -196,7 +198,7 @@ def joined(documents: Sequence[Document], note: str = "") -> Document:
         targets |= {at + len(lines): target for at, target in document.targets.items()}
         lines.extend(document.lines)
     first = documents[0]
-    return Document(lines, note or first.note, targets, first.source, sum(each.secrets for each in documents), first.kind)
+    return Document(lines, note or first.note, targets, first.source, sum(each.secrets for each in documents), kind=first.kind)
 
 
 def heading(text: str, remark: str = "") -> Line:

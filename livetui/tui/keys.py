@@ -107,6 +107,44 @@ TEXT_KEYS = [*MOVE_KEYS, *READ_KEYS, HELP_KEY, *COMMON_KEYS, BACK_KEY]
 DETAIL_KEYS = [*MOVE_KEYS, *INVOCATION_KEYS, *READ_KEYS, *RECORD_KEYS, *COMMON_KEYS, BACK_KEY]
 """Of the details of an invocation."""
 
+RUN_KEYS = [
+    bind("continue", "f5", "screen.resume", "Continue", "Let the paused call run on", True),
+    bind("step-over", "f10", "screen.step('over')", "Over", "To the next line", True),
+    bind("step-into", "f7,f11", "screen.step('into')", "Into", "Into the call", True),
+    bind("step-out", "f8,shift+f11", "screen.step('out')", "Out", "Until the function returns", True),
+]
+ANSWER_KEY = bind("answer-now", "A", "screen.answer_now", "Answer caller now",
+                  "Give the caller a typed error now; the handler runs on and ends as late", True)
+SHOWN_BACK_KEY = bind("back", "escape", "screen.back", "Back", "Back to the invocations", True)
+_POINTS = [
+    bind("toggle", "b", "screen.toggle_point", "Breakpoint", "Set or remove a breakpoint on this line", True),
+    ANSWER_KEY,
+    SHOWN_BACK_KEY,
+    bind("condition", "c", "screen.point('condition')", "Condition", "Stop only when an expression is true"),
+    bind("hit-count", "H", "screen.point('hit')", "Hit count", "Stop only at some hits: 5, >=3, %10"),
+    bind("log-point", "L", "screen.point('log')", "Log point", "Write a message instead of stopping: order {order}"),
+    bind("enable", "space", "screen.enable_point", "Enable", "Disable or enable this breakpoint"),
+    bind("exceptions", "E", "screen.exceptions", "Stop on errors", "Stop where a handler raises"),
+    bind("handler-file", "O", "screen.choose_source", "Open file", "Show another function's handler"),
+    bind("external-editor", "e", "screen.edit_source", "Editor", "Open this line in $EDITOR"),
+]
+_HELP_AND_MORE = [bind("help", "question_mark", "app.explain", "Help", "Explain the focused pane and its keys"), *COMMON_KEYS]
+_SEARCH_KEYS = [Binding(key.key, key.action, key.description, show=False, id=key.id, tooltip=key.tooltip) for key in READ_KEYS
+                if key.id not in ("open", "fold-all", "copy-path")]
+SOURCE_KEYS = [*MOVE_KEYS, *RUN_KEYS, *_POINTS,
+               bind("run-to", "ctrl+f10", "screen.run_to", "Run to here", "Let the paused call run to this line"),
+               *_SEARCH_KEYS, *_HELP_AND_MORE]
+POINT_KEYS = [*MOVE_KEYS, *RUN_KEYS, *_POINTS, bind("open", "enter", "open", "Go there", "Show this line of the source"),
+              *_HELP_AND_MORE]
+FRAME_KEYS = [*MOVE_KEYS, *RUN_KEYS, ANSWER_KEY, SHOWN_BACK_KEY,
+              bind("open", "enter", "open", "Look", "Show this frame's line and variables"), *_HELP_AND_MORE]
+VARIABLE_KEYS = [*MOVE_KEYS, *RUN_KEYS, ANSWER_KEY, SHOWN_BACK_KEY,
+                 bind("open", "enter", "open", "Open", "Open or close this value"),
+                 bind("set-variable", "equals_sign", "screen.set_variable", "Set", "Give this variable another value"),
+                 bind("unmask", "u", "unmask", "Unmask", "Show or mask secrets"),
+                 *_SEARCH_KEYS, *_HELP_AND_MORE]
+
 BINDING_IDS: frozenset[str] = frozenset(
-    binding.id for binding in [*APP_KEYS, *VIEW_KEYS, *LIST_KEYS, *TEXT_KEYS, *DETAIL_KEYS] if binding.id)
+    binding.id for binding in [*APP_KEYS, *VIEW_KEYS, *LIST_KEYS, *TEXT_KEYS, *DETAIL_KEYS, *SOURCE_KEYS, *POINT_KEYS, *FRAME_KEYS,
+                               *VARIABLE_KEYS] if binding.id)
 """Every id that `[keys]` may name."""

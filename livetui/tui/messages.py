@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from typing import Literal, Protocol
 
 from textual.message import Message
 
 from livetui.config import Settings
+from livetui.session.debugging import (
+    Breakpoint,
+    Evaluated,
+    ExceptionFilters,
+    Frame,
+    PausedThread,
+    PostMortem,
+    Scope,
+    Variable,
+)
 from livetui.session.events import LinkChanged, SessionEvent, SessionFailed, SessionLive, StackProgress
 from livetui.session.invocation import Invocation, Row
 
@@ -101,11 +112,70 @@ class SessionFace(Protocol):
     def invoke(self, function: str, event: bytes) -> object:
         """Call a function with an event of one's own."""
 
+    def answer_now(self, id: int) -> object:
+        """Give the caller of a paused invocation a typed error; its handler runs on and ends as `late`."""
+
     def redeploy(self) -> object:
         """Deploy the template as it is now."""
 
     def take_over(self) -> object:
         """Take the stage from the console that holds it."""
+
+
+class DebugFace(Protocol):
+    """The debugger as the console uses it: snapshots at once, everything else as a future.
+
+    A future ends with `LivetuiError` when the worker ran on, is gone, or the expression raised.
+    """
+
+    def breakpoints(self) -> list[Breakpoint]:
+        """All breakpoints, of the console and of every editor."""
+
+    def paused(self) -> list[PausedThread]:
+        """All threads that stand still."""
+
+    def filters(self) -> ExceptionFilters:
+        """Which errors stop."""
+
+    def post_mortem(self, id: int) -> PostMortem | None:
+        """Frames and locals of an invocation's unhandled error."""
+
+    def toggle(self, path: str, line: int) -> Future[Breakpoint | None]:
+        """Set or remove a breakpoint."""
+
+    def set(self, path: str, line: int, *, condition: str = "", hit: str = "", log: str = "",
+            enabled: bool = True) -> Future[Breakpoint]:
+        """Set a breakpoint with all that it has."""
+
+    def enable(self, path: str, line: int, enabled: bool = True) -> Future[None]:
+        """Enable or disable one."""
+
+    def set_filters(self, uncaught: bool = False, raised: bool = False, classes: tuple[str, ...] = ()) -> Future[None]:
+        """Choose which errors stop."""
+
+    def stack(self, thread_id: int) -> Future[list[Frame]]:
+        """Frames, innermost first."""
+
+    def scopes(self, frame_id: int) -> Future[list[Scope]]:
+        """Locals and globals of a frame."""
+
+    def variables(self, reference: int) -> Future[list[Variable]]:
+        """Children of a scope or a variable."""
+
+    def evaluate(self, expression: str, frame_id: int | None = None) -> Future[Evaluated]:
+        """Run an expression or a statement in a frame."""
+
+    def set_variable(self, reference: int, name: str, value: str) -> Future[Evaluated]:
+        """Give a variable another value."""
+
+    def resume(self, thread_id: int) -> Future[None]:
+        """Run on."""
+
+    def step(self, thread_id: int, how: Literal["over", "into", "out"]) -> Future[None]:
+        """One step."""
+
+    def run_to(self, thread_id: int, path: str, line: int) -> Future[None]:
+        """Run on to a line."""
 
 
 class EventsWaiting(Message):

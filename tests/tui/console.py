@@ -77,7 +77,7 @@ class Console:
 
     async def opened(self, id: int) -> None:
         """Choose a row and wait until its details are shown."""
-        assert self.main.list.select(id)
+        assert self.main.table.select(id)
         await self.until(lambda: self.main.details.opened is not None and self.main.details.opened.invocation.row.id == id
                          and len(self.main.details.pane) > 0, f"details of #{id}")
 

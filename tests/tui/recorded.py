@@ -24,6 +24,7 @@ from livetui.session.events import (
     SessionLive,
     StackProgress,
 )
+from livetui.session.filter import parse
 from livetui.session.invocation import AwsCall, Invocation, LogLine, Row, Timing
 
 NOON = 1_795_442_580.0
@@ -114,15 +115,21 @@ class RecordedSession:
     def invoke(self, function: str, event: bytes) -> None:
         self._ask("invoke", function, event)
 
+    def answer_now(self, id: int) -> None:
+        self._ask("answer_now", id)
+
+    def numbers(self, filter: str = "") -> list[int]:
+        return [id for id, each in sorted(self.invocations.items()) if parse(filter).matches(each.row)]
+
+    def related(self, id: int) -> list[Row]:
+        trace = self.invocations[id].row.trace_id
+        return [each.row for _, each in sorted(self.invocations.items()) if each.row.trace_id == trace]
+
     def redeploy(self) -> None:
         self._ask("redeploy")
 
     def take_over(self) -> None:
         self._ask("take_over")
-
-    def export(self, id: int, kind: str) -> str:
-        self._ask("export", id, kind)
-        return f"# {kind} of {id}\n{self.invocation(id).event.decode('utf-8', 'replace')}"
 
     def _ask(self, *what: object) -> None:
         self.asked.append(what)

@@ -99,24 +99,24 @@ async def test_a_row_appears_at_once_and_is_updated_in_place():
         assert "▶ running" in shown.screen_text()
         session.finish(invocation(1, "GetOrder", "GET /orders/1", "ok", handler_ms=17.0))
         await shown.settle()
-        assert len(shown.main.list.rows) == 1
+        assert len(shown.main.table.rows) == 1
         assert "✓ ok" in shown.screen_text()
 
 
 async def test_the_list_follows_until_the_cursor_leaves_the_newest_row():
     session = live_session()
     async with console(session) as shown:
-        assert shown.main.list.current.id == 16
+        assert shown.main.table.current.id == 16
         session.arrive(invocation(17, "GetOrder", "GET /orders/1", "queued"))
         await shown.settle()
-        assert shown.main.list.current.id == 17
+        assert shown.main.table.current.id == 17
         await shown.press("k")
         session.arrive(invocation(18, "GetOrder", "GET /orders/1", "queued"))
         await shown.settle()
-        assert shown.main.list.current.id == 16
+        assert shown.main.table.current.id == 16
         assert "1 new" in shown.screen_text()
         await shown.press("F")
-        assert shown.main.list.current.id == 18
+        assert shown.main.table.current.id == 18
         assert "FOLLOW" in shown.screen_text()
 
 
@@ -126,19 +126,19 @@ async def test_space_freezes_the_list_and_lets_it_go_on():
         await shown.press("space")
         session.arrive(invocation(17, "GetOrder", "GET /orders/1", "queued"))
         await shown.settle()
-        assert len(shown.main.list.rows) == 8
+        assert len(shown.main.table.rows) == 8
         assert "FROZEN · 1 new" in shown.screen_text()
         await shown.press("space")
-        assert len(shown.main.list.rows) == 9
+        assert len(shown.main.table.rows) == 9
 
 
 async def test_r_replays_as_a_new_row_and_goes_there():
     async with console() as shown:
         await shown.opened(12)
         await shown.press("r")
-        await shown.until(lambda: shown.main.list.current.id == 17, "the replay's row")
+        await shown.until(lambda: shown.main.table.current.id == 17, "the replay's row")
         assert ("replay", 12, None, 1) in shown.session.asked
-        assert shown.main.list.rows.get(12).state == "error"
+        assert shown.main.table.rows.get(12).state == "error"
         assert "↻ replay of 12" in shown.screen_text()
 
 

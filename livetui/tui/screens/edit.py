@@ -14,7 +14,9 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Button, Static, TextArea
 
-from livetui.session.difference import diff_bytes
+from livetui.errors import LivetuiError
+from livetui.session.difference import apply, diff_bytes
+from livetui.session.secrets import mask_json
 from livetui.tui.documents import Document, of_lines
 from livetui.tui.keys import bind
 from livetui.tui.record import change_lines
@@ -28,6 +30,8 @@ COLOURED = 256_000
 """Characters up to which the editor colours JSON; measured: 78 KB 0.19 s, 776 KB 1.1 s."""
 EDITABLE = 1_000_000
 """Characters up to which the event is edited here; larger ones go to $EDITOR."""
+
+MOST_CHANGES = 5_000
 
 
 def pretty(event: bytes) -> str:
@@ -49,6 +53,17 @@ def problem_in(text: str) -> str:
     return "" if len(text.encode("utf-8", "replace")) <= 6 * 1024 * 1024 else "Lambda takes at most 6 MB"
 
 
+def unmasked(edited: bytes, shown: bytes, original: bytes) -> bytes:
+    """The edited event with its secrets back: what still reads as it was shown, masked, becomes what it was."""
+    if shown == original:
+        return edited
+    changes = diff_bytes(shown, edited, MOST_CHANGES)
+    if any(change.kind == "more" for change in changes):
+        raise LivetuiError("Too much was changed to put the masked secrets back.", f"More than {MOST_CHANGES:,} changes.",
+                           "Unmask with u before you edit.")
+    return json.dumps(apply(json.loads(original), changes), ensure_ascii=False).encode("utf-8", "surrogatepass")
+
+
 class EditScreen(ModalScreen[bytes | None]):
     """Gives the edited event, or None."""
 
@@ -60,11 +75,12 @@ class EditScreen(ModalScreen[bytes | None]):
         bind("edit-back", "escape", "dismiss(None)", "Cancel", "Close without running", True),
     ]
 
-    def __init__(self, title: str, event: bytes, verb: str = "Replay") -> None:
+    def __init__(self, title: str, event: bytes, verb: str = "Replay", masked: bool = False) -> None:
         super().__init__()
         self._title, self._verb = title, verb
         self.original = event
-        self._text = pretty(event)
+        self.shown = mask_json(event) if masked and not problem_in(event.decode("utf-8", "replace")) else event
+        self._text = pretty(self.shown)
 
     def compose(self) -> ComposeResult:
         """Editor, what is wrong, difference, buttons."""
@@ -109,7 +125,7 @@ class EditScreen(ModalScreen[bytes | None]):
     def _difference(self, text: str) -> Document:
         if text == self._text:
             return of_lines([line("Nothing is changed.", "dim")])
-        changes = diff_bytes(self.original, text.encode("utf-8", "replace"), 200)
+        changes = diff_bytes(self.shown, text.encode("utf-8", "replace"), 200)
         return of_lines([each for change in changes for each in change_lines(change)] or [line("Only its spacing is changed.", "dim")])
 
     def action_run(self) -> None:
@@ -119,7 +135,13 @@ class EditScreen(ModalScreen[bytes | None]):
             return
         # An event whose text was not touched goes out byte for byte as it came in.
         untouched = self.query_one("#editor", TextArea).text == self._text
-        self.dismiss(self.original if untouched else self.event)
+        if untouched:
+            self.dismiss(self.original)
+            return
+        try:
+            self.dismiss(unmasked(self.event, self.shown, self.original))
+        except LivetuiError as error:
+            self.app.tell(error)
 
     def action_external(self) -> None:
         """Edit it in $EDITOR."""

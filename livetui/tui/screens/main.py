@@ -10,7 +10,6 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal
-from textual.screen import Screen
 from textual.timer import Timer
 from textual.widget import Widget
 from textual.widgets import ContentSwitcher, Footer
@@ -18,27 +17,35 @@ from textual.worker import get_current_worker
 
 from livetui.errors import LivetuiError
 from livetui.session.events import (
+    BreakpointsChanged,
     CodeReloaded,
+    DebugOutput,
+    EditorsChanged,
     InvocationFinished,
     LinkChanged,
     LogLines,
     Notice,
+    PostMortemTaken,
     SessionEnded,
     SessionEvent,
     SessionFailed,
     SessionLive,
     StackProgress,
+    ThreadPaused,
+    ThreadResumed,
 )
-from livetui.session.invocation import Invocation, Row
+from livetui.session.invocation import Invocation, LogLine, Row
 from livetui.tui import text
 from livetui.tui.feed import Feed
 from livetui.tui.keys import VIEW_KEYS
 from livetui.tui.messages import EventsWaiting, RowOpened, RowSelected, SessionFace
 from livetui.tui.record import Opened
+from livetui.tui.screens.debugging import DebugActions
 from livetui.tui.screens.failure import FailureScreen
 from livetui.tui.screens.prompt import Ask
 from livetui.tui.screens.records import RecordActions
 from livetui.tui.summaries import Seen, functions_document, link_document, stack_document
+from livetui.tui.widgets.debugger import DebugView
 from livetui.tui.widgets.details import Details
 from livetui.tui.widgets.header import Header, endpoint_of, link_words
 from livetui.tui.widgets.invocations import InvocationList
@@ -56,8 +63,8 @@ FILTERED_AT_ONCE = 5_000
 """Rows up to which a filter is tried on each row while it is typed."""
 
 
-class MainScreen(RecordActions, Screen[None]):
-    """Everything that is always there. Actions on an invocation are in `RecordActions`."""
+class MainScreen(RecordActions, DebugActions):
+    """Everything that is always there. Its actions are in `RecordActions` and `DebugActions`."""
 
     app: LivetuiApp
     BINDINGS: ClassVar[list[BindingType]] = [*VIEW_KEYS]
@@ -76,13 +83,16 @@ class MainScreen(RecordActions, Screen[None]):
         self.header = Header()
         self.progress = Progress()
         self.invocations = InvocationsPane(clock, id="invocations-pane")
-        self.list = self.invocations.list
+        self.table = self.invocations.table
         self.details = Details(id="details")
         self.views = ContentSwitcher(initial="invocations", id="views")
         self.functions = TextView("Functions", id="functions")
         self.stack = TextView("Stack", id="stack")
         self.logs = LogsView(id="logs")
         self.link_view = TextView("Link", id="link")
+        self.debugger = DebugView(id="source")
+        self.thread, self.frame, self.editors = None, None, ()
+        self._frames = []
         self.seen = Seen()
         self.pinned = {}
         self._offline_since = ""
@@ -106,6 +116,7 @@ class MainScreen(RecordActions, Screen[None]):
         yield self.stack
         yield self.logs
         yield self.link_view
+        yield self.debugger
 
     def on_mount(self) -> None:
         """Listen first, then look where the session stands, so that nothing falls between."""
@@ -116,7 +127,7 @@ class MainScreen(RecordActions, Screen[None]):
         self.progress.expanded = self.live is None
         self._show_start()
         self._show_header()
-        self.list.focus()
+        self.table.focus()
         self.run_worker(self._read_rows, thread=True, group="rows", description="rows")
         self.set_interval(TICK_S, self.drain, name="drain")
 
@@ -127,7 +138,11 @@ class MainScreen(RecordActions, Screen[None]):
     def _read_rows(self) -> None:
         rows = self.session.rows(limit=FIRST_ROWS)
         if not get_current_worker().is_cancelled:
-            self.app.call_from_thread(self.list.take, rows)
+            self.app.call_from_thread(self._rows_read, rows)
+
+    def _rows_read(self, rows: list[Row]) -> None:
+        self.table.take(rows)
+        self.show_badges()
 
     # -- events ----------------------------------------------------------------------------------------------------
 
@@ -147,12 +162,14 @@ class MainScreen(RecordActions, Screen[None]):
             else:
                 self.hear(event)
         if changed:
-            self.list.take(changed.values())
+            self.table.take(changed.values())
             self._rows_changed(changed)
         self._ticks += 1
         self.refresh_view()
         if self._ticks % 4 == 0:
-            self.list.refresh_clocks()
+            self.table.refresh_clocks()
+            if self.thread is not None:
+                self.show_countdown()
         if len(self.feed):
             self.post_message(EventsWaiting())
 
@@ -178,6 +195,13 @@ class MainScreen(RecordActions, Screen[None]):
                 self._link_changed(event)
             case LogLines():
                 self._log_lines(event)
+            case ThreadPaused() | ThreadResumed() | BreakpointsChanged() | EditorsChanged():
+                self.hear_debugger(event)
+            case DebugOutput():
+                self.logs.add(event.function, 0, [LogLine("stdout", each) for each in event.text.split("\n")])
+            case PostMortemTaken():
+                if self.details.row is not None and self.details.row.id == event.id:
+                    self._load_soon()
             case CodeReloaded():
                 self._code_reloaded(event)
             case Notice():
@@ -237,10 +261,13 @@ class MainScreen(RecordActions, Screen[None]):
         if row is not None and row.id in changed:
             self.details.show_row(changed[row.id], self.clock())
             self._load_soon()
-        paused = sum(1 for each in changed.values() if each.state == "paused")
-        if paused or self.header.badges:
-            count = sum(1 for each in self.list.rows.unfinished() if each.state == "paused")
-            self.header.badges = (f"‖ {count} paused",) if count else ()
+        self.show_badges()
+
+    def show_badges(self) -> None:
+        """Write how many calls are paused and which editors are attached."""
+        count = sum(1 for each in self.table.rows.unfinished() if each.state == "paused")
+        attached = (f"{text.safe(', '.join(self.editors))[:40]} attached",) if self.editors else ()
+        self.header.badges = (*attached, f"‖ {count} paused") if count else attached
 
     def _load_soon(self) -> None:
         # Holding a key moves over many rows: only the one where the cursor rests is read.
@@ -276,7 +303,7 @@ class MainScreen(RecordActions, Screen[None]):
         if row is None or row.id != invocation.row.id:
             return
         unmasked = self.details.opened is not None and self.details.opened.unmasked
-        debug = getattr(self.session, "debug", None)
+        debug = self.debug
         post_mortem = None if debug is None or not row.error else debug.post_mortem(row.id)
         self.details.show(Opened(invocation, origin, self.code_root(row.function), unmasked, post_mortem), self.clock())
 
@@ -318,16 +345,16 @@ class MainScreen(RecordActions, Screen[None]):
             return
         if self.focused is self.invocations.filter:
             self.invocations.clear_filter()
-            self.list.focus()
+            self.table.focus()
             return
         if self.maximized is not None:
             self.minimize()
         elif self.views.current != "invocations":
             self.action_view("invocations")
-        elif self.focused is self.list:
+        elif self.focused is self.table:
             self.invocations.clear_filter()
         else:
-            self.list.focus()
+            self.table.focus()
 
     def action_maximise(self) -> None:
         """Give the focused pane the whole screen, or give it back."""
@@ -393,8 +420,8 @@ class MainScreen(RecordActions, Screen[None]):
     @on(FilterChanged)
     def _filter_changed(self, event: FilterChanged) -> None:
         matches = None if event.filter is None else event.filter.matches
-        if matches is None or self.list.rows.held <= FILTERED_AT_ONCE:
-            self.list.filter(matches)
+        if matches is None or self.table.rows.held <= FILTERED_AT_ONCE:
+            self.table.filter(matches)
         else:
             self.run_worker(partial(self._filter_many, event.words, matches), thread=True, exclusive=True, group="filter", description="filter")
 
@@ -407,9 +434,9 @@ class MainScreen(RecordActions, Screen[None]):
             self.app.call_from_thread(self.app.tell, error)
             return
         if not worker.is_cancelled:
-            self.app.call_from_thread(self.list.filter, matches, known)
+            self.app.call_from_thread(self.table.filter, matches, known)
 
     @on(InvocationList.Changed)
     def _list_changed(self) -> None:
         counts = self.session.counts()
-        self.invocations.tell(max(counts.held, self.list.rows.held), counts.dropped)
+        self.invocations.tell(max(counts.held, self.table.rows.held), counts.dropped)

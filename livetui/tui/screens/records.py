@@ -46,14 +46,14 @@ class RecordActions(Screen[None]):
     session: SessionFace
     clock: Callable[[], float]
     live: SessionLive | None
-    list: InvocationList
+    table: InvocationList
     details: Details
     pinned: dict[str, int]
     """Function to the invocation that is run again at each of its reloads."""
 
     def chosen(self) -> Row | None:
         """The row that actions are about; says so when there is none."""
-        row = self.details.row or self.list.current
+        row = self.details.row or self.table.current
         if row is None:
             self.app.notify("Choose an invocation first.", severity="warning")
         return row
@@ -64,7 +64,7 @@ class RecordActions(Screen[None]):
         """Run this event again as a new row."""
         row = self.chosen()
         if row is not None and self.app.ask(lambda: self.session.replay(row.id)):
-            self.list.follow()
+            self.table.follow()
 
     def action_replay_times(self) -> None:
         """Ask how often, then run it."""
@@ -77,19 +77,19 @@ class RecordActions(Screen[None]):
 
         def run(answer: str | None) -> None:
             if answer is not None and self.app.ask(lambda: self.session.replay(row.id, times=int(answer))):
-                self.list.follow()
+                self.table.follow()
 
         self.app.push_screen(Ask(f"Replay #{row.id} how many times?", "10", problem=problem), run)
 
     def action_replay_marked(self) -> None:
         """Run all marked rows that are shown again, in their order."""
-        rows = [row for row in map(self.list.rows.get, self.list.rows.shown) if row is not None and row.marked]
+        rows = [row for row in map(self.table.rows.get, self.table.rows.shown) if row is not None and row.marked]
         if not rows:
             self.app.notify("Mark rows with m first.", severity="warning")
             return
         sent = sum(self.app.ask(partial(self.session.replay, row.id)) for row in rows[:MOST_TIMES])
         self.app.notify(f"{sent} of {len(rows)} marked rows run again.", timeout=3)
-        self.list.follow()
+        self.table.follow()
 
     def action_edit(self) -> None:
         """Change the event, then run it as a new row."""
@@ -98,9 +98,10 @@ class RecordActions(Screen[None]):
     def _edit(self, row: Row, event: bytes) -> None:
         def run(edited: bytes | None) -> None:
             if edited is not None and self.app.ask(lambda: self.session.replay(row.id, edited)):
-                self.list.follow()
+                self.table.follow()
 
-        self.app.push_screen(EditScreen(f"Edit #{row.id} {row.function} · {row.trigger}", event), run)
+        masked = self.details.opened is None or not self.details.opened.unmasked
+        self.app.push_screen(EditScreen(f"Edit #{row.id} {row.function} · {row.trigger}", event, masked=masked), run)
 
     def action_pin(self) -> None:
         """Run this invocation at each reload of its function, or stop doing so."""
@@ -131,7 +132,7 @@ class RecordActions(Screen[None]):
             if function is not None:
                 self._choose_sample(function)
 
-        current = self.list.current
+        current = self.table.current
         functions.sort(key=lambda name: (current is None or name != current.function, name))
         self.app.push_screen(Choose("Invoke which function?", [Pick(name, name) for name in functions]), chosen)
 
@@ -151,7 +152,7 @@ class RecordActions(Screen[None]):
 
     def _invoke(self, function: str, event: bytes | None) -> None:
         if event is not None and self.app.ask(lambda: self.session.invoke(function, event)):
-            self.list.follow()
+            self.table.follow()
 
     # -- keeping ---------------------------------------------------------------------------------------------------
 
@@ -159,7 +160,7 @@ class RecordActions(Screen[None]):
         """Mark this row, or take the mark away."""
         row = self.chosen()
         if row is not None:
-            current = self.list.rows.get(row.id) or row
+            current = self.table.rows.get(row.id) or row
             self.app.ask(lambda: self.session.mark(row.id, not current.marked))
 
     def action_note(self) -> None:
@@ -264,9 +265,9 @@ class RecordActions(Screen[None]):
 
         self.run_worker(read, thread=True, group="causes", description="causes")
 
-    def _causes(self, row: Row, related: list[Row]) -> None:  # type: ignore[valid-type]
+    def _causes(self, row: Row, related: list[Row]) -> None:
         def chosen(answer: str | None) -> None:
-            if answer is not None and not self.list.select(int(answer)):
+            if answer is not None and not self.table.select(int(answer)):
                 self.app.notify(f"#{answer} is not in the list: the filter hides it, or it is too old.", severity="warning")
 
         self.app.push_screen(Choose(f"What belongs to #{row.id}", causes_of(row, related)), chosen)

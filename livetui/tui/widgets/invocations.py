@@ -202,7 +202,7 @@ class InvocationList(ScrollView, can_focus=True):
 
     def _resize(self) -> None:
         digits = len(str(self.rows.newest or 0))
-        columns = columns_for(self.scrollable_content_region.width, digits)
+        columns = columns_for(self.scrollable_content_region.width - 1, digits)
         if columns != self._columns:
             self._columns = columns
             self._strips.clear()

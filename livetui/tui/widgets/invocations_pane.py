@@ -68,8 +68,8 @@ class InvocationsPane(Vertical):
 
     def __init__(self, clock: Callable[[], float] = time.time, *, id: str | None = None) -> None:
         super().__init__(id=id)
-        self.list = InvocationList(clock, id="list")
-        self.head = ListHead(self.list)
+        self.table = InvocationList(clock, id="list")
+        self.head = ListHead(self.table)
         self.filter = Input(placeholder="/ filter   fn:Get*  state:error  trigger:sqs  ms:>100  is:marked  !is:replay",
                             id="filter", select_on_focus=False)
         self._problem = Static("", id="filter-problem", markup=False)
@@ -77,7 +77,7 @@ class InvocationsPane(Vertical):
     def compose(self) -> ComposeResult:
         """Head, list, what is wrong with the filter, filter."""
         yield self.head
-        yield self.list
+        yield self.table
         yield self._problem
         yield self.filter
 
@@ -88,7 +88,7 @@ class InvocationsPane(Vertical):
     def tell(self, held: int, dropped: int) -> None:
         """Write the frame's words."""
         self.head.refresh()
-        rows = self.list
+        rows = self.table
         parts = ["Invocations"]
         if rows.frozen:
             parts.append("FROZEN")
@@ -116,7 +116,7 @@ class InvocationsPane(Vertical):
     @on(Input.Submitted, "#filter")
     def _done(self, event: Input.Submitted) -> None:
         event.stop()
-        self.list.focus()
+        self.table.focus()
 
     def clear_filter(self) -> bool:
         """Show all rows again; False when all are shown."""

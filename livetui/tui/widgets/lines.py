@@ -141,7 +141,8 @@ class LinesPane(ScrollView, can_focus=True):
         selection = self.text_selection
         if selection is not None:
             strip = self._selected(strip, row, selection)
-        rest = self.role("cursor" if under else "")
+        back = self.document.backs.get(self.line_at(row), "")
+        rest = self.role(back or ("cursor" if under else ""))
         return strip.crop_extend(scroll_x, scroll_x + width, rest).apply_offsets(scroll_x, row)
 
     def _draw(self, index: int, under: bool) -> Strip:
@@ -150,7 +151,10 @@ class LinesPane(ScrollView, can_focus=True):
         marker = "▸" if end is not None else " "
         if under:
             marker = "▌" if end is None else "▸"
-        over = background(self, "lines--cursor") if under else Style()
+        back = self.document.backs.get(index)
+        over = background(self, f"lines--{back}") if back else Style()
+        elif under:
+            over = background(self, "lines--cursor")
         segments = [Segment(marker, self.role("dim") + over)]
         segments += [Segment(text, self.role(role) + over) for text, role in pieces if text]
         strip = Strip(segments)

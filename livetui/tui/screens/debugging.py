@@ -1,0 +1,400 @@
+"""What can be done with breakpoints and paused calls; every question to the debugger is a future that is awaited."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import Future
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+from textual import on
+from textual.screen import Screen
+from textual.widgets import Input
+
+from livetui.errors import LivetuiError
+from livetui.session.debugging import Breakpoint, Frame, PausedThread
+from livetui.session.events import BreakpointsChanged, EditorsChanged, SessionLive, ThreadPaused, ThreadResumed
+from livetui.session.invocation import Row
+from livetui.tui import text
+from livetui.tui.messages import DebugFace, SessionFace, TargetOpened
+from livetui.tui.outside import editor_command, run_outside
+from livetui.tui.python_source import read_source
+from livetui.tui.screens.prompt import Ask, Choose, Pick
+from livetui.tui.widgets.debugger import DebugView, Evaluate, FramesPane, PointsPane
+from livetui.tui.widgets.source import SourcePane
+from livetui.tui.widgets.variables import VariablesPane
+
+if TYPE_CHECKING:
+    from livetui.tui.app import LivetuiApp
+    from livetui.tui.widgets.details import Details
+    from livetui.tui.widgets.invocations import InvocationList
+
+T = TypeVar("T")
+_QUESTIONS = {
+    "condition": ("Stop when", "A Python expression, such as order[\"amount\"] > 100. Empty: always."),
+    "hit": ("Stop at hits", "5 the fifth, >=3 from the third, %10 every tenth. Empty: every hit."),
+    "log": ("Write", "Text with {expressions}; the call does not stop. Empty: stop instead."),
+}
+
+
+class DebugActions(Screen[None]):
+    """The main screen inherits them."""
+
+    app: LivetuiApp
+    session: SessionFace
+    clock: Callable[[], float]
+    live: SessionLive | None
+    table: InvocationList
+    details: Details
+    debugger: DebugView
+    thread: PausedThread | None
+    """The paused call that is looked at."""
+    frame: Frame | None
+    editors: tuple[str, ...]
+    _frames: list[Frame]
+
+    @property
+    def debug(self) -> DebugFace | None:
+        """The session's debugger, where it has one."""
+        return getattr(self.session, "debug", None)
+
+    async def answer_of(self, future: Future[T]) -> T | None:
+        """Wait for the debugger; what it refuses is told and gives None."""
+        try:
+            return await asyncio.wrap_future(future)
+        except LivetuiError as error:
+            self.app.tell(error)
+            return None
+
+    def ask_debugger(self, question: Callable[[DebugFace], Future[Any]]) -> None:
+        """Ask for something whose answer comes as an event."""
+        debug = self.debug
+        if debug is None:
+            self.app.notify("This session has no debugger.", severity="warning")
+            return
+        self.run_worker(self.answer_of(question(debug)), group="debug", description="debug")
+
+    # -- what the debugger tells -----------------------------------------------------------------------------------
+
+    def hear_debugger(self, event: ThreadPaused | ThreadResumed | BreakpointsChanged | EditorsChanged) -> None:
+        """A pause, its end, other breakpoints, other editors."""
+        match event:
+            case ThreadPaused():
+                self._paused(event.paused)
+            case ThreadResumed():
+                if self.thread is not None and self.thread.thread_id == event.paused.thread_id:
+                    self._resumed()
+            case BreakpointsChanged():
+                self.debugger.points.fill(event.breakpoints)
+                self.debugger.source.mark(event.breakpoints)
+            case EditorsChanged():
+                self.editors = tuple(event.editors)
+                self.show_badges()
+
+    def show_badges(self) -> None:
+        """Write how many calls are paused and which editors are attached."""
+        raise AssertionError("the main screen has its own")
+
+    def _paused(self, thread: PausedThread) -> None:
+        if self.thread is not None and self.thread.thread_id != thread.thread_id:
+            self._fill_frames([], 0)
+            self.app.notify(f"‖ {text.safe(thread.function_id)} stands at {Path(thread.path).name}:{thread.line} too.", markup=False)
+            return
+        self.look_at(thread)
+        # The user set the breakpoint to be shown this; who is typing something is not torn away from it.
+        if self.app.screen is self and not isinstance(self.focused, Input):
+            self.run_worker(self.app.run_action("screen.view('source')", self), group="view", description="view")
+
+    def look_at(self, thread: PausedThread) -> None:
+        """Show a paused call."""
+        self.thread, self.frame = thread, None
+        self.debugger.show_paused(True)
+        self.open_source(thread.path, thread.line, thread.line)
+        self.run_worker(self._read_stack(thread), group="stack", exclusive=True, description="stack")
+
+    def _resumed(self) -> None:
+        self.thread, self.frame = None, None
+        debug = self.debug
+        others = debug.paused() if debug is not None else []
+        if others:
+            self.look_at(others[0])
+            return
+        self.debugger.source.here = None
+        self.debugger.show_paused(False)
+        self._mark()
+
+    def _mark(self) -> None:
+        debug = self.debug
+        points = debug.breakpoints() if debug is not None else []
+        self.debugger.points.fill(points)
+        self.debugger.source.mark(points)
+        self.show_countdown()
+
+    async def _read_stack(self, thread: PausedThread) -> None:
+        debug = self.debug
+        assert debug is not None
+        frames = await self.answer_of(debug.stack(thread.thread_id))
+        if frames and self.thread is thread:
+            await self._choose_frame(next((frame for frame in frames if not frame.subtle), frames[0]), frames)
+
+    async def _choose_frame(self, frame: Frame, frames: list[Frame]) -> None:
+        debug, thread = self.debug, self.thread
+        if debug is None or thread is None:
+            return
+        self.frame, self._frames = frame, frames
+        self._fill_frames(frames, frames.index(frame))
+        self.open_source(frame.path, frame.line, frame.line)
+        scopes = await self.answer_of(debug.scopes(frame.id))
+        if not scopes or self.frame is not frame:
+            return
+        found = await self.answer_of(debug.variables(scopes[0].reference))
+        if found is not None and self.frame is frame:
+            self.debugger.variables.fill(found, scopes[0].reference)
+
+    def _fill_frames(self, frames: list[Frame], chosen: int) -> None:
+        debug, thread = self.debug, self.thread
+        others = [] if debug is None or thread is None else [each for each in debug.paused() if each.thread_id != thread.thread_id]
+        self.debugger.frames.fill(frames or self._frames, chosen, others)
+
+    @on(FramesPane.Chosen)
+    def _frame_chosen(self, event: FramesPane.Chosen) -> None:
+        if event.thread is not None:
+            self.look_at(event.thread)
+        elif event.frame is not None:
+            self.run_worker(self._choose_frame(event.frame, self._frames), group="stack", exclusive=True, description="frame")
+
+    @on(VariablesPane.Wanted)
+    def _children_wanted(self, event: VariablesPane.Wanted) -> None:
+        async def read() -> None:
+            debug = self.debug
+            if debug is not None:
+                children = await self.answer_of(debug.variables(event.node.variable.reference))
+                if children is not None:
+                    self.debugger.variables.add(event.node, children)
+
+        self.run_worker(read(), group="children", description="children")
+
+    @on(Evaluate.Asked)
+    def _evaluate(self, event: Evaluate.Asked) -> None:
+        async def ask() -> None:
+            debug = self.debug
+            if debug is None or self.frame is None:
+                self.debugger.evaluate.answer("Nothing is paused.", "", "error")
+                return
+            try:
+                given = await asyncio.wrap_future(debug.evaluate(event.expression, self.frame.id))
+            except LivetuiError as error:
+                self.debugger.evaluate.answer(error.what, "", "error")
+                return
+            self.debugger.evaluate.answer(given.value, given.type)
+            await self._choose_frame(self.frame, self._frames)  # a statement may have changed what is shown
+
+        self.run_worker(ask(), group="evaluate", description="evaluate")
+
+    # -- source ----------------------------------------------------------------------------------------------------
+
+    def open_source(self, path: str, number: int | None, here: int | None = None) -> bool:
+        """Show a file; False when it cannot be read."""
+        debug = self.debug
+        try:
+            source = read_source(path)
+        except LivetuiError as error:
+            self.app.tell(error)
+            return False
+        self.debugger.source.open(path, source, number, here, debug.breakpoints() if debug is not None else [])
+        self.show_countdown()
+        return True
+
+    def show_countdown(self) -> None:
+        """Write how long the paused call may stand."""
+        thread = self.thread
+        self.debugger.title(thread, None if thread is None else self.row_of(thread), str(self.session.settings.root), self.clock())
+
+    def row_of(self, thread: PausedThread) -> Row | None:
+        """The row of a paused call."""
+        known = getattr(self.session, "row_of", None)
+        id = known(thread.work_id) if known is not None and thread.work_id else None
+        if id is not None:
+            return self.table.rows.get(id)
+        return next((row for row in self.table.rows.unfinished() if row.state == "paused" and row.function == thread.function_id), None)
+
+    def handler_file(self, function: str) -> str:
+        """The file of a function's handler; empty when it is not known."""
+        known = self.live.functions.get(function) if self.live else None
+        if known is None or not known.code_root or "." not in known.handler:
+            return ""
+        module = known.handler.rsplit(".", 1)[0].replace(".", "/")
+        tried = [Path(known.code_root, f"{module}.py"), Path(known.code_root, module, "__init__.py")]
+        return next((str(path) for path in tried if path.is_file()), "")
+
+    def action_source(self) -> None:
+        """Show the source of the chosen invocation's handler."""
+        row = self.details.row or self.table.current
+        path = "" if row is None else self.handler_file(row.function)
+        if self.thread is None and path and path != self.debugger.source.path:
+            self.open_source(path, 1)
+        elif not path and not self.debugger.source.path:
+            self.app.notify("The handler's file is not known yet. O chooses a function.", severity="warning")
+        self._mark()
+        self.action_view("source")
+
+    def action_view(self, name: str) -> None:
+        """Show another view."""
+        raise AssertionError("the main screen has its own")
+
+    def action_choose_source(self) -> None:
+        """Choose a function whose handler is shown."""
+        found = [(name, self.handler_file(name)) for name in (self.live.functions if self.live else {})]
+        picks = [Pick(path, name, Path(path).name) for name, path in found if path]
+
+        def chosen(path: str | None) -> None:
+            if path:
+                self.open_source(path, 1)
+
+        if picks:
+            self.app.push_screen(Choose("Show whose handler?", picks), chosen)
+        else:
+            self.app.notify("No handler's file is known yet.", severity="warning")
+
+    def action_edit_source(self) -> None:
+        """Open this line in $EDITOR."""
+        pane = self.debugger.source
+        if pane.path:
+            self.app.ask(lambda: run_outside(self.app, editor_command(pane.path, pane.line_number)))
+            self.open_source(pane.path, pane.line_number, pane.here)
+
+    # -- breakpoints -----------------------------------------------------------------------------------------------
+
+    def _place(self) -> tuple[str, int] | None:
+        point = self.debugger.points.chosen
+        if isinstance(self.focused, PointsPane):
+            return None if point is None else (point.path, point.line)
+        pane = self.debugger.source
+        return (pane.path, pane.line_number) if pane.path else None
+
+    def _point(self) -> Breakpoint | None:
+        place, debug = self._place(), self.debug
+        if place is None or debug is None:
+            return None
+        return next((point for point in debug.breakpoints() if point.path == place[0] and place[1] in (point.line, point.asked)), None)
+
+    def action_toggle_point(self) -> None:
+        """Set or remove a breakpoint on this line."""
+        place = self._place()
+        if place is not None:
+            self.ask_debugger(lambda debug: debug.toggle(*place))
+
+    @on(SourcePane.Toggled)
+    def _gutter_clicked(self, event: SourcePane.Toggled) -> None:
+        self.ask_debugger(lambda debug: debug.toggle(event.path, event.line))
+
+    @on(TargetOpened)
+    def _point_opened(self, event: TargetOpened) -> None:
+        if isinstance(self.focused, PointsPane):
+            event.stop()
+            event.prevent_default()
+            self.open_source(event.path, event.line)
+            self.debugger.source.focus()
+
+    def action_point(self, what: Literal["condition", "hit", "log"]) -> None:
+        """Ask for a condition, a hit count or a message, and set it."""
+        place, known = self._place(), self._point()
+        if place is None:
+            return
+        title, hint = _QUESTIONS[what]
+        texts = {name: getattr(known, name) if known else "" for name in _QUESTIONS}
+
+        def problem(answer: str) -> str:
+            return _compiles(answer) if what == "condition" else ""
+
+        def chosen(answer: str | None) -> None:
+            if answer is not None:
+                wanted = {**texts, what: answer.strip()}
+                self.ask_debugger(lambda debug: debug.set(
+                    *place, condition=wanted["condition"], hit=wanted["hit"], log=wanted["log"]))
+
+        self.app.push_screen(Ask(f"{title} · {Path(place[0]).name}:{place[1]}", texts[what], hint, problem), chosen)
+
+    def action_enable_point(self) -> None:
+        """Disable or enable this breakpoint."""
+        point = self._point()
+        if point is not None:
+            self.ask_debugger(lambda debug: debug.enable(point.path, point.line, not point.enabled))
+
+    def action_exceptions(self) -> None:
+        """Choose which errors stop."""
+        debug = self.debug
+        if debug is None:
+            return
+        now = debug.filters()
+
+        def chosen(answer: str | None) -> None:
+            if answer is not None:
+                self.ask_debugger(lambda face: face.set_filters(uncaught=answer != "none", raised=answer == "raised"))
+
+        marks = {"raised" if now.raised else "uncaught" if now.uncaught else "none"}
+        picks = [Pick(id, f"{'●' if id in marks else '○'} {label}", remark) for id, label, remark in (
+            ("none", "never", ""), ("uncaught", "errors the handler lets out", "shown where they are raised"),
+            ("raised", "every exception", "handled ones too; slows handlers down"))]
+        self.app.push_screen(Choose("Stop on", picks), chosen)
+
+    # -- running on ------------------------------------------------------------------------------------------------
+
+    def _with_thread(self, question: Callable[[DebugFace, int], Future[None]]) -> None:
+        thread = self.thread
+        if thread is None:
+            self.app.notify("Nothing is paused.", severity="warning", timeout=2)
+            return
+        self.ask_debugger(lambda debug: question(debug, thread.thread_id))
+
+    def action_resume(self) -> None:
+        """Let the paused call run on."""
+        self._with_thread(lambda debug, thread: debug.resume(thread))
+
+    def action_step(self, how: Literal["over", "into", "out"]) -> None:
+        """One step."""
+        self._with_thread(lambda debug, thread: debug.step(thread, how))
+
+    def action_run_to(self) -> None:
+        """Let the paused call run to this line."""
+        pane = self.debugger.source
+        self._with_thread(lambda debug, thread: debug.run_to(thread, pane.path, pane.line_number))
+
+    def action_answer_now(self) -> None:
+        """Give the caller of the paused call a typed error now."""
+        row = None if self.thread is None else self.row_of(self.thread)
+        if row is None:
+            self.app.notify("Nothing is paused.", severity="warning", timeout=2)
+            return
+        if self.app.ask(lambda: self.session.answer_now(row.id)):
+            self.app.notify(f"The caller of #{row.id} is answered; the handler may run on.", timeout=4)
+
+    def action_set_variable(self) -> None:
+        """Give a variable another value."""
+        node = self.debugger.variables.chosen
+        if node is None or self.frame is None:
+            return
+
+        def chosen(answer: str | None) -> None:
+            if answer is not None:
+                self.run_worker(set_it(answer), group="evaluate", description="set")
+
+        async def set_it(value: str) -> None:
+            debug, frame = self.debug, self.frame
+            if debug is not None and frame is not None:
+                given = await self.answer_of(debug.set_variable(node.parent, node.variable.name, value))
+                if given is not None:
+                    await self._choose_frame(frame, self._frames)
+
+        self.app.push_screen(Ask(f"Set {node.variable.name} to", node.variable.value[:1_000], "A Python expression."), chosen)
+
+
+def _compiles(expression: str) -> str:
+    if not expression.strip():
+        return ""
+    try:
+        compile(expression.strip(), "condition", "eval")
+    except (SyntaxError, ValueError) as error:
+        return str(error).split(" (")[0]
+    return ""

@@ -1,0 +1,110 @@
+"""Variables of a paused frame as a tree that asks for children only when a branch is opened."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from textual.binding import BindingType
+from textual.message import Message
+
+from livetui.session.debugging import Variable
+from livetui.session.secrets import MASK, is_secret_name, mask_text
+from livetui.tui.documents import Document, empty
+from livetui.tui.keys import VARIABLE_KEYS
+from livetui.tui.text import Line, clipped, safe
+from livetui.tui.widgets.lines import LinesPane
+
+MOST_CHILDREN = 200
+
+
+@dataclass
+class Node:
+    """One variable on screen."""
+
+    variable: Variable
+    parent: int
+    """Reference of what holds it, by which it is given another value."""
+    depth: int
+    open: bool = False
+
+
+class VariablesPane(LinesPane, inherit_bindings=False):
+    """The tree. Whoever shows it answers `Wanted` with `add`."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [*VARIABLE_KEYS]
+
+    class Wanted(Message):
+        """A branch was opened: its children are to be asked for."""
+
+        def __init__(self, node: Node) -> None:
+            super().__init__()
+            self.node = node
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.nodes: list[Node] = []
+        self.unmasked = False
+
+    @property
+    def chosen(self) -> Node | None:
+        """The variable under the cursor."""
+        return self.nodes[self.current] if self.nodes and self.current < len(self.nodes) else None
+
+    def fill(self, variables: Sequence[Variable], reference: int) -> None:
+        """Show the variables of a frame, with the branches open that were open before."""
+        opened = {(node.depth, node.variable.name) for node in self.nodes if node.open}
+        self.nodes = [Node(variable, reference, 0) for variable in variables]
+        self._write(keep=bool(opened))
+        for node in list(self.nodes):
+            if (0, node.variable.name) in opened and node.variable.reference:
+                self.post_message(self.Wanted(node))
+
+    def add(self, node: Node, children: Sequence[Variable]) -> None:
+        """The children of a branch have come."""
+        at = next((at for at, each in enumerate(self.nodes) if each is node), None)
+        if at is None or node.open:
+            return
+        node.open = True
+        self.nodes[at + 1:at + 1] = [Node(child, node.variable.reference, node.depth + 1) for child in children[:MOST_CHILDREN]]
+        self._write()
+
+    def clear(self, why: str) -> None:
+        """Nothing to see."""
+        self.nodes = []
+        self.show(empty(why))
+
+    def action_open(self) -> None:
+        """Open or close the branch under the cursor."""
+        node = self.chosen
+        if node is None or not node.variable.reference:
+            return
+        if not node.open:
+            self.post_message(self.Wanted(node))
+            return
+        node.open = False
+        at = self.current
+        end = at + 1
+        while end < len(self.nodes) and self.nodes[end].depth > node.depth:
+            end += 1
+        del self.nodes[at + 1:end]
+        self._write()
+
+    def action_unmask(self) -> None:
+        """Show or mask secrets."""
+        self.unmasked = not self.unmasked
+        self._write()
+
+    def _write(self, keep: bool = True) -> None:
+        lines: list[Line] = [self._line(node) for node in self.nodes]
+        self.show(Document(lines, kind="text") if lines else empty("There are no variables."), keep=keep)
+
+    def _line(self, node: Node) -> Line:
+        variable = node.variable
+        hidden = not self.unmasked and is_secret_name(variable.name) and not variable.reference
+        value, left_out = clipped(MASK if hidden else variable.value if self.unmasked else mask_text(variable.value[:4_000]))
+        branch = ("▼ " if node.open else "▶ ") if variable.reference else "  "
+        kind = f"  {safe(variable.type)[:40]}" if variable.type and variable.type not in ("str", "int", "NoneType", "bool", "float") else ""
+        return (("  " * node.depth + branch, "dim"), (safe(variable.name)[:80], "key"), ("  ", ""), (value, "string" if variable.type == "str" else ""),
+                (kind, "dim"), (f" … {left_out:,} more" if left_out else "", "dim"))

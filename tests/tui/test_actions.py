@@ -1,0 +1,405 @@
+"""Everything that can be done with an invocation, by its key."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+import sys
+
+import pytest
+from console import console
+from recorded import NOON, RecordedSession, invocation, live_session
+
+from livetui.config import Settings
+from livetui.errors import LivetuiError
+from livetui.session.events import CodeReloaded
+from livetui.session.invocation import LogLine
+
+
+async def test_a_filter_narrows_the_list_while_it_is_typed_and_says_what_is_wrong():
+    async with console() as shown:
+        await shown.press("slash")
+        await shown.type("fn:Get*")
+        assert [shown.main.table.rows.at(at).function for at in range(len(shown.main.table.rows))] == ["GetOrder"] * 3
+        assert "3 of 8" in shown.screen_text()
+        await shown.type(" ms:>x")
+        assert "✗" in shown.screen_text()
+        assert len(shown.main.table.rows) == 3
+        await shown.press("escape")
+        assert len(shown.main.table.rows) == 8
+        assert shown.app.focused is shown.main.table
+
+
+async def test_new_rows_obey_the_filter():
+    async with console() as shown:
+        await shown.press("slash")
+        await shown.type("state:error")
+        shown.session.arrive(invocation(17, "GetOrder", "GET /orders/5", "queued"))
+        await shown.settle()
+        assert len(shown.main.table.rows) == 1
+        shown.session.finish(invocation(17, "GetOrder", "GET /orders/5", "error"))
+        await shown.settle()
+        assert len(shown.main.table.rows) == 2
+
+
+async def test_columns_are_sorted_by_key_and_by_click_and_back():
+    async with console() as shown:
+        await shown.press("s")
+        assert shown.main.table.rows.sort == "function"
+        assert shown.main.table.rows.at(0).function == "CreateOrder"
+        await shown.press("S")
+        assert shown.main.table.rows.at(0).function == "Worker"
+        await shown.pilot.click("ListHead", offset=(3, 0))
+        assert shown.main.table.rows.sort == "#"
+
+
+async def test_m_marks_and_ctrl_r_replays_all_marked_rows():
+    async with console() as shown:
+        for id in (10, 12):
+            await shown.opened(id)
+            await shown.press("m")
+        assert ("mark", 10, True) in shown.session.asked
+        assert shown.main.table.rows.get(12).marked
+        await shown.press("ctrl+r")
+        assert [asked for asked in shown.session.asked if asked[0] == "replay"] == [("replay", 10, None, 1), ("replay", 12, None, 1)]
+
+
+async def test_a_writes_a_note():
+    async with console() as shown:
+        await shown.opened(12)
+        await shown.press("a")
+        await shown.type("look here")
+        await shown.press("enter")
+        assert ("note", 12, "look here") in shown.session.asked
+
+
+async def test_replay_n_times_takes_only_numbers():
+    async with console() as shown:
+        await shown.opened(12)
+        await shown.press("R", "backspace", "backspace", "0", "enter")
+        assert not [asked for asked in shown.session.asked if asked[0] == "replay"]
+        await shown.press("backspace", "3", "enter")
+        assert ("replay", 12, None, 3) in shown.session.asked
+
+
+async def test_edit_and_replay_checks_shows_the_difference_and_sends_what_was_edited():
+    session = live_session([invocation(1, "GetOrder", "GET /", event=b'{"id": 99, "authorization": "Bearer abcdefgh.secret"}')])
+    async with console(session) as shown:
+        await shown.opened(1)
+        await shown.press("e")
+        await shown.until(lambda: bool(shown.app.screen.query("#editor")), "the editor")
+        editor = shown.app.screen.query_one("#editor")
+        assert "secret" not in editor.text
+        good = editor.text
+        editor.text = good.replace("99", "7,,")
+        await shown.settle()
+        assert "✗ line 2" in shown.screen_text()
+        await shown.press("ctrl+s")
+        assert not [asked for asked in session.asked if asked[0] == "replay"]
+        editor.text = good.replace("99", "7")
+        await shown.settle()
+        assert "~ id" in shown.screen_text()
+        await shown.press("ctrl+s")
+        sent = next(asked for asked in session.asked if asked[0] == "replay")
+    assert json.loads(sent[2]) == {"id": 7, "authorization": "Bearer abcdefgh.secret"}
+
+
+async def test_an_event_that_was_not_touched_is_sent_byte_for_byte():
+    event = b'{"a":   1.0}'
+    async with console(live_session([invocation(1, "GetOrder", "GET /", event=event)])) as shown:
+        await shown.opened(1)
+        await shown.press("e")
+        await shown.until(lambda: bool(shown.app.screen.query("#editor")), "the editor")
+        await shown.press("ctrl+s")
+        assert ("replay", 1, event, 1) in shown.session.asked
+
+
+async def test_a_pinned_invocation_runs_again_when_its_function_is_saved():
+    async with console() as shown:
+        await shown.opened(12)
+        await shown.press("p")
+        shown.session.tell(CodeReloaded("GetOrder", 12.0))
+        await shown.settle()
+        assert ("replay", 12, None, 1) in shown.session.asked
+
+
+async def test_what_the_session_refuses_is_told_with_its_hint():
+    async with console() as shown:
+        shown.session.refuse = LivetuiError("The stack is not live.", "It is still deploying.", "Wait a moment.")
+        await shown.press("r")
+        await shown.until(lambda: "Wait a moment." in shown.screen_text(), "the toast")
+
+
+@pytest.mark.parametrize("kind", [0, 1, 2, 3])
+async def test_export_asks_as_what_and_where_to(kind, tmp_path):
+    session = live_session()
+    session.settings = Settings(app="orders", stage="dev", project=str(tmp_path))
+    async with console(session) as shown:
+        await shown.opened(12)
+        await shown.press("x", *["down"] * kind, "enter")
+        await shown.until(lambda: bool(shown.app.screen.query("#answer")), "the question for a name")
+        shown.app.screen.query_one("#answer").value = "out.txt"
+        await shown.press("enter")
+    text = (tmp_path / "out.txt").read_text()
+    assert "orders/99" in text
+    assert "secret" not in text
+
+
+async def test_y_copies_the_event_of_a_row_the_value_of_a_line_and_its_path():
+    async with console() as shown:
+        await shown.opened(12)
+        await shown.press("y")
+        await shown.until(lambda: "routeKey" in shown.app.clipboard, "the event on the clipboard")
+        await shown.press("enter", "j", "j", "y")
+        assert shown.app.clipboard == '"GET /orders/{id}"'
+        await shown.press("Y")
+        assert shown.app.clipboard == ".routeKey"
+        await shown.press("j", "j", "y")
+        assert json.loads(shown.app.clipboard)["accept"] == "application/json"
+
+
+async def test_secrets_are_masked_until_u():
+    async with console() as shown:
+        await shown.opened(12)
+        assert "secret.token" not in shown.pane_text()
+        await shown.press("u")
+        assert "secret.token" in shown.pane_text()
+        await shown.press("u")
+        assert "secret.token" not in shown.pane_text()
+
+
+async def test_search_in_a_pane_moves_from_hit_to_hit():
+    async with console() as shown:
+        await shown.opened(12)
+        await shown.press("enter", "slash")
+        await shown.type("orders")
+        assert "3 lines found" in shown.screen_text()
+        await shown.press("enter", "n")
+        assert '"rawPath"' in shown.main.details.pane.document.text(shown.main.details.pane.current)
+        await shown.press("N")
+        assert '"routeKey"' in shown.main.details.pane.document.text(shown.main.details.pane.current)
+        await shown.press("escape")
+        assert shown.main.details.pane.hits == 0
+
+
+async def test_objects_fold_and_unfold():
+    async with console() as shown:
+        await shown.opened(12)
+        await shown.press("enter", "j", "j", "j", "j", "enter")
+        assert '"headers": { 4 keys },' in shown.screen_text()
+        await shown.press("enter")
+        assert '"accept"' in shown.screen_text()
+
+
+async def test_bodies_are_opened_below_the_event():
+    body = base64.b64encode(gzip.compress(b'{"order": {"id": 7}}')).decode()
+    event = json.dumps({"version": "2.0", "headers": {"content-type": "application/json", "content-encoding": "gzip"}, "body": body,
+                        "isBase64Encoded": True, "rawPath": "/"}).encode()
+    async with console(live_session([invocation(1, "GetOrder", "POST /", event=event)])) as shown:
+        await shown.opened(1)
+        assert "base64 → gzip → json" in shown.pane_text()
+        assert '"id": 7' in shown.pane_text()
+
+
+async def test_a_replay_is_compared_with_its_origin():
+    origin = invocation(1, "GetOrder", "GET /", response=b'{"statusCode": 404, "body": "none"}')
+    replay = invocation(2, "GetOrder", "GET /", replay_of=1, response=b'{"statusCode": 200, "body": "none"}')
+    async with console(live_session([origin, replay])) as shown:
+        await shown.opened(2)
+        await shown.press("7")
+        text = shown.pane_text()
+    assert "~ statusCode" in text
+    assert "- 404" in text
+    assert "+ 200" in text
+    assert "body" not in text
+
+
+async def test_frames_of_an_error_show_the_source_here_and_open_in_the_editor(tmp_path, monkeypatch):
+    source = tmp_path / "src" / "orders.py"
+    source.parent.mkdir()
+    source.write_text("\n".join(f"line_{number} = {number}" for number in range(1, 40)))
+    script = tmp_path / "editor.py"
+    script.write_text("import sys, pathlib; pathlib.Path(sys.argv[0]).with_name('opened').write_text(' '.join(sys.argv[1:]))")
+    monkeypatch.setenv("EDITOR", f"{sys.executable} {script}")
+    session = live_session()
+    live = session.status().live
+    function = type(live.functions["GetOrder"])
+    session.tell(type(live)(**{name: getattr(live, name) for name in live.__struct_fields__ if name != "functions"}, functions={
+        "GetOrder": function("orders-dev-GetOrder", "src/orders.handler", True, code_root=str(tmp_path))}))
+    opened: list[list[str]] = []
+    monkeypatch.setattr("livetui.tui.screens.records.run_outside", lambda app, command: opened.append(command))
+    async with console(session) as shown:
+        await shown.opened(12)
+        await shown.press("4", "enter")
+        text = shown.pane_text()
+        assert "▶   12 line_12 = 12" in text
+        pane = shown.main.details.pane
+        pane.move_to(next(at for at in range(len(pane)) if "▶   12" in pane.document.text(at)))
+        await shown.press("enter")
+        await shown.settle()
+    assert opened == [[sys.executable, str(script), "+12", str(source)]]
+
+
+async def test_access_denied_becomes_a_policy_statement():
+    async with console() as shown:
+        await shown.opened(12)
+        await shown.press("8")
+        text = shown.pane_text()
+    assert '"Action": "s3:PutObject"' in text
+    assert '"Resource": "arn:aws:s3:::photos/cat.jpg"' in text
+
+
+async def test_a_sample_is_sent_to_a_function():
+    async with console() as shown:
+        await shown.opened(12)
+        await shown.press("i", "enter")
+        await shown.press("down", "enter")
+        await shown.until(lambda: bool(shown.app.screen.query("#editor")), "the editor")
+        await shown.press("ctrl+s")
+        sent = next(asked for asked in shown.session.asked if asked[0] == "invoke")
+    assert sent[1] == "GetOrder"
+    assert json.loads(sent[2])
+
+
+async def test_invocations_of_one_trace_are_shown_as_a_tree():
+    session = live_session([invocation(1, "CreateOrder", "POST /orders", trace_id="1-a"),
+                            invocation(2, "Worker", "sqs orders ×1", trace_id="1-a"), invocation(3, "Other", "schedule", trace_id="1-b")])
+    async with console(session) as shown:
+        await shown.opened(2)
+        await shown.press("t")
+        await shown.until(lambda: bool(shown.app.screen.query("#choices")), "the tree")
+        text = shown.screen_text()
+        assert "#1 CreateOrder" in text
+        assert "└ #2 Worker" in text
+        assert "#3" not in text.split("What belongs to")[1].split("╰")[0]
+        await shown.press("up", "enter")
+        assert shown.main.table.current.id == 1
+
+
+async def test_the_pager_gets_the_text_with_its_secrets_masked(monkeypatch):
+    seen: list[str] = []
+    monkeypatch.setenv("PAGER", "cat")
+    monkeypatch.setattr("livetui.tui.screens.records.run_outside", lambda app, command: seen.append(open(command[-1]).read()))
+    async with console() as shown:
+        await shown.opened(12)
+        await shown.press("enter", "o")
+        await shown.settle()
+    assert "routeKey" in seen[0]
+    assert "secret" not in seen[0]
+
+
+@pytest.mark.parametrize(("key", "words"), [
+    ("f3", "orders-dev-GetOrder"), ("f4", "https://ab12cd34"), ("f6", "hello from Worker"), ("f9", "round trip"), ("f12", "Breakpoints")])
+async def test_views_open_by_key_and_close_by_escape(key, words):
+    async with console(size=(160, 45)) as shown:
+        shown.session.write(11, "hello from Worker")
+        await shown.press(key)
+        assert words in shown.screen_text()
+        await shown.press("escape")
+        assert shown.main.views.current == "invocations"
+
+
+async def test_logs_of_all_functions_are_filtered_by_words():
+    async with console() as shown:
+        await shown.press("f6")
+        shown.session.write(11, "alpha")
+        shown.session.write(12, "beta")
+        await shown.settle()
+        await shown.press("slash")
+        await shown.type("bet")
+        text = shown.screen_text()
+    assert "beta" in text
+    assert "alpha" not in text
+
+
+async def test_help_explains_the_focused_pane():
+    async with console() as shown:
+        await shown.press("question_mark")
+        await shown.until(lambda: "Every call of a live function is a row" in shown.screen_text(), "the help of the list")
+        await shown.press("escape", "enter", "question_mark")
+        await shown.until(lambda: "What came in, what went out" in shown.screen_text(), "the help of the details")
+
+
+async def test_the_palette_offers_every_action():
+    async with console() as shown:
+        await shown.press("ctrl+p")
+        await shown.type("replay n")
+        await shown.until(lambda: "Replay N times" in shown.screen_text(), "the action in the palette")
+
+
+async def test_keys_are_rebound_by_id_and_mistakes_are_told():
+    session = live_session()
+    session.settings = Settings(app="orders", stage="dev", keys={"replay": "Z", "replya": "X"})
+    async with console(session) as shown:
+        await shown.until(lambda: "Did you mean 'replay'?" in shown.screen_text(), "the hint")
+        await shown.press("r")
+        assert not [asked for asked in session.asked if asked[0] == "replay"]
+        await shown.press("Z")
+        assert ("replay", 16, None, 1) in session.asked
+
+
+@pytest.mark.parametrize("theme", ["textual-light", "ansi-dark", "ansi-light", "catppuccin-latte"])
+async def test_themes_draw_every_view(theme):
+    session = live_session()
+    session.settings = Settings(app="orders", stage="dev", theme=theme)
+    async with console(session) as shown:
+        await shown.opened(12)
+        assert shown.app.theme == theme
+        for key in ("1", "4", "f3", "f9", "escape", "question_mark"):
+            await shown.press(key)
+        assert "Invocations" in shown.screen_text()
+
+
+async def test_without_colour_the_state_is_still_said(monkeypatch):
+    monkeypatch.setenv("NO_COLOR", "1")
+    async with console() as shown:
+        await shown.opened(12)
+        assert "✗ error" in shown.screen_text()
+        assert "▌" in shown.screen_text()
+
+
+async def test_a_narrow_screen_keeps_number_function_state_and_ms():
+    async with console(size=(40, 20)) as shown:
+        names = [column.name for column in shown.main.table.columns]
+    assert names == ["#", "function", "state", "ms"]
+
+
+async def test_plus_gives_a_pane_the_whole_screen_and_back():
+    async with console() as shown:
+        await shown.press("plus")
+        assert "trigger" in shown.screen_text()
+        assert "Response" not in shown.screen_text()
+        await shown.press("escape")
+        assert "Response" in shown.screen_text()
+
+
+async def test_a_store_that_lost_a_row_says_so():
+    session = live_session()
+    async with console(session) as shown:
+        await shown.opened(12)
+        del session.invocations[13]
+        shown.main.table.select(13)
+        await shown.until(lambda: "not held any more" in shown.screen_text(), "the toast")
+
+
+async def test_first_rows_come_from_the_store_and_dropped_ones_are_counted():
+    session = live_session()
+    session.dropped = 41
+    async with console(session) as shown:
+        assert "8 of 8 · 41 dropped" in shown.screen_text()
+
+
+async def test_before_anything_happened_nothing_breaks():
+    async with console(RecordedSession()) as shown:
+        for key in ("r", "e", "x", "y", "m", "a", "p", "t", "u", "i", "b", "s", "1", "8", "enter", "escape", "f3", "escape", "j", "G", "k"):
+            await shown.press(key)
+        assert "No invocation is chosen." in shown.screen_text()
+
+
+async def test_logs_show_no_escape_sequences():
+    session = live_session([invocation(1, "GetOrder", "GET /", time=NOON, logs=[LogLine("stdout", "\x1b[31mred\x1b[0m", 1.0)])])
+    async with console(session) as shown:
+        await shown.opened(1)
+        await shown.press("3")
+        assert shown.pane_text().endswith(" red")

@@ -1,0 +1,213 @@
+"""Source, breakpoints and paused calls in the console."""
+
+from __future__ import annotations
+
+from console import console
+from recorded import LIVE, NOON, RecordedSession, invocation, live_session
+from recorded_debugger import RecordedDebugger, photograph
+
+from livetui.session.events import EditorsChanged, FunctionInfo
+
+
+def debugged(tmp_path) -> RecordedSession:
+    session = live_session()
+    session.debug = RecordedDebugger(session, tmp_path / "src")
+    functions = {**LIVE.functions, "Nightly": FunctionInfo("orders-dev-Nightly", "src/nightly.handler", True, code_root=str(tmp_path))}
+    session.tell(type(LIVE)(**{name: getattr(LIVE, name) for name in LIVE.__struct_fields__ if name != "functions"}, functions=functions))
+    return session
+
+
+async def test_b_opens_the_handler_and_sets_a_breakpoint(tmp_path):
+    session = debugged(tmp_path)
+    async with console(session) as shown:
+        await shown.opened(14)
+        await shown.press("b")
+        assert "def total(rows):" in shown.screen_text()
+        shown.main.debugger.source.move_to(12)
+        await shown.press("b")
+        assert ("toggle", 13) in session.debug.asked
+        assert "●    13" in shown.screen_text()
+        assert "● nightly.py:13" in shown.screen_text()
+        await shown.press("b")
+        assert "●    13" not in shown.screen_text()
+
+
+async def test_a_click_on_the_gutter_does_the_same(tmp_path):
+    session = debugged(tmp_path)
+    async with console(session) as shown:
+        await shown.opened(14)
+        await shown.press("b")
+        await shown.pilot.click("#source-pane", offset=(3, 6))
+        await shown.settle()
+        assert ("toggle", 6) in session.debug.asked
+
+
+async def test_conditions_are_compiled_before_they_are_set(tmp_path):
+    session = debugged(tmp_path)
+    async with console(session) as shown:
+        await shown.opened(14)
+        await shown.press("b")
+        shown.main.debugger.source.move_to(12)
+        await shown.press("c")
+        await shown.type("s >")
+        assert "✗" in shown.screen_text()
+        await shown.press("enter")
+        assert not session.debug.points
+        await shown.type(" 5")
+        await shown.press("enter")
+        assert ("set", 13, "s > 5", "", "") in session.debug.asked
+        assert "◆    13" in shown.screen_text()
+
+
+async def test_hit_counts_log_points_and_disabling(tmp_path):
+    session = debugged(tmp_path)
+    async with console(session) as shown:
+        await shown.opened(14)
+        await shown.press("b")
+        shown.main.debugger.source.move_to(12)
+        await shown.press("H")
+        await shown.type(">=3")
+        await shown.press("enter")
+        assert ("set", 13, "", ">=3", "") in session.debug.asked
+        await shown.press("L")
+        await shown.type("row {row}")
+        await shown.press("enter")
+        assert ("set", 13, "", ">=3", "row {row}") in session.debug.asked
+        assert "✎    13" in shown.screen_text()
+        await shown.press("space")
+        assert ("enable", 13, False) in session.debug.asked
+        assert "○    13" in shown.screen_text()
+
+
+async def test_a_pause_shows_source_frames_variables_and_how_long_it_may_stand(tmp_path):
+    session = debugged(tmp_path)
+    async with console(session, now=NOON + 22) as shown:
+        session.debug.pause()
+        await shown.until(lambda: "Frames" in shown.screen_text() and "rows" in shown.screen_text(), "the paused view")
+        text = shown.screen_text()
+        assert "‖ #14 Nightly" in text
+        assert "▶  13" in text
+        assert "▶ total" in text
+        assert "Lambda deadline 0:21" in text
+        assert "‖ 1 paused" in text
+        assert "sk-123456" not in text
+
+
+async def test_the_caller_of_an_http_call_is_counted_down_too(tmp_path):
+    session = debugged(tmp_path)
+    session.hold(invocation(20, "Api", "GET /orders", "paused", time=NOON, deadline=NOON + 60))
+    async with console(session, now=NOON + 21) as shown:
+        session.debug.pause(function="Api")
+        await shown.until(lambda: "caller gone in 0:08" in shown.screen_text(), "the countdown")
+
+
+async def test_variables_open_lazily_and_close(tmp_path):
+    session = debugged(tmp_path)
+    async with console(session) as shown:
+        session.debug.pause()
+        await shown.until(lambda: bool(shown.main.debugger.variables.nodes), "the variables")
+        assert ("variables", 50) not in session.debug.asked
+        shown.main.debugger.variables.focus()
+        await shown.press("enter")
+        await shown.until(lambda: "'id': '7'" in shown.screen_text(), "the children")
+        assert ("variables", 50) in session.debug.asked
+        await shown.press("enter")
+        assert "'id': '7'" not in shown.screen_text()
+
+
+async def test_another_frame_shows_its_variables(tmp_path):
+    session = debugged(tmp_path)
+    async with console(session) as shown:
+        session.debug.pause()
+        await shown.until(lambda: bool(shown.main.debugger.variables.nodes), "the variables")
+        shown.main.debugger.frames.focus()
+        await shown.press("j", "enter")
+        await shown.until(lambda: "2026-11-23" in shown.screen_text(), "the handler's variables")
+        assert "▶  20" in shown.screen_text()
+
+
+async def test_expressions_are_evaluated_in_the_frame(tmp_path):
+    session = debugged(tmp_path)
+    async with console(session) as shown:
+        session.debug.pause()
+        await shown.until(lambda: bool(shown.main.debugger.variables.nodes), "the variables")
+        shown.main.debugger.evaluate.line.focus()
+        await shown.type("sum(rows)")
+        await shown.press("enter")
+        await shown.until(lambda: "5400" in shown.screen_text(), "the answer")
+        assert ("evaluate", "sum(rows)", 1) in session.debug.asked
+        await shown.type("nope")
+        await shown.press("enter")
+        await shown.until(lambda: "NameError" in shown.screen_text(), "the error")
+
+
+async def test_a_variable_is_given_another_value(tmp_path):
+    session = debugged(tmp_path)
+    async with console(session) as shown:
+        session.debug.pause()
+        await shown.until(lambda: bool(shown.main.debugger.variables.nodes), "the variables")
+        shown.main.debugger.variables.focus()
+        await shown.press("j", "equals_sign", *["backspace"] * 4)
+        await shown.type("7")
+        await shown.press("enter")
+        await shown.until(lambda: ("set_variable", 101, "s", "7") in session.debug.asked, "the question to the debugger")
+
+
+async def test_steps_and_continue(tmp_path):
+    session = debugged(tmp_path)
+    async with console(session) as shown:
+        session.debug.pause()
+        await shown.until(lambda: bool(shown.main.debugger.variables.nodes), "the variables")
+        for key, how in (("f10", "over"), ("f7", "into"), ("f8", "out")):
+            await shown.press(key)
+            assert ("step", how) in session.debug.asked
+        await shown.until(lambda: "▶  16" in shown.screen_text(), "the arrow three lines down")
+        await shown.press("f5")
+        assert ("resume", 7) in session.debug.asked
+        assert "Frames" not in shown.screen_text()
+
+
+async def test_the_caller_is_answered_now(tmp_path):
+    session = debugged(tmp_path)
+    async with console(session) as shown:
+        session.debug.pause()
+        await shown.until(lambda: bool(shown.main.debugger.variables.nodes), "the variables")
+        await shown.press("A")
+        assert ("answer_now", 14) in session.asked
+
+
+async def test_a_pause_does_not_tear_the_user_from_what_is_typed(tmp_path):
+    session = debugged(tmp_path)
+    async with console(session) as shown:
+        await shown.press("slash")
+        session.debug.pause()
+        await shown.settle()
+        assert shown.main.views.current == "invocations"
+        assert shown.app.focused is shown.main.invocations.filter
+
+
+async def test_attached_editors_are_named(tmp_path):
+    session = debugged(tmp_path)
+    async with console(session) as shown:
+        session.tell(EditorsChanged(["VS Code"]))
+        await shown.settle()
+        assert "VS Code attached" in shown.screen_text()
+
+
+async def test_the_error_tab_shows_the_variables_of_the_error(tmp_path):
+    session = debugged(tmp_path)
+    session.debug.post_mortems[12] = photograph(session.debug.path)
+    async with console(session) as shown:
+        await shown.opened(12)
+        await shown.press("4")
+        text = shown.pane_text()
+    assert "id = '99'" in text
+    assert "hunter2" not in text
+
+
+async def test_which_errors_stop_is_chosen(tmp_path):
+    session = debugged(tmp_path)
+    async with console(session) as shown:
+        await shown.opened(14)
+        await shown.press("b", "E", "down", "enter")
+        assert ("filters", True, False) in session.debug.asked
