@@ -35,6 +35,21 @@ _LOCAL_MODULES = ("_awscrt", "_cffi_backend")
 _DISTRIBUTIONS = ("awscrt", "pynacl", "cffi")
 _LEFT_OUT = {"__pycache__", "bin", "cffi", "tests"}
 _building = threading.Lock()
+LAYER_MODULE = "livetui_attached"
+"""The module that a layer puts on the import path: the handler of an attached function."""
+_SHIM = '''\
+"""Stands in for a function's handler while livetui is attached; its modules are on the path only while it imports."""
+
+import os
+import sys
+
+_FOLDER = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "livetui")
+sys.path.insert(0, _FOLDER)
+try:
+    from stub_runtime.handler import handler
+finally:
+    sys.path.remove(_FOLDER)
+'''
 
 
 @dataclass(frozen=True)
@@ -44,15 +59,18 @@ class StubBundle:
     runtime: str
     architecture: str
     local: bool
+    layer: bool = False
+    """As a layer: the stub outside the import path (`/opt/livetui`), and a module that imports it."""
 
     @property
     def key(self) -> str:
         """The S3 key, which names the content: known before anything is built."""
-        parts = [_stub_digest(), _local_versions() if self.local else REQUIREMENTS.read_text("utf-8")]
+        parts = [_stub_digest(), _SHIM if self.layer else "", _local_versions() if self.local else REQUIREMENTS.read_text("utf-8")]
         if not self.local:
             parts += [self.runtime, self.architecture]
         digest = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:40]
-        return f"stubs/{'local' if self.local else f'{self.runtime}-{self.architecture}'}-{digest}.zip"
+        name = "local" if self.local else f"{self.runtime}-{self.architecture}"
+        return f"stubs/{name}-{digest}{'-layer' if self.layer else ''}.zip"
 
     def path(self) -> Path:
         """The zip in the user's cache, built when it is not there yet (a second; on AWS a download besides).
@@ -64,12 +82,18 @@ class StubBundle:
             if target.is_file():
                 return target
             target.parent.mkdir(parents=True, exist_ok=True)
-            content = zip_of(_local_files() if self.local else self._fetched_files())
+            content = zip_of(self._files())
             if len(content) > MAX_BYTES:
                 raise LivetuiError(f"The stub bundle has {len(content)} bytes, more than {MAX_BYTES}.")
             with tempfile.NamedTemporaryFile(dir=target.parent, delete=False) as partial:
                 partial.write(content)
             return Path(partial.name).replace(target)
+
+    def _files(self) -> Iterator[tuple[str, bytes]]:
+        if self.layer:
+            yield f"python/{LAYER_MODULE}.py", _SHIM.encode()
+        for name, content in _local_files() if self.local else self._fetched_files():
+            yield (f"livetui/{name}" if self.layer else name), content
 
     def _fetched_files(self) -> Iterator[tuple[str, bytes]]:
         with tempfile.TemporaryDirectory(prefix="livetui-wheels-") as folder:

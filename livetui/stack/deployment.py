@@ -14,7 +14,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from livetui.aws import Aws
+from livetui.aws import Aws, IotEndpoint
 from livetui.config import Settings
 from livetui.errors import LivetuiError, UsageError
 from livetui.stack.assembly import DIGEST_OUTPUT, Assembly, assemble, template_key
@@ -65,10 +65,7 @@ def deploy_live(application: Application, aws: Aws, bootstrap: Bootstrap, settin
         before = describe(aws, name)
         seed, endpoint, resources = key_found.result(), endpoint_found.result(), resources_found.result()
     _check_owner(before, settings)
-    topics = Topics(settings.app, settings.stage)
-    wiring = Wiring(topics, base64.b64encode(verify_key_of(seed)).decode(), endpoint.host, aws.region,
-                    bootstrap.bucket, lambda *_: "", endpoint.dial_host if endpoint.dial_host != endpoint.host else "",
-                    endpoint.port, lambda name: settings.for_function(name).offline or settings.offline)
+    wiring = wiring_of(aws, settings, seed, bootstrap.bucket, endpoint)
     address = s3_address(aws)
     assembly = assemble(application, wiring, address, aws.access.is_local)
     after, changed = before, False
@@ -78,7 +75,7 @@ def deploy_live(application: Application, aws: Aws, bootstrap: Bootstrap, settin
         _upload(aws, bootstrap.bucket, assembly, on_progress, cancel)
         after, changed = StackWork(aws, name, "deploy", on_progress, cancel).deploy(
             assembly.body, {"livetui:app": settings.app, "livetui:stage": settings.stage}, application.parameters,
-            lambda: _upload_template(aws, bootstrap.bucket, topics, assembly.body, address))
+            lambda: _upload_template(aws, bootstrap.bucket, wiring.topics, assembly.body, address))
         resources = _resources(aws, name)
         on_progress(Progress("deploy", name, "done" if changed else "skipped", STACK_TYPE,
                              "" if changed else "nothing changed", time.monotonic() - begun))
@@ -87,6 +84,20 @@ def deploy_live(application: Application, aws: Aws, bootstrap: Bootstrap, settin
                      _live_functions(assembly.functions, resources, after.arn), bootstrap.bucket,
                      len([item for item in resources if item["ResourceType"] != STACK_TYPE]), changed,
                      time.monotonic() - begun, seed)
+
+
+def wiring_of(aws: Aws, settings: Settings, seed: bytes, bucket: str, endpoint: IotEndpoint | None = None) -> Wiring:
+    """What the stubs of this stage are told; `seed` is the stage's signing key."""
+    endpoint = endpoint or aws.iot_endpoint()
+    return Wiring(Topics(settings.app, settings.stage), base64.b64encode(verify_key_of(seed)).decode(), endpoint.host,
+                  aws.region, bucket, lambda *_: "", endpoint.dial_host if endpoint.dial_host != endpoint.host else "",
+                  endpoint.port, lambda name: settings.for_function(name).offline or settings.offline)
+
+
+def function_resources(aws: Aws, stack: str) -> dict[str, str]:
+    """The functions of a deployed stack and its nested ones: id → physical name."""
+    return {item["Id"]: item["PhysicalResourceId"] for item in _resources(aws, stack)
+            if item["ResourceType"] == _FUNCTION_TYPE and item.get("PhysicalResourceId")}
 
 
 def remove_live(aws: Aws, settings: Settings, on_progress: OnProgress, bootstrap: Bootstrap | None = None,
@@ -104,8 +115,7 @@ def remove_live(aws: Aws, settings: Settings, on_progress: OnProgress, bootstrap
     if stack.protected:
         raise LivetuiError(f"The stack {name} is protected against deletion.", "",
                            "Switch its termination protection off first.")
-    functions = [item["PhysicalResourceId"] for item in _resources(aws, name)
-                 if item["ResourceType"] == _FUNCTION_TYPE] if log_groups else []
+    functions = list(function_resources(aws, name).values()) if log_groups else []
     StackWork(aws, name, "remove", on_progress, cancel).delete()
     with contextlib.suppress(aws.client("ssm").exceptions.ParameterNotFound):
         aws.client("ssm").delete_parameter(Name=key_name(settings.app, settings.stage))
@@ -202,13 +212,10 @@ def _upload(aws: Aws, bucket: str, assembly: Assembly, on_progress: OnProgress, 
         if cancel.is_set():
             raise DeploymentCancelledError("The upload was stopped before anything was deployed.")
         begun = time.monotonic()
-        if _is_there(aws, bucket, key):
-            on_progress(Progress("package", label, "skipped", reason="already uploaded"))
-            return
         on_progress(Progress("package", label, "started"))
-        body = content()
-        aws.client("s3").put_object(Bucket=bucket, Key=key, Body=body)
-        on_progress(Progress("package", label, "done", reason=f"{len(body) / 1e6:.1f} MB",
+        size = upload(aws, bucket, key, content)
+        on_progress(Progress("package", label, "done" if size else "skipped",
+                             reason=f"{size / 1e6:.1f} MB" if size else "already uploaded",
                              elapsed_s=time.monotonic() - begun))
 
     try:
@@ -219,6 +226,15 @@ def _upload(aws: Aws, bucket: str, assembly: Assembly, on_progress: OnProgress, 
                 aws.client("s3").copy_object(Bucket=bucket, Key=key, CopySource={"Bucket": bucket, "Key": origin})
     except ClientError as error:
         raise refused(error, f"The code cannot be uploaded to {bucket}.") from error
+
+
+def upload(aws: Aws, bucket: str, key: str, content: Callable[[], bytes]) -> int:
+    """Put an object whose key names its content, unless it is there; returns the bytes sent (0: it was there)."""
+    if _is_there(aws, bucket, key):
+        return 0
+    body = content()
+    aws.client("s3").put_object(Bucket=bucket, Key=key, Body=body)
+    return len(body)
 
 
 def _is_there(aws: Aws, bucket: str, key: str) -> bool:

@@ -1,0 +1,129 @@
+"""Attaching to a deployed function and giving everything back exactly."""
+
+from __future__ import annotations
+
+import io
+import json
+import uuid
+import zipfile
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from livetui.aws import Aws
+from livetui.config import Settings
+from livetui.errors import LivetuiError, UsageError
+from livetui.stack.attach import attach, attached, restore
+from livetui.stack.bootstrap import Bootstrap
+
+MakeSettings = Callable[..., Settings]
+VOLATILE = {"LastModified", "RevisionId", "LastUpdateStatus", "LastUpdateStatusReason", "LastUpdateStatusReasonCode",
+            "State", "StateReason", "StateReasonCode", "ResponseMetadata"}
+
+
+def zipped(**files: str) -> bytes:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        for name, content in files.items():
+            archive.writestr(f"{name}.py", content)
+    return stream.getvalue()
+
+
+@pytest.fixture
+def function(aws: Aws) -> Iterator[str]:
+    """A deployed function with a layer, variables and a resource policy."""
+    name = f"f{uuid.uuid4().hex[:8]}"
+    role = aws.client("iam").create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps({
+        "Version": "2012-10-17",
+        "Statement": [{"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"},
+                       "Action": "sts:AssumeRole"}]}))["Role"]["Arn"]
+    awslambda = aws.client("lambda")
+    layer = awslambda.publish_layer_version(LayerName=name, Content={"ZipFile": zipped(own="VALUE = 1")})
+    awslambda.create_function(
+        FunctionName=name, Role=role, Runtime="python3.12", Handler="app.handler", Timeout=7, MemorySize=192,
+        Code={"ZipFile": zipped(app="import os\ndef handler(event, context):\n    return os.environ['MINE']\n")},
+        Layers=[layer["LayerVersionArn"]], Environment={"Variables": {"MINE": "own code"}})
+    awslambda.add_permission(FunctionName=name, StatementId="s", Action="lambda:InvokeFunction",
+                             Principal="events.amazonaws.com")
+    yield name
+    awslambda.delete_function(FunctionName=name)
+    aws.client("iam").delete_role(RoleName=name)
+
+
+def state(aws: Aws, function: str) -> dict[str, Any]:
+    awslambda, iam = aws.client("lambda"), aws.client("iam")
+    whole = awslambda.get_function(FunctionName=function)
+    whole["Code"].pop("Location", None)
+    configuration = {key: value for key, value in whole.pop("Configuration").items() if key not in VOLATILE}
+    return {"function": {key: value for key, value in whole.items() if key not in VOLATILE},
+            "configuration": configuration,
+            "policy": json.loads(awslambda.get_policy(FunctionName=function)["Policy"]),
+            "role": iam.list_role_policies(RoleName=function)["PolicyNames"]}
+
+
+def test_attach_and_restore_leave_the_function_as_it_was(aws: Aws, bootstrap: Bootstrap, function: str,
+                                                         make_settings: MakeSettings) -> None:
+    before = state(aws, function)
+    live = attach(aws, bootstrap, make_settings(), [function], lambda _: None)
+
+    assert live.functions[function].handler == "app.handler"
+    now = aws.client("lambda").get_function_configuration(FunctionName=function)
+    assert now["Handler"] == "livetui_attached.handler"
+    assert (now["Timeout"], now["MemorySize"]) == (900, 512)
+    assert [item.function for item in attached(aws, bootstrap)] == [function]
+
+    # A console that is killed here leaves the snapshot; another one restores from it.
+    assert restore(aws, bootstrap, lambda _: None, [function]) == [function]
+    assert state(aws, function) == before
+    assert attached(aws, bootstrap) == []
+
+
+def test_without_a_console_the_functions_own_code_runs(aws: Aws, bootstrap: Bootstrap, function: str,
+                                                       make_settings: MakeSettings) -> None:
+    attach(aws, bootstrap, make_settings(), [function], lambda _: None)
+    answer = aws.client("lambda").invoke(FunctionName=function, Payload=b"{}")
+    assert json.loads(answer["Payload"].read()) == "own code"
+    restore(aws, bootstrap, lambda _: None, [function])
+
+
+def test_attaching_twice_still_restores_the_original(aws: Aws, bootstrap: Bootstrap, function: str,
+                                                     make_settings: MakeSettings) -> None:
+    before = state(aws, function)
+    settings = make_settings()
+    attach(aws, bootstrap, settings, [function], lambda _: None)
+    attach(aws, bootstrap, settings, [function], lambda _: None)
+    with pytest.raises(LivetuiError, match="cannot be attached"):
+        attach(aws, bootstrap, make_settings(), [function], lambda _: None)
+    restore(aws, bootstrap, lambda _: None, [function])
+    assert state(aws, function) == before
+
+
+def test_a_function_deployed_again_keeps_its_new_handler(aws: Aws, bootstrap: Bootstrap, function: str,
+                                                         make_settings: MakeSettings) -> None:
+    attach(aws, bootstrap, make_settings(), [function], lambda _: None)
+    awslambda = aws.client("lambda")
+    awslambda.update_function_configuration(FunctionName=function, Handler="newer.handler")
+    restore(aws, bootstrap, lambda _: None, [function])
+    now = awslambda.get_function_configuration(FunctionName=function)
+    assert now["Handler"] == "newer.handler"
+    assert "LIVETUI" not in now["Environment"]["Variables"]
+    assert len(now["Layers"]) == 1
+
+
+def test_a_trigger_through_an_alias_is_refused_before_anything_changes(
+        aws: Aws, bootstrap: Bootstrap, function: str, make_settings: MakeSettings) -> None:
+    awslambda = aws.client("lambda")
+    version = awslambda.publish_version(FunctionName=function)["Version"]
+    awslambda.create_alias(FunctionName=function, Name="live", FunctionVersion=version)
+    awslambda.add_permission(FunctionName=function, Qualifier="live", StatementId="t", Action="lambda:InvokeFunction",
+                             Principal="events.amazonaws.com")
+    with pytest.raises(LivetuiError) as refused:
+        attach(aws, bootstrap, make_settings(), [function], lambda _: None)
+    assert "live" in refused.value.why
+    assert attached(aws, bootstrap) == []
+
+
+def test_an_unknown_target_is_a_wrong_usage(aws: Aws, bootstrap: Bootstrap, make_settings: MakeSettings) -> None:
+    with pytest.raises(UsageError, match="nowhere"):
+        attach(aws, bootstrap, make_settings(), ["nowhere"], lambda _: None)
