@@ -19,7 +19,6 @@ from livetui.stack.contract import OnProgress
 if TYPE_CHECKING:
     from livetui.session.invocation import Invocation
     from livetui.session.store import Store
-    from livetui.stack.contract import LiveFunction
 
 
 class InvokeAnswer(msgspec.Struct, frozen=True):
@@ -111,26 +110,20 @@ def sample(name: str) -> bytes:
 
 
 def export(settings: Settings, store: Store, id: int, kind: str, *, reveal: bool) -> str:
-    """An invocation as text for another tool; `pytest` needs the project's template to find the handler."""
+    """An invocation as text for another tool. A `pytest` file calls real AWS when its handler does."""
     from livetui.session import export as exporting
 
     invocation = store.invocation(id)
     if kind == "pytest":
-        function = _source(settings, invocation.row.function)
+        function = store.function(invocation.row.function)
+        if function is None:
+            raise LivetuiError(f"The code of {invocation.row.function} is not known.",
+                               "The session that captured it kept no record of it.", "Capture it once more.")
         return exporting.export(invocation, kind, reveal=reveal, handler=function.handler,
-                                code_root=function.code_root, project=settings.root)
+                                code_root=Path(function.code_root), project=settings.root,
+                                environment=function.environment)
     endpoint = _front(settings, invocation) if kind == "curl" else ""
     return exporting.export(invocation, kind, reveal=reveal, endpoint=endpoint)
-
-
-def _source(settings: Settings, function: str) -> LiveFunction:
-    from livetui.stack import template
-
-    found = template.load(settings).functions.get(function)
-    if found is None or found.code_root is None:
-        raise LivetuiError(f"The template has no function {function!r} any more.",
-                           hint="Pass the template it was captured with: --template FILE")
-    return found
 
 
 class _Context(msgspec.Struct):

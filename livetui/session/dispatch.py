@@ -30,7 +30,7 @@ from livetui.session.events import (
 from livetui.session.hub import Hub
 from livetui.session.invocation import AwsCall, LogLine, Row, State, Timing
 from livetui.session.store import Store
-from livetui.session.trigger import describe
+from livetui.session.trigger import describe, trace_root
 
 log = logging.getLogger(__name__)
 _LOG_FLUSH_S = 0.1
@@ -128,7 +128,7 @@ class Dispatcher:
             self._newest_keys[call.function] = (time.monotonic(), call.keys)
         left = call.deadline - time.monotonic()
         row = await self._arrived(call.attempt, call.function, call.event, call.context,
-                                  trace_id=trace_root(call.context), deadline=time.time() + left)
+                                  trace_id=trace_root(call.event, call.context), deadline=time.time() + left)
         work = Work(id=call.attempt, event=call.event, context=call.context,
                     credentials=credentials(call.keys), remaining_ms=max(0, int(left * 1000)), overrun=self._overrun)
         live = _Live(row.id, call.function, deadline=call.deadline)
@@ -323,15 +323,6 @@ def credentials(keys: Keys | None) -> dict[str, str]:
         return {}
     found = {"AWS_ACCESS_KEY_ID": keys.access_key_id, "AWS_SECRET_ACCESS_KEY": keys.secret_access_key}
     return {**found, "AWS_SESSION_TOKEN": keys.session_token} if keys.session_token else found
-
-
-def trace_root(context: Mapping[str, Any]) -> str:
-    """The `Root` of the X-Ray trace header (`Root=1-…;Parent=…;Sampled=0`), empty when there is none."""
-    for part in str(context.get("trace_id") or "").split(";"):
-        key, _, value = part.partition("=")
-        if key.strip() == "Root":
-            return value.strip()
-    return ""
 
 
 def _failed(error_type: str, message: str) -> Outcome:

@@ -164,7 +164,11 @@ class Engine:
         environments = await asyncio.to_thread(deployment.environments, aws, live)
         local = self._cloud.worker_environment() if self._cloud is not None else {}
         self._interpreters = {function.id: await asyncio.to_thread(self._interpreter, function) for function in live}
-        pool.configure(self._spec(aws, function, {**environments[function.id], **local}) for function in live)
+        specs = [self._spec(aws, function, {**environments[function.id], **local}) for function in live]
+        pool.configure(specs)
+        for spec in specs:
+            self.store.remember_function(spec.id, handler=spec.handler, code_root=spec.code_root,
+                                         environment=spec.environment)
 
     def _interpreter(self, function: LiveFunction) -> Interpreter:
         assert function.code_root is not None

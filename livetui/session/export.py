@@ -40,7 +40,7 @@ def export(invocation: Invocation, kind: str, *, reveal: bool = False, endpoint:
                            hint=f"Its bytes are in the history: livetui show {invocation.row.id} --json") from error
 
 
-def _export(invocation: Invocation, kind: str, reveal: bool, endpoint: str, handler: str,  # noqa: PLR0917
+def _export(invocation: Invocation, kind: str, reveal: bool, endpoint: str, handler: str,
             code_root: Path | None, project: Path | None, environment: Mapping[str, str] | None) -> str:
     if kind == "json":
         record = json.loads(outputs.invocation_json(invocation, reveal=reveal))

@@ -186,6 +186,6 @@ class Session:
         self._changed(id, note=text)
 
     def _changed(self, id: int, **values: Any) -> None:
-        from livetui.session.events import InvocationChanged  # noqa: PLC0415
+        from livetui.session.events import InvocationChanged
 
         self._hub.publish(InvocationChanged(self._store.changed(id, **values)))
