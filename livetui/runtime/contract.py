@@ -108,8 +108,9 @@ class DebugSupport(Protocol):
         """Configuration for a new worker of this function, or None when it is not to be debugged.
 
         A mapping that JSON can hold; the worker hands it to `worker_debug.start` before the handler is imported.
-        The pool gives such a worker `-X frozen_modules=off`, `PYDEVD_DISABLE_FILE_VALIDATION=1` and no time limit
-        for its init.
+        The pool gives such a worker a fresh interpreter with `-X frozen_modules=off`,
+        `PYDEVD_DISABLE_FILE_VALIDATION=1` and no time limit for its init; but when the mapping's `attach` is false
+        (errors are photographed, nothing stops), it is started like any other.
         """
 
     async def ready(self, pid: int) -> None:

@@ -75,7 +75,8 @@ class Instance:
         loop = asyncio.get_running_loop()
         self.spec = spec
         self.pid = spawned.pid
-        self.debugged = launch.debug is not None
+        self.debugged = launch.is_debugged
+        self.known_to_debugger = launch.debug is not None
         self.init: asyncio.Future[Init] = loop.create_future()
         self.item: Item | None = None
         self.gone = False

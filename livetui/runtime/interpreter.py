@@ -215,12 +215,27 @@ def _mismatch(found: Interpreter, runtime: str) -> tuple[str, ...]:
     return (f"The function is {runtime}, but runs here on Python {found.version}.",)
 
 
-def missing_package_hint(message: str, interpreter: Path) -> str:
-    """What to type when an import error names a package that is not installed; empty for other errors."""
+_PACKAGE_OF = {
+    "PIL": "pillow", "attr": "attrs", "bs4": "beautifulsoup4", "cv2": "opencv-python", "dateutil": "python-dateutil",
+    "dotenv": "python-dotenv", "google": "google-api-python-client", "jose": "python-jose", "jwt": "pyjwt",
+    "magic": "python-magic", "OpenSSL": "pyopenssl", "psycopg2": "psycopg2-binary", "sklearn": "scikit-learn",
+    "yaml": "pyyaml", "aws_lambda_powertools": "aws-lambda-powertools", "aws_xray_sdk": "aws-xray-sdk",
+}
+"""Packages whose name is not that of the module."""
+
+
+def missing_package_hint(message: str, interpreter: Path, code_root: Path) -> str:
+    """What to type when an import error names a package that is not installed; empty for other errors.
+
+    A module that lies in the code folder is no package: then the name that was imported is wrong.
+    """
     found = re.search(r"No module named '([\w.]+)'", message)
     if found is None:
         return ""
-    package = found[1].split(".")[0]
+    module = found[1].split(".")[0]
+    if (code_root / module).exists() or (code_root / f"{module}.py").exists() or module == message.split("'")[1]:
+        return ""
+    package = _PACKAGE_OF.get(module, module)
     if shutil.which("uv"):
         return f"uv pip install --python {interpreter} {package}"
     return f"{interpreter} -m pip install {package}"

@@ -12,14 +12,15 @@ from livetui.runtime import faults
 from livetui.runtime.contract import DebugSupport, FunctionSpec, LaneStats, Outcome, PoolListener, Work
 from livetui.runtime.environment import call_environment, worker_environment
 from livetui.runtime.instance import Init, Instance, Item, failed_init
+from livetui.runtime.interpreter import missing_package_hint
 from livetui.runtime.preload import Preload
 from livetui.runtime.process import Launch, spawn
 
 IDLE_EXIT_S = 600.0
 """An idle worker leaves after this time."""
 KEYS_AGE_S = 45 * 60.0
-"""boto3 clients made at import keep the role's keys of that moment: a worker started with keys that were first seen
-longer ago than this is replaced before its next call."""
+"""boto3 clients made at import keep the role's keys of that moment: a worker that was started with other keys than the
+newest call's is replaced before its next call when they were first seen longer ago than this."""
 
 
 class Host(Protocol):
@@ -49,11 +50,13 @@ class Lane:
         self._waiting: deque[Item] = deque()
         self._starting = 0
         self._generation = 0
-        self._of: dict[Instance, tuple[int, float]] = {}
+        self._of: dict[Instance, tuple[int, str]] = {}
+        """The generation and the access key that a worker was started with."""
         self._keys_seen: dict[str, float] = {}
         self._last_call: dict[str, str] = {}
         self._idle_timers: dict[Instance, asyncio.TimerHandle] = {}
         self._closed = False
+        self._told: set[str] = set()
         self._preload = Preload(host.run, self._launch, KEYS_AGE_S)
         self._preload.renew(allowed=spec.fork_server)
 
@@ -69,8 +72,7 @@ class Lane:
         item = Item(work, asyncio.get_running_loop().create_future(), time.monotonic())
         self._waiting.append(item)
         self._last_call = call_environment(work) or self._last_call
-        key = work.credentials.get("AWS_ACCESS_KEY_ID", "")
-        self._keys_seen.setdefault(key, item.arrived)
+        self._keys_seen.setdefault(self._last_key, item.arrived)
         self._pump()
         try:
             return await item.answer
@@ -111,8 +113,14 @@ class Lane:
         return None
 
     def _is_current(self, instance: Instance) -> bool:
-        generation, keys_seen = self._of[instance]
-        return generation == self._generation and time.monotonic() - keys_seen < KEYS_AGE_S
+        generation, key = self._of[instance]
+        if generation != self._generation:
+            return False
+        return key == self._last_key or time.monotonic() - self._keys_seen.get(key, 0.0) < KEYS_AGE_S
+
+    @property
+    def _last_key(self) -> str:
+        return self._last_call.get("AWS_ACCESS_KEY_ID", "")
 
     # -- starting
 
@@ -136,8 +144,7 @@ class Lane:
             self._starting -= 1
             raise
         self._starting -= 1
-        key = self._last_call.get("AWS_ACCESS_KEY_ID", "")
-        self._of[instance] = (generation, self._keys_seen.get(key, time.monotonic()))
+        self._of[instance] = (generation, self._last_key)
         self.instances.append(instance)
         if instance.gone:
             self.instance_gone(instance)
@@ -147,11 +154,12 @@ class Lane:
             self._pump()
             return
         self._host.init_ended(self.spec.id, init.ok)
+        self._say_what_is_missing(init)
         if told is not None:
             told(init)
         if init.ok:
             self._preload.learn_environment(init.changed_environment)
-            if instance.debugged and self._host.debug is not None:
+            if instance.known_to_debugger and self._host.debug is not None:
                 await self._host.debug.ready(instance.pid)
             if told is None and self._waiting:
                 self._waiting[0].init_ms = init.ms
@@ -163,10 +171,17 @@ class Lane:
             item.finish(failed_init(init, item, self.spec, instance.pid))
         self._pump()
 
+    def _say_what_is_missing(self, init: Init) -> None:
+        if init.error_type != "Runtime.ImportModuleError" or init.message in self._told:
+            return
+        self._told.add(init.message)
+        if command := missing_package_hint(init.message, self.spec.interpreter, self.spec.code_root):
+            self._host.listener.notice(self.spec.id, "error", f"{init.message}. To install it: {command}")
+
     async def _spawn(self) -> Instance:
         debug = await self._host.debug.prepare(self.spec.id) if self._host.debug is not None else None
         launch = self._launch(debug)
-        spawned = await self._preload.spawn() if debug is None else None
+        spawned = None if launch.is_debugged else await self._preload.spawn()
         if spawned is None:
             spawned = spawn(launch)
         return Instance(self.spec, launch, spawned, self, self._host.listener)
@@ -203,8 +218,10 @@ class Lane:
             return
         self.instances.remove(instance)
         self._of.pop(instance, None)
+        used = {key for _, key in self._of.values()} | {self._last_key}
+        self._keys_seen = {key: seen for key, seen in self._keys_seen.items() if key in used}
         self._stop_idle_timer(instance)
-        if instance.debugged and self._host.debug is not None:
+        if instance.known_to_debugger and self._host.debug is not None:
             self._host.debug.gone(instance.pid)
         if not self._closed and instance.init.result().ok:
             self._pump()

@@ -31,6 +31,12 @@ class Launch:
     call_environment: Mapping[str, str] = field(repr=False)
     """What the call that it is started for adds to that."""
     debug: Mapping[str, Any] | None = field(default=None, repr=False)
+    """What `worker_debug.start` gets; see `DebugSupport.prepare`."""
+
+    @property
+    def is_debugged(self) -> bool:
+        """Whether something may stop the worker."""
+        return self.debug is not None and bool(self.debug.get("attach", True))
 
 
 @dataclass(frozen=True)
@@ -92,7 +98,7 @@ def init_frame(launch: Launch, token: bytes) -> dict[str, Any]:
 def spawn(launch: Launch) -> Spawned:
     """Start a fresh interpreter. Raises `OSError` when there is none at `launch.interpreter`."""
     ends = WorkerEnds.open()
-    flags = ["-X", "frozen_modules=off"] if launch.debug is not None else []
+    flags = ["-X", "frozen_modules=off"] if launch.is_debugged else []
     control, lifeline = ends.theirs.fileno(), ends.lifeline[0]
     try:
         process = subprocess.Popen(

@@ -205,10 +205,7 @@ class Runtime:
         os.environ.update(init["environment"])
         self.modules = Modules()
         if init.get("debug"):
-            os.environ["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"
-            self.debug = self._load("worker_debug")
-            self.debug.start(init["debug"])
-            os.environ.pop("PYDEVD_DISABLE_FILE_VALIDATION", None)
+            self._start_debugger(init["debug"])
         environment = dict(os.environ)
         began = time.perf_counter()
         try:
@@ -222,6 +219,13 @@ class Runtime:
         self.channel.send({"t": "ready", "ms": ms, "changed_environment": changed})
         self._tell_modules()
         return True
+
+    def _start_debugger(self, config: Mapping[str, Any]) -> None:
+        self.debug = self._load("worker_debug")
+        # pydevd reads it when it is imported; the handler does not see it.
+        os.environ["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"
+        self.debug.start(config)
+        os.environ.pop("PYDEVD_DISABLE_FILE_VALIDATION", None)
 
     def _tell_modules(self) -> None:
         news = self.modules.news()

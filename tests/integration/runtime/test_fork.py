@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -306,3 +308,36 @@ async def test_boto3_is_forked_and_its_calls_are_recorded(pool, forking, package
     await pool.invoke("F", call)
     (_, seen), = [entry for entry in recorder.calls if entry[0] == call.id]
     assert seen["operation"] == "ListQueues"
+
+
+@pytest.fixture(scope="module")
+def numpy_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An environment that has numpy."""
+    uv = shutil.which("uv") or str(Path(sys.executable).parent / "uv")
+    folder = tmp_path_factory.mktemp("numpy") / "environment"
+    for command in ([uv, "venv", "--python", sys.executable, str(folder)],
+                    [uv, "pip", "install", "--python", str(folder / "bin/python"), "numpy"]):
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            pytest.skip(f"numpy cannot be had here: {done.stderr.strip()[-300:]}")
+    return folder / "bin/python"
+
+
+@pytest.mark.long
+async def test_numpy_computes_in_threads_after_a_fork(pool, forking, packages, numpy_python: Path) -> None:
+    forking("""
+        import os
+        import numpy
+        def handler(event, context):
+            ones = numpy.ones((900, 900))
+            product = ones @ ones
+            return [float(product.sum()), len(os.listdir("/proc/self/task")), float(numpy.random.random()),
+                    float(numpy.random.default_rng().random()), os.getppid()]
+    """, interpreter=numpy_python, timeout_s=20)
+    fresh = json.loads((await pool.invoke("F", work())).body)
+    assert (await settled(pool)).spawn == "fork"
+    forked = [await next_worker(pool) for _ in range(3)]
+    assert {total for total, *_ in forked} == {900.0**3}
+    assert {threads for _, threads, *_ in forked} == {fresh[1]}
+    assert len({legacy for _, _, legacy, *_ in forked}) == len({modern for *_, modern, _ in forked}) == 3
+    assert {parent for *_, parent in forked}.isdisjoint({os.getpid()})

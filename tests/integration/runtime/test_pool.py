@@ -14,10 +14,11 @@ from pathlib import Path
 
 import psutil
 
+from livetui.runtime import lane
 from livetui.runtime.contract import FunctionSpec
 from livetui.runtime.pool import Pool
 
-from .conftest import Recorder, make_function, work
+from .conftest import Recorder, eventually, make_function, work
 
 
 @contextmanager
@@ -222,6 +223,49 @@ async def test_a_changed_function_gets_new_workers(pool: Pool, function) -> None
     assert (await pool.invoke("F", work())).body == b'"blue"'
 
 
+def has_ended(pid: int) -> bool:
+    """Whether a process is gone, or waits for init to notice that it is."""
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+async def test_a_missing_package_is_named_with_the_command_that_adds_it(pool: Pool, function, recorder) -> None:
+    function("import yaml_that_is_missing.part")
+    for _ in range(2):
+        assert (await pool.invoke("F", work())).error_type == "Runtime.ImportModuleError"
+    (_, level, text), = recorder.notices
+    assert level == "error" and "yaml_that_is_missing" in text and "pip install" in text
+
+
+async def test_workers_whose_import_saw_old_keys_are_replaced(pool: Pool, function, monkeypatch) -> None:
+    function("import os\nkey = os.environ['AWS_ACCESS_KEY_ID']\ndef handler(event, context): return key")
+    assert (await pool.invoke("F", work(credentials={"AWS_ACCESS_KEY_ID": "old"}))).body == b'"old"'
+    assert (await pool.invoke("F", work(credentials={"AWS_ACCESS_KEY_ID": "new"}))).body == b'"old"'
+    monkeypatch.setattr(lane, "KEYS_AGE_S", 0.0)
+    assert (await pool.invoke("F", work(credentials={"AWS_ACCESS_KEY_ID": "newest"}))).body == b'"newest"'
+
+
+async def test_idle_workers_leave(pool: Pool, function, monkeypatch) -> None:
+    monkeypatch.setattr(lane, "IDLE_EXIT_S", 0.05)
+    function("def handler(event, context): return 1")
+    await pool.invoke("F", work())
+    await eventually(lambda: pool.stats()["F"].workers == 0)
+    assert (await pool.invoke("F", work())).body == b"1"
+
+
+async def test_a_caller_that_is_cancelled_leaves_the_worker_usable(pool: Pool, function, recorder: Recorder) -> None:
+    function("import time\ndef handler(event, context):\n    time.sleep(event)\n    return event")
+    first = work(0.3)
+    task = asyncio.create_task(pool.invoke("F", first))
+    await recorder.until(lambda: first.id in recorder.started)
+    task.cancel()
+    await asyncio.wait([task])
+    await eventually(lambda: pool.stats()["F"].busy == 0)
+    assert (await pool.invoke("F", work(0))).body == b"0"
+
+
 async def test_close_leaves_nothing_behind(recorder: Recorder, tmp_path: Path) -> None:
     me = psutil.Process()
     before = me.num_fds()
@@ -235,7 +279,7 @@ async def test_close_leaves_nothing_behind(recorder: Recorder, tmp_path: Path) -
     await pool.close()
     assert me.children() == []
     assert me.num_fds() == before
-    assert not psutil.pid_exists(grandchild) or psutil.Process(grandchild).status() == psutil.STATUS_ZOMBIE
+    await eventually(lambda: has_ended(grandchild))
 
 
 def test_workers_end_with_a_killed_console(tmp_path: Path) -> None:
