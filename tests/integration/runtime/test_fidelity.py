@@ -220,16 +220,21 @@ OTHER_VERSIONS = tuple(v for v in ("3.9", "3.10", "3.11", "3.12", "3.13", "3.14"
 @pytest.fixture(scope="module", params=OTHER_VERSIONS)
 def other_interpreter(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
     """Another Python of this machine with awslambdaric in an environment of its own, and its version."""
-    uv = shutil.which("uv") or str(Path(sys.executable).parent / "uv")
     versions = sorted((Path.home() / ".pyenv/versions").glob(f"{request.param}.*/bin/python"))
     wanted = str(versions[-1]) if versions else request.param
-    folder = tmp_path_factory.mktemp("python") / "environment"
-    for command in ([uv, "venv", "--no-python-downloads", "--python", wanted, str(folder)],
-                    [uv, "pip", "install", "--python", str(folder / "bin/python"), "awslambdaric"]):
+    return environment(tmp_path_factory.mktemp("python"), wanted, "awslambdaric"), request.param
+
+
+def environment(folder: Path, python: str, *packages: str) -> str:
+    """The Python of a new environment; skips the test where it cannot be made."""
+    uv = shutil.which("uv") or str(Path(sys.executable).parent / "uv")
+    made = str(folder / "environment/bin/python")
+    for command in ([uv, "venv", "--no-python-downloads", "--python", python, str(folder / "environment")],
+                    [uv, "pip", "install", "--python", made, *packages]):
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
-            pytest.skip(f"Python {request.param} with awslambdaric cannot be had here: {done.stderr.strip()[-300:]}")
-    return str(folder / "bin/python"), request.param
+            pytest.skip(f"Python {python} with {packages} cannot be had here: {done.stderr.strip()[-300:]}")
+    return made
 
 
 @pytest.mark.long
@@ -243,6 +248,20 @@ def test_other_interpreter(other_interpreter: tuple[str, str], module: str) -> N
         run = Both({k: v for k, v in run.reference.items() if k not in different_client}, run.ours, run.stdout)
     different = [case for case in run.reference if comparable(run.ours[case]) != comparable(run.reference[case])]
     assert {case: (run.ours[case], run.reference[case]) for case in different} == {}
+
+
+@pytest.mark.long
+async def test_powertools_write_what_they_write_in_lambda(tmp_path: Path) -> None:
+    interpreter = environment(tmp_path, sys.executable, "awslambdaric", "aws-lambda-powertools[tracer]")
+    shutil.copy(CASES / "powertools.py", tmp_path)
+    events = {name: json.dumps(name).encode() for name in ("logger", "metrics", "tracer")}
+    run = await both(spec_of(tmp_path, "powertools.handler", "python3.11", interpreter), events)
+    assert {name: seen.kind for name, seen in run.reference.items()} == dict.fromkeys(events, "ok")
+    assert run.ours == run.reference
+    theirs, ours = ([re.sub(r'"(timestamp|Timestamp)":("[^"]*"|\d+)', "TIME", line) for line in out]
+                    for out in run.stdout)
+    assert len(theirs) >= 4
+    assert ours == theirs
 
 
 @pytest.mark.parametrize("case", EVENTS)
