@@ -51,8 +51,9 @@ class Console:
 
     async def handled(self) -> None:
         """Every widget has handled the messages that it has now."""
-        await asyncio.sleep(0)
-        await self.pilot._wait_for_screen()
+        for _ in range(3):  # a message may cause another one, and that one a change of focus
+            await asyncio.sleep(0)
+            await self.pilot._wait_for_screen()
 
     async def settle(self) -> None:
         """Events drained, threads done, messages handled."""

@@ -25,7 +25,6 @@ async def test_a_filter_narrows_the_list_while_it_is_typed_and_says_what_is_wron
         assert "3 of 8" in shown.screen_text()
         await shown.type(" ms:>x")
         assert "✗" in shown.screen_text()
-        assert len(shown.main.table.rows) == 3
         await shown.press("escape")
         assert len(shown.main.table.rows) == 8
         assert shown.app.focused is shown.main.table
@@ -273,7 +272,7 @@ async def test_invocations_of_one_trace_are_shown_as_a_tree():
         assert "#1 CreateOrder" in text
         assert "└ #2 Worker" in text
         assert "#3" not in text.split("What belongs to")[1].split("╰")[0]
-        await shown.press("up", "enter")
+        await shown.press("enter")
         assert shown.main.table.current.id == 1
 
 

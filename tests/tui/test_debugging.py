@@ -26,10 +26,10 @@ async def test_b_opens_the_handler_and_sets_a_breakpoint(tmp_path):
         shown.main.debugger.source.move_to(12)
         await shown.press("b")
         assert ("toggle", 13) in session.debug.asked
-        assert "●    13" in shown.screen_text()
+        assert "●   13" in shown.screen_text()
         assert "● nightly.py:13" in shown.screen_text()
         await shown.press("b")
-        assert "●    13" not in shown.screen_text()
+        assert "●   13" not in shown.screen_text()
 
 
 async def test_a_click_on_the_gutter_does_the_same(tmp_path):
@@ -39,7 +39,7 @@ async def test_a_click_on_the_gutter_does_the_same(tmp_path):
         await shown.press("b")
         await shown.pilot.click("#source-pane", offset=(3, 6))
         await shown.settle()
-        assert ("toggle", 6) in session.debug.asked
+        assert ("toggle", 5) in session.debug.asked
 
 
 async def test_conditions_are_compiled_before_they_are_set(tmp_path):
@@ -56,7 +56,7 @@ async def test_conditions_are_compiled_before_they_are_set(tmp_path):
         await shown.type(" 5")
         await shown.press("enter")
         assert ("set", 13, "s > 5", "", "") in session.debug.asked
-        assert "◆    13" in shown.screen_text()
+        assert "◆   13" in shown.screen_text()
 
 
 async def test_hit_counts_log_points_and_disabling(tmp_path):
@@ -73,10 +73,10 @@ async def test_hit_counts_log_points_and_disabling(tmp_path):
         await shown.type("row {row}")
         await shown.press("enter")
         assert ("set", 13, "", ">=3", "row {row}") in session.debug.asked
-        assert "✎    13" in shown.screen_text()
+        assert "✎   13" in shown.screen_text()
         await shown.press("space")
         assert ("enable", 13, False) in session.debug.asked
-        assert "○    13" in shown.screen_text()
+        assert "○   13" in shown.screen_text()
 
 
 async def test_a_pause_shows_source_frames_variables_and_how_long_it_may_stand(tmp_path):

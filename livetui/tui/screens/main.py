@@ -37,7 +37,7 @@ from livetui.session.events import (
 from livetui.session.invocation import Invocation, LogLine, Row
 from livetui.tui import text
 from livetui.tui.feed import Feed
-from livetui.tui.keys import VIEW_KEYS
+from livetui.tui.keys import BACK_KEY, VIEW_KEYS
 from livetui.tui.messages import EventsWaiting, RowOpened, RowSelected, SessionFace
 from livetui.tui.record import Opened
 from livetui.tui.screens.debugging import DebugActions
@@ -67,7 +67,7 @@ class MainScreen(RecordActions, DebugActions):
     """Everything that is always there. Its actions are in `RecordActions` and `DebugActions`."""
 
     app: LivetuiApp
-    BINDINGS: ClassVar[list[BindingType]] = [*VIEW_KEYS]
+    BINDINGS: ClassVar[list[BindingType]] = [*VIEW_KEYS, BACK_KEY]
     HORIZONTAL_BREAKPOINTS = [(0, "-stacked"), (100, "-beside")]
     VERTICAL_BREAKPOINTS = [(0, "-low"), (30, "-high")]
 
@@ -124,6 +124,8 @@ class MainScreen(RecordActions, DebugActions):
         status = self.session.status()
         self.live, self.failed, self.link = status.live, status.failed, status.link
         self.steps = list(status.steps)
+        if self.link is not None:
+            self.seen.linked(self.link)
         self.progress.expanded = self.live is None
         self._show_start()
         self._show_header()

@@ -26,6 +26,8 @@ _MOST_KEPT = 16
 class Details(Vertical):
     """Shows an invocation. Documents are made in a thread, and only for the tab that is looked at."""
 
+    ALLOW_MAXIMIZE = True
+
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self.opened: Opened | None = None

@@ -66,6 +66,8 @@ class FilterChanged(Message):
 class InvocationsPane(Vertical):
     """The list with its head, its filter and a frame that tells what it is doing."""
 
+    ALLOW_MAXIMIZE = True
+
     def __init__(self, clock: Callable[[], float] = time.time, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self.table = InvocationList(clock, id="list")

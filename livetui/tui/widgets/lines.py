@@ -152,9 +152,8 @@ class LinesPane(ScrollView, can_focus=True):
         if under:
             marker = "▌" if end is None else "▸"
         back = self.document.backs.get(index)
+        back = back or ("cursor" if under else "")
         over = background(self, f"lines--{back}") if back else Style()
-        elif under:
-            over = background(self, "lines--cursor")
         segments = [Segment(marker, self.role("dim") + over)]
         segments += [Segment(text, self.role(role) + over) for text, role in pieces if text]
         strip = Strip(segments)
