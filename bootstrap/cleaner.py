@@ -26,7 +26,8 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 
 def prefixes_of(app: str, stage: str) -> list[str]:
     """The places in the bucket that belong to one stage of one application and to nothing else."""
-    return [f"{place}/{app}/{stage}/" for place in ("payloads", "owners", "templates", "artifacts")]
+    single = [f"{place}/{app}/{stage}.json" for place in ("owners", "parked")]
+    return single + [f"{place}/{app}/{stage}/" for place in ("payloads", "templates", "artifacts")]
 
 
 def answer_cloudformation(event: dict[str, Any], context: Any) -> dict[str, Any]:

@@ -37,7 +37,6 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         return {"deleted": key}
     metadata = {"app": app, "stage": stage, "status": status, "stack": stack["StackName"], "arn": stack_id,
                 "reason": event["detail"]["status-details"].get("status-reason", ""),
-                "livetui": tags.get("livetui:version", ""), "owner": tags.get("livetui:owner", ""),
                 "outputs": {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])},
                 "resources": resources_of(stack_id),
                 "updated": datetime.now(UTC).isoformat(timespec="seconds")}

@@ -65,7 +65,8 @@ class StubBundle:
     @property
     def key(self) -> str:
         """The S3 key, which names the content: known before anything is built."""
-        parts = [_stub_digest(), _SHIM if self.layer else "", _local_versions() if self.local else REQUIREMENTS.read_text("utf-8")]
+        packages = _local_versions() if self.local else REQUIREMENTS.read_text("utf-8")
+        parts = [_stub_digest(), _SHIM if self.layer else "", packages]
         if not self.local:
             parts += [self.runtime, self.architecture]
         digest = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:40]

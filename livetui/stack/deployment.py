@@ -61,7 +61,7 @@ def deploy_live(application: Application, aws: Aws, bootstrap: Bootstrap, settin
     with ThreadPoolExecutor(4, "livetui-stack") as pool:
         key_found = pool.submit(signing_key, aws, settings.app, settings.stage)
         endpoint_found = pool.submit(aws.iot_endpoint)
-        resources_found = pool.submit(_resources, aws, name)
+        resources_found = pool.submit(resources_of, aws, name)
         before = describe(aws, name)
         seed, endpoint, resources = key_found.result(), endpoint_found.result(), resources_found.result()
     _check_owner(before, settings)
@@ -76,7 +76,7 @@ def deploy_live(application: Application, aws: Aws, bootstrap: Bootstrap, settin
         after, changed = StackWork(aws, name, "deploy", on_progress, cancel).deploy(
             assembly.body, {"livetui:app": settings.app, "livetui:stage": settings.stage}, application.parameters,
             lambda: _upload_template(aws, bootstrap.bucket, wiring.topics, assembly.body, address))
-        resources = _resources(aws, name)
+        resources = resources_of(aws, name)
         on_progress(Progress("deploy", name, "done" if changed else "skipped", STACK_TYPE,
                              "" if changed else "nothing changed", time.monotonic() - begun))
     return LiveStack(name, after.arn, settings.app, settings.stage,
@@ -96,7 +96,7 @@ def wiring_of(aws: Aws, settings: Settings, seed: bytes, bucket: str, endpoint: 
 
 def function_resources(aws: Aws, stack: str) -> dict[str, str]:
     """The functions of a deployed stack and its nested ones: id → physical name."""
-    return {item["Id"]: item["PhysicalResourceId"] for item in _resources(aws, stack)
+    return {item["Id"]: item["PhysicalResourceId"] for item in resources_of(aws, stack)
             if item["ResourceType"] == _FUNCTION_TYPE and item.get("PhysicalResourceId")}
 
 
@@ -253,7 +253,7 @@ def _upload_template(aws: Aws, bucket: str, topics: Topics, body: str, address: 
     return f"{address}/{bucket}/{key}"
 
 
-def _resources(aws: Aws, stack: str, prefix: str = "") -> list[dict[str, Any]]:
+def resources_of(aws: Aws, stack: str, prefix: str = "") -> list[dict[str, Any]]:
     """Every resource of a stack and its nested stacks; `Id` is the application-wide id. Empty without a stack."""
     found: list[dict[str, Any]] = []
     try:
@@ -267,7 +267,7 @@ def _resources(aws: Aws, stack: str, prefix: str = "") -> list[dict[str, Any]]:
         raise refused(error, f"The resources of {stack} cannot be read.") from error
     for item in list(found):
         if item["ResourceType"] == STACK_TYPE and item.get("PhysicalResourceId"):
-            found += _resources(aws, item["PhysicalResourceId"], f"{item['Id']}-")
+            found += resources_of(aws, item["PhysicalResourceId"], f"{item['Id']}-")
     return found
 
 

@@ -1,0 +1,178 @@
+"""Parking a live stack: its sources of events are switched off while nobody is there, and exactly those on again.
+
+Otherwise messages fail into dead-letter queues and asynchronous events are dropped after two retries. What was
+switched off is written to the bootstrap bucket before the first change, so that a crash loses nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from botocore.exceptions import ClientError
+
+from livetui.aws import Aws
+from livetui.config import Settings
+from livetui.errors import LivetuiError
+from livetui.stack.bootstrap import Bootstrap
+from livetui.stack.changeset import describe, refused
+from livetui.stack.contract import OnProgress, Progress
+from livetui.stack.deployment import resources_of, stack_name
+
+Kind = Literal["mapping", "rule", "schedule"]
+_TYPES: dict[str, Kind] = {"AWS::Lambda::EventSourceMapping": "mapping", "AWS::Events::Rule": "rule",
+                           "AWS::Scheduler::Schedule": "schedule"}
+_SCHEDULE_PARTS = ("ActionAfterCompletion", "Description", "EndDate", "FlexibleTimeWindow", "GroupName", "KmsKeyArn",
+                   "Name", "ScheduleExpression", "ScheduleExpressionTimezone", "StartDate", "Target")
+
+
+@dataclass(frozen=True)
+class Source:
+    """One source of events of the live stack."""
+
+    id: str
+    """Logical id."""
+    kind: Kind
+    name: str
+    """UUID of a mapping, name of a rule or schedule."""
+    group: str = ""
+    """Event bus of a rule, group of a schedule; empty for the default one."""
+
+
+def park(aws: Aws, bootstrap: Bootstrap, settings: Settings, on_progress: OnProgress) -> list[str]:
+    """Switch off every enabled event source of the live stack; returns their logical ids.
+
+    Sources that were off before stay off at `resume`. Raises `LivetuiError` when there is no live stack.
+    """
+    name = stack_name(settings.app, settings.stage)
+    if not describe(aws, name).status:
+        raise LivetuiError(f"There is no live stack {name}.", "", "Nothing needs parking.")
+    earlier = {source.id: source for source in parked(aws, bootstrap, settings)}
+    enabled = [source for source in _sources(aws, name) if _is_enabled(aws, source)]
+    # Together with what an earlier, interrupted parking noted: all of it was on once.
+    everything = {**earlier, **{source.id: source for source in enabled}}
+    if everything:
+        aws.client("s3").put_object(Bucket=bootstrap.bucket, Key=_key(settings), ContentType="application/json",
+                                    Body=json.dumps([vars(source) for source in everything.values()]).encode())
+    _switch_all(aws, enabled, False, on_progress)
+    return sorted(everything)
+
+
+def resume(aws: Aws, bootstrap: Bootstrap, settings: Settings, on_progress: OnProgress) -> list[str]:
+    """Switch on again exactly what `park` switched off; returns the logical ids, none when nothing was parked."""
+    sources = parked(aws, bootstrap, settings)
+    existing = {(source.kind, source.name) for source in _sources(aws, stack_name(settings.app, settings.stage))}
+    _switch_all(aws, [source for source in sources if (source.kind, source.name) in existing], True, on_progress)
+    if sources:
+        aws.client("s3").delete_object(Bucket=bootstrap.bucket, Key=_key(settings))
+    return sorted(source.id for source in sources)
+
+
+def parked(aws: Aws, bootstrap: Bootstrap, settings: Settings) -> list[Source]:
+    """What is switched off now by `park`, also by a console that crashed since."""
+    s3 = aws.client("s3")
+    try:
+        text = s3.get_object(Bucket=bootstrap.bucket, Key=_key(settings))["Body"].read()
+    except s3.exceptions.NoSuchKey:
+        return []
+    return [Source(**values) for values in json.loads(text)]
+
+
+def _key(settings: Settings) -> str:
+    return f"parked/{settings.app}/{settings.stage}.json"
+
+
+def _sources(aws: Aws, stack: str) -> Iterator[Source]:
+    for item in resources_of(aws, stack):
+        kind = _TYPES.get(item["ResourceType"])
+        physical = item.get("PhysicalResourceId", "")
+        if kind == "rule":
+            # `bus|name` for a rule on a custom bus, else the name alone (CloudFormation's Ref of AWS::Events::Rule).
+            bus, _, name = physical.rpartition("|")
+            yield Source(item["Id"], kind, name, bus or _bus_of(aws, name))
+        elif kind == "schedule":
+            group, _, name = physical.rpartition("/")
+            yield Source(item["Id"], kind, name, group)
+        elif kind == "mapping":
+            yield Source(item["Id"], kind, physical)
+
+
+def _bus_of(aws: Aws, rule: str) -> str:
+    """The bus of a rule whose physical id does not name one: the default bus on AWS, any on the local cloud."""
+    if not aws.access.is_local:
+        return ""
+    events = aws.client("events")
+    for bus in events.list_event_buses()["EventBuses"]:
+        if any(found["Name"] == rule for found in events.list_rules(EventBusName=bus["Name"])["Rules"]):
+            return "" if bus["Name"] == "default" else str(bus["Name"])
+    return ""
+
+
+def _is_enabled(aws: Aws, source: Source) -> bool:
+    match source.kind:
+        case "mapping":
+            state = aws.client("lambda").get_event_source_mapping(UUID=source.name)["State"]
+            return state in ("Enabled", "Enabling", "Creating", "Updating")
+        case "rule":
+            return bool(aws.client("events").describe_rule(Name=source.name, **_bus(source))["State"] != "DISABLED")
+        case "schedule":
+            return bool(_schedule(aws, source)["State"] == "ENABLED")
+
+
+def _switch_all(aws: Aws, sources: list[Source], on: bool, on_progress: OnProgress) -> None:
+    def switch(source: Source) -> None:
+        begun = time.monotonic()
+        _SWITCHES[source.kind](aws, source, on)
+        on_progress(Progress("deploy", source.id, "resumed" if on else "parked", source.kind,
+                             elapsed_s=time.monotonic() - begun))
+
+    try:
+        with ThreadPoolExecutor(4, "livetui-park") as pool:
+            list(pool.map(switch, sources))
+    except ClientError as error:
+        raise refused(error, "An event source cannot be switched " + ("on." if on else "off.")) from error
+
+
+def _switch_mapping(aws: Aws, source: Source, on: bool) -> None:
+    awslambda = aws.client("lambda")
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            awslambda.update_event_source_mapping(UUID=source.name, Enabled=on)
+        except awslambda.exceptions.ResourceInUseException:
+            # It is still being created or changed: Lambda takes one change at a time.
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(1)
+        else:
+            return
+
+
+def _switch_rule(aws: Aws, source: Source, on: bool) -> None:
+    events = aws.client("events")
+    (events.enable_rule if on else events.disable_rule)(Name=source.name, **_bus(source))
+
+
+def _switch_schedule(aws: Aws, source: Source, on: bool) -> None:
+    # UpdateSchedule replaces everything: what is not passed would fall back to its default.
+    schedule = _schedule(aws, source)
+    aws.client("scheduler").update_schedule(State="ENABLED" if on else "DISABLED",
+                                            **{key: schedule[key] for key in _SCHEDULE_PARTS if key in schedule})
+
+
+def _schedule(aws: Aws, source: Source) -> dict[str, Any]:
+    group = {"GroupName": source.group} if source.group else {}
+    schedule: dict[str, Any] = aws.client("scheduler").get_schedule(Name=source.name, **group)
+    return schedule
+
+
+def _bus(source: Source) -> dict[str, str]:
+    return {"EventBusName": source.group} if source.group else {}
+
+
+_SWITCHES: dict[Kind, Callable[[Aws, Source, bool], None]] = {
+    "mapping": _switch_mapping, "rule": _switch_rule, "schedule": _switch_schedule}
