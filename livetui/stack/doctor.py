@@ -1,0 +1,226 @@
+"""What can be wrong between this machine and a live stack, each found out and said with what to do about it."""
+
+from __future__ import annotations
+
+import os
+import socket
+import ssl
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from livetui.aws import Aws, CloudAccess
+from livetui.config import Settings
+from livetui.errors import LivetuiError
+from livetui.stack import bootstrap as bootstrap_stack
+from livetui.stack import template
+from livetui.stack.attach import attached
+from livetui.stack.bootstrap import STACK, Bootstrap
+from livetui.stack.deployment import stack_name
+from livetui.stack.park import parked
+from stub_runtime.topics import Topics, console_policy
+
+MAX_SKEW_S = 240
+"""AWS refuses signatures that are five minutes off."""
+_PROXIES = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
+_CHECKS_PER_SIMULATION = 100
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was looked at."""
+
+    name: str
+    ok: bool
+    detail: str
+    hint: str = ""
+    """What to do when it is not ok."""
+
+
+def examine(settings: Settings, access: CloudAccess) -> list[Check]:
+    """Look at everything; nothing is changed, and one failure never hides the next check."""
+    checks = [_checked("template", lambda: _template(settings))]
+    try:
+        aws = Aws(access)
+        account = f"{aws.account} in {aws.region}"
+    except LivetuiError as error:
+        return [*checks, Check("credentials", False, f"{error.what} {error.why}".strip(), error.hint)]
+    checks.append(Check("credentials", True, f"account {account}"))
+    found: list[Bootstrap] = []
+    for name, look in (("clock", lambda: _clock(aws)), ("IoT", lambda: _iot(aws)),
+                       ("bootstrap", lambda: _bootstrap(aws, found)),
+                       ("permissions", lambda: _permissions(aws, settings))):
+        checks.append(_checked(name, look))
+    if found:
+        checks.append(_checked("attached functions", lambda: _attached(aws, found[0], settings)))
+        checks.append(_checked("parked", lambda: _parked(aws, found[0], settings)))
+    checks += _network_of_functions(settings)
+    return checks
+
+
+def needed_policy(app: str, stage: str, partition: str = "aws", region: str = "*", account: str = "*",
+                  bucket: str = f"{STACK}-*") -> dict[str, Any]:
+    """An IAM policy with every call that livetui itself makes for one stage, for an administrator to grant.
+
+    What the user's own template creates needs permissions besides.
+    """
+    stack = stack_name(app, stage)
+    document = console_policy(partition, region, account, Topics(app, stage), bucket)
+    document["Statement"] += [
+        {"Sid": sid, "Effect": "Allow", "Action": actions, "Resource": [
+            resource.format(partition=partition, region=region, account=account, stack=stack, bucket=bucket, app=app,
+                            stage=stage) for resource in resources]}
+        for sid, (actions, resources) in _OWN_CALLS.items()]
+    return document
+
+
+_OWN_CALLS: dict[str, tuple[list[str], list[str]]] = {
+    "LivetuiStacks": (
+        ["cloudformation:DescribeStacks", "cloudformation:DescribeStackEvents", "cloudformation:ListStackResources",
+         "cloudformation:CreateChangeSet", "cloudformation:DescribeChangeSet", "cloudformation:ExecuteChangeSet",
+         "cloudformation:DeleteChangeSet", "cloudformation:DeleteStack", "cloudformation:CancelUpdateStack",
+         "cloudformation:ContinueUpdateRollback"],
+        ["arn:{partition}:cloudformation:{region}:{account}:stack/{stack}/*",
+         f"arn:{{partition}}:cloudformation:{{region}}:{{account}}:stack/{STACK}/*",
+         "arn:{partition}:cloudformation:{region}:aws:transform/Serverless-2016-10-31"]),
+    "LivetuiBucket": (["s3:GetObject", "s3:PutObject", "s3:DeleteObject"], ["arn:{partition}:s3:::{bucket}/*"]),
+    "LivetuiBucketList": (["s3:ListBucket"], ["arn:{partition}:s3:::{bucket}"]),
+    "LivetuiKey": (["ssm:GetParameter", "ssm:PutParameter", "ssm:DeleteParameter"],
+                   ["arn:{partition}:ssm:{region}:{account}:parameter/livetui/{app}/{stage}/*"]),
+    "LivetuiFunctions": (["lambda:GetFunctionConfiguration", "lambda:InvokeFunction"],
+                         ["arn:{partition}:lambda:{region}:{account}:function:{stack}-*",
+                          f"arn:{{partition}}:lambda:{{region}}:{{account}}:function:{STACK}-*"]),
+}
+
+
+def _checked(name: str, look: Callable[[], Check]) -> Check:
+    try:
+        return look()
+    except LivetuiError as error:
+        return Check(name, False, f"{error.what} {error.why}".strip(), error.hint)
+    except (BotoCoreError, ClientError, OSError) as error:
+        return Check(name, False, str(error))
+
+
+def _template(settings: Settings) -> Check:
+    application = template.load(settings)
+    live = [function for function in application.found.values() if function.live]
+    if application.missing:
+        return Check("template", False, f"parameters without a value: {', '.join(application.missing)}",
+                     f"Pass --parameter {application.missing[0]}=VALUE.")
+    others = len(application.found) - len(live)
+    return Check("template", True, f"{application.path.name}: {len(live)} functions can be live"
+                                   f"{f', {others} cannot' if others else ''}")
+
+
+def _clock(aws: Aws) -> Check:
+    answer = aws.client("sts").get_caller_identity()
+    sent = answer["ResponseMetadata"]["HTTPHeaders"].get("date", "")
+    skew = abs(time.time() - _seconds(sent)) if sent else 0.0
+    return Check("clock", skew < MAX_SKEW_S, f"{skew:.0f} s off AWS's",
+                 "" if skew < MAX_SKEW_S else "Set this machine's clock; AWS refuses signatures 5 minutes off.")
+
+
+def _seconds(date: str) -> float:
+    moment: datetime = parsedate_to_datetime(date)
+    return moment.timestamp()
+
+
+def _iot(aws: Aws) -> Check:
+    """The endpoint exists, its name resolves, and TLS on its port is what it should be."""
+    endpoint = aws.iot_endpoint()
+    proxy = next((os.environ[name] for name in _PROXIES if os.environ.get(name)), "")
+    if proxy and not aws.access.is_local:
+        return Check("IoT", True, f"{endpoint.host}, through the proxy {proxy.rpartition('@')[2]} (not tried)",
+                     "The proxy must let WebSockets through on port 443.")
+    begun = time.monotonic()
+    try:
+        context = ssl.create_default_context(cafile=endpoint.ca_file)
+        with (socket.create_connection((endpoint.dial_host, endpoint.port), timeout=10) as raw,
+              context.wrap_socket(raw, server_hostname=endpoint.dial_host)):
+            took = (time.monotonic() - begun) * 1000
+    except socket.gaierror as error:
+        return Check("IoT", False, f"{endpoint.dial_host} does not resolve: {error}",
+                     "Check the DNS, and that this region has IoT. A first endpoint takes about ten minutes.")
+    except ssl.SSLError as error:
+        return Check("IoT", False, f"TLS to {endpoint.dial_host}: {error}",
+                     "A proxy that opens TLS needs its CA: set AWS_CA_BUNDLE.")
+    except OSError as error:
+        return Check("IoT", False, f"{endpoint.dial_host}:{endpoint.port}: {error}",
+                     "Port 443 to AWS IoT must be open; behind a proxy set HTTPS_PROXY.")
+    return Check("IoT", True, f"{endpoint.host} answers in {took:.0f} ms")
+
+
+def _bootstrap(aws: Aws, found: list[Bootstrap]) -> Check:
+    boot = bootstrap_stack.find(aws)
+    if boot is None:
+        return Check("bootstrap", False, f"there is no stack {STACK} in {aws.region}",
+                     "Run `livetui bootstrap`, or livetui itself, which does it.")
+    aws.client("s3").head_bucket(Bucket=boot.bucket)
+    found.append(boot)
+    if boot.version < bootstrap_stack.VERSION:
+        return Check("bootstrap", False, f"version {boot.version} is older than {bootstrap_stack.VERSION}",
+                     "Run `livetui bootstrap` to upgrade it.")
+    return Check("bootstrap", True, f"version {boot.version}, bucket {boot.bucket}")
+
+
+def _permissions(aws: Aws, settings: Settings) -> Check:
+    """Ask IAM whether it would allow each of our calls; who may not ask is told which policy is needed."""
+    if aws.access.is_local:
+        return Check("permissions", True, "the local cloud's own root user")
+    caller = aws.client("sts").get_caller_identity()["Arn"]
+    if ":assumed-role/" in caller:
+        role = caller.split(":assumed-role/")[1].split("/")[0]
+        caller = aws.client("iam").get_role(RoleName=role)["Role"]["Arn"]
+    denied: list[str] = []
+    policy = needed_policy(settings.app, settings.stage, aws.partition, aws.region, aws.account)
+    for statement in policy["Statement"]:
+        try:
+            answer = aws.client("iam").simulate_principal_policy(
+                PolicySourceArn=caller, ActionNames=statement["Action"],
+                ResourceArns=[resource for resource in statement["Resource"] if resource != "*"] or ["*"],
+                MaxItems=_CHECKS_PER_SIMULATION)
+        except ClientError as error:
+            return Check("permissions", False, f"IAM cannot be asked: {error.response['Error'].get('Message', error)}",
+                         "Compare with `livetui doctor --policy`.")
+        denied += [result["EvalActionName"] for result in answer["EvaluationResults"]
+                   if result["EvalDecision"] != "allowed"]
+    if denied:
+        return Check("permissions", False, f"not allowed: {', '.join(sorted(set(denied)))}",
+                     "Give an administrator the policy that `livetui doctor --policy` prints.")
+    return Check("permissions", True, "every call of livetui is allowed")
+
+
+def _attached(aws: Aws, boot: Bootstrap, settings: Settings) -> Check:
+    ours = [item for item in attached(aws, boot) if (item.app, item.stage) == (settings.app, settings.stage)]
+    if not ours:
+        return Check("attached functions", True, "none")
+    oldest = (time.time() - min(item.since for item in ours)) / 3600
+    return Check("attached functions", False,
+                 f"{', '.join(item.function for item in ours)} for {oldest:.1f} h",
+                 "Work on, or put them back: livetui restore")
+
+
+def _parked(aws: Aws, boot: Bootstrap, settings: Settings) -> Check:
+    sources = parked(aws, boot, settings)
+    if not sources:
+        return Check("parked", True, "no event source is switched off")
+    return Check("parked", False, f"switched off: {', '.join(source.id for source in sources)}",
+                 "Switch them on again: livetui resume")
+
+
+def _network_of_functions(settings: Settings) -> Iterator[Check]:
+    """Functions whose warnings matter before anything is tried: VPCs, missing folders."""
+    try:
+        application = template.load(settings)
+    except LivetuiError:
+        return  # the check of the template says so
+    for function in application.found.values():
+        for warning in function.warnings:
+            if function.live:
+                yield Check(function.id, True, warning)
