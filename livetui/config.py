@@ -34,6 +34,22 @@ class FunctionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     env_file: str | None = None
     """A `.env` file with such variables, relative to the project."""
     offline: OfflinePolicy | None = None
+    handler: str | None = None
+    """`module.function`; in a project without a template this makes NAME one of its functions. So do the next ones."""
+    code: str = "."
+    """Folder of its code, relative to the project."""
+    runtime: str | None = None
+    """Such as `python3.13`; the Python that runs livetui by default."""
+    timeout: int = 30
+    """Seconds."""
+    memory: int = 256
+    """MB."""
+    routes: tuple[str, ...] = ()
+    """HTTP routes that call it, such as `GET /orders/{id}`."""
+    queue: str = ""
+    """Name of a queue whose messages it consumes."""
+    schedule: str = ""
+    """When it is called, such as `rate(5 minutes)` or `cron(0 6 * * ? *)`."""
 
 
 class HistorySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="kebab"):

@@ -10,7 +10,7 @@ from typing import Any
 
 from livetui.config import Settings
 from livetui.errors import UsageError
-from livetui.stack import cdk, samconfig
+from livetui.stack import cdk, samconfig, sketch
 from livetui.stack.cdk import Assets
 from livetui.stack.contract import LiveFunction
 from livetui.stack.document import Document, long_form, read
@@ -99,7 +99,8 @@ def load(settings: Settings) -> Application:
     given = {**config.parameters, **settings.parameters}
     path = find(settings, config)
     loader = _Loader(settings)
-    root = loader.assembly(path) if path.is_dir() else loader.template(path, given)
+    root = (loader.assembly(path) if path.is_dir() else loader.sketch() if path.name == sketch.FILE
+            else loader.template(path, given))
     declared = root.resolver.parameters
     unknown = sorted(set(settings.parameters) - set(declared))
     if unknown:
@@ -130,10 +131,12 @@ def find(settings: Settings, config: samconfig.SamConfig | None = None) -> Path:
     assembly = cdk.find(settings)
     if assembly is not None:
         return assembly
+    if not named and sketch.is_sketched(settings):
+        return settings.root / sketch.FILE
     raise UsageError(f"No template was found in {settings.root}.",
                      f"Looked for {', '.join(NAMES)} and {cdk.FOLDER}/.",
-                     "Go to the folder of a SAM, CloudFormation or CDK application, pass --template FILE, or try the "
-                     "example: livetui demo")
+                     "Go to the folder of a SAM, CloudFormation or CDK application, pass --template FILE, name a "
+                     "handler under [functions.NAME] in livetui.toml, or try the example: livetui demo")
 
 
 @dataclass(frozen=True)
@@ -148,6 +151,10 @@ class _Loader:
         if len(members) == 1:
             return self.template(members[0].template, self.settings.parameters, known=known)
         return self._read(cdk.parent(members, folder), {}, "", (), known, None)
+
+    def sketch(self) -> Template:
+        """The functions that `livetui.toml` names, for a project without a template."""
+        return self._read(sketch.document(self.settings), {}, "", (), {}, None)
 
     def template(self, path: Path, parameters: Mapping[str, Any], prefix: str = "", above: tuple[Path, ...] = (),
                  known: Mapping[Path, Assets] | None = None) -> Template:
