@@ -22,6 +22,10 @@ INIT_LIMIT_S = 10
 """Lambda's limit of an INIT phase; a call that starts a worker may take this longer than its timeout."""
 
 
+_EARLY_LINES = 10_000
+"""How much a worker that was started ahead may write before it has a call to write it for."""
+
+
 @dataclass
 class Item:
     """Work that waits for a worker or runs on one, and the future of the caller."""
@@ -210,7 +214,8 @@ class Instance:
 
     def _line(self, stream: Stream, text: str) -> None:
         if self._log_work is None:
-            self._early.append((stream, text))
+            if len(self._early) < _EARLY_LINES:
+                self._early.append((stream, text))
             return
         work_id, started = self._log_work
         self._listener.work_logged(work_id, stream, text, (time.monotonic() - started) * 1000)

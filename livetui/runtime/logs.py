@@ -63,25 +63,24 @@ class Records:
         """Take bytes of the stdout pipe."""
         content = self._pending + content
         self._pending = b""
-        while True:
-            start = content.find(self._token)
-            if start < 0:
-                break
-            if start:
-                self._printed.feed(content[:start])
-            end = start + len(self._token) + _HEAD.size
-            if len(content) < end:
+        done = 0
+        while (start := content.find(self._token, done)) >= 0:
+            if start > done:
+                self._printed.feed(content[done:start])
+            text = start + len(self._token) + _HEAD.size
+            if len(content) < text:
                 self._pending = content[start:]
                 return
             record, more, length = _HEAD.unpack_from(content, start + len(self._token))
-            if len(content) < end + length:
+            if len(content) < text + length:
                 self._pending = content[start:]
                 return
-            self._chunk(record, bool(more), content[end:end + length])
-            content = content[end + length:]
-        keep = self._token_prefix(content)
-        self._printed.feed(content[:len(content) - keep])
-        self._pending = content[len(content) - keep:]
+            done = text + length
+            self._chunk(record, bool(more), content[text:done])
+        rest = content[done:]
+        keep = self._token_prefix(rest)
+        self._printed.feed(rest[:len(rest) - keep])
+        self._pending = rest[len(rest) - keep:]
 
     def _token_prefix(self, content: bytes) -> int:
         """How many bytes at the end may be the begin of a token."""

@@ -200,7 +200,9 @@ class Reloader:
 
     def follow(self, specs: Iterable[FunctionSpec]) -> None:
         """Watch these functions, and no others."""
-        graphs = {spec.id: self._graphs.get(spec.id) or Graph(spec.code_root) for spec in specs}
+        known = self._graphs
+        graphs = {spec.id: known[spec.id] if spec.id in known and known[spec.id].code_root == spec.code_root
+                  else Graph(spec.code_root) for spec in specs}
         for root in {graph.code_root for graph in graphs.values()} - {g.code_root for g in self._graphs.values()}:
             self._watcher.watch(source_folders(root))
         self._graphs = graphs

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from livetui.errors import UsageError
+from livetui.errors import LivetuiError, UsageError
 from livetui.runtime import interpreter
 from livetui.runtime.interpreter import find_interpreter, missing_package_hint
 
@@ -108,3 +109,22 @@ def test_what_to_type_for_a_missing_package(tmp_path: Path, message: str, packag
     (tmp_path / "mine").mkdir()
     hint = missing_package_hint(message, Path("/env/bin/python"), tmp_path)
     assert hint.endswith(f" {package}") and "/env/bin/python" in hint if package else hint == ""
+
+
+@pytest.mark.long
+def test_an_environment_is_made_once_from_the_requirements(tmp_path: Path) -> None:
+    (tmp_path / "requirements.txt").write_text("six\n")
+    found = find(tmp_path)
+    assert found.requirements is not None
+    made = interpreter.make_environment(found.requirements, f"python{HERE}", tmp_path / ".livetui")
+    assert subprocess.run([made.path, "-c", "import six"], check=False).returncode == 0
+    again = find(tmp_path)
+    assert (again.path, again.reason, again.warnings) == (made.path, "made from requirements.txt", ())
+
+
+@pytest.mark.long
+def test_requirements_that_cannot_be_met_are_told_in_uvs_words(tmp_path: Path) -> None:
+    requirements = tmp_path / "requirements.txt"
+    requirements.write_text("six==0.0.0.1\n")
+    with pytest.raises(LivetuiError, match=r"six==0\.0\.0\.1"):
+        interpreter.make_environment(requirements, f"python{HERE}", tmp_path / ".livetui")
