@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +52,6 @@ class Broker:
         self.token = ""
         self.store = BreakpointStore(state / "breakpoints.json", project)
         self.crew = Crew(self._failed)
-        self.applying = asyncio.Lock()
         self.workers = Workers(self)
         self.face = Face(self)
         self._state, self._asked_port, self._post_mortem = state, port, post_mortem
@@ -121,9 +120,7 @@ class Broker:
 
     async def apply(self, paths: set[str]) -> None:
         """Tell workers and people that the union of these files may have changed."""
-        async with self.applying:
-            await asyncio.gather(*(self._push(link, path) for link in list(self.workers.links.values())
-                                   for path in paths))
+        await self._everywhere(lambda link: self._push(link, paths))
         self.show_breakpoints()
         self._check_wanted()
 
@@ -152,24 +149,35 @@ class Broker:
         if paths := self.store.drop(CURSOR):
             self.crew.spawn(self.apply(paths))
 
-    async def _push(self, link: WorkerLink, path: str) -> None:
-        # A worker that started before the file was saved runs older text; new line numbers would mislead it.
-        try:
+    async def _push(self, link: WorkerLink, paths: set[str]) -> None:
+        for path in paths:
+            # A worker that started before the file was saved runs older text; new line numbers would mislead it.
             if link.runs_older_than(path):
-                return
-            if answers := await link.push(path, self.store.pushable(path)):
-                self.workers.confirm(link, answers)
-        except RefusedError as error:
-            if link.state != "gone":
-                self.listener.on_notice(link.function_id, "warning", f"Breakpoints could not be set: {error.what}")
-
-    async def _push_exceptions(self) -> None:
-        for link in list(self.workers.links.values()):
+                continue
             try:
-                await link.request("setExceptionBreakpoints", self.exception_arguments())
+                self.workers.confirm(link, await link.push(path, self.store.pushable(path)) or [])
             except RefusedError as error:
                 if link.state != "gone":
-                    self.listener.on_notice(link.function_id, "warning", f"Errors cannot stop it: {error.what}")
+                    self.listener.on_notice(link.function_id, "warning",
+                                            f"Breakpoints could not be set: {error.what}")
+
+    async def _push_exceptions(self) -> None:
+        arguments = self.exception_arguments()
+        await self._everywhere(lambda link: self._ask_quietly(link, "setExceptionBreakpoints", arguments))
+
+    async def _everywhere(self, tell: Callable[[WorkerLink], Coroutine[Any, Any, None]]) -> None:
+        # A worker that is being configured is told, in order, but nobody waits for it.
+        for link in self.workers.links.values():
+            if link.state == "configuring":
+                self.crew.spawn(tell(link))
+        await asyncio.gather(*(tell(link) for link in self.workers.live()))
+
+    async def _ask_quietly(self, link: WorkerLink, command: str, arguments: Mapping[str, Any]) -> None:
+        try:
+            await link.request(command, arguments)
+        except RefusedError as error:
+            if link.state != "gone":
+                self.listener.on_notice(link.function_id, "warning", f"{command} was refused: {error.what}")
 
     def _check_wanted(self) -> None:
         if (wanted := self.wanted) != self._was_wanted:
@@ -180,10 +188,10 @@ class Broker:
 
     async def threads(self) -> list[dict[str, Any]]:
         """All threads of all workers, as DAP wants them."""
-        await asyncio.gather(*(self._name_threads(link) for link in list(self.workers.links.values())))
+        await asyncio.gather(*(self.workers.name_threads(link) for link in self.workers.live()))
         return [{"id": self.workers.ids.dense(link.pid, "thread", thread),
                  "name": f"{link.function_id} {link.pid} · {name}"}
-                for link in self.workers.links.values() for thread, name in link.threads.items()]
+                for link in self.workers.live() for thread, name in link.threads.items()]
 
     async def forward(self, asker: object, command: str, arguments: Mapping[str, Any],
                       within: float | None = None) -> Any:
@@ -203,7 +211,7 @@ class Broker:
         else:
             body = await link.request(command, own, within)
         if command == "continue":
-            return {"allThreadsContinued": len(self.workers.links) == 1}
+            return {"allThreadsContinued": len(self.workers.live()) <= 1}
         return self.workers.ids.outward(link.pid, command, _users(body) if command == "stackTrace" else body)
 
     def restart(self) -> None:
@@ -211,15 +219,8 @@ class Broker:
         self.listener.on_restart()
 
     def _any_worker(self) -> WorkerLink | None:
-        links = list(self.workers.links.values())
+        links = self.workers.live()
         return next((link for link in links if link.stopped), links[0] if links else None)
-
-    async def _name_threads(self, link: WorkerLink) -> None:
-        try:
-            await self.workers.name_threads(link)
-        except RefusedError:
-            if link.state != "gone":
-                raise
 
     # ── what workers need (livetui.debug.workers) ──────────────────────────────────────────────────────────────
 
@@ -241,6 +242,7 @@ class Broker:
 
     def introduce(self, link: WorkerLink) -> None:
         """A worker is READY: editors see a process with threads."""
+        link.known = True
         for client in self._clients:
             self._introduce(link, client)
 
@@ -271,8 +273,9 @@ class Broker:
 
     def joined(self, client: Client) -> None:
         """It is LIVE: replay what is there."""
-        for link in self.workers.links.values():
-            self._introduce(link, client)
+        for link in self.workers.live():
+            if link.known:
+                self._introduce(link, client)
         client.show(self.union())
 
     def left(self, client: Client) -> None:

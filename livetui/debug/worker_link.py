@@ -40,6 +40,8 @@ class WorkerLink:
         self.tops: dict[int, int] = {}
         """The innermost frame of what is stopped, by thread."""
         self.dialed_at = time.time()
+        self.known = False
+        """Whether editors have heard of it."""
         self.asker: object = None
         """Who resumed it last; that one is not told `continued`."""
         self._on_event = on_event
@@ -81,14 +83,16 @@ class WorkerLink:
             _body(await answer)
         said = [self._learn(path, _body(await answer), files[path]) for path, answer in pushes.items()]
         _body(await done)
-        self.state = "ready"
+        if self.state == "configuring":  # it may have stopped at once
+            self.state = "ready"
         return said
 
     async def push(self, path: str, wishes: Sequence[tuple[Wish, tuple[int, ...]]]) -> list[dict[str, Any]] | None:
         """Tell it a file's breakpoints; None when it knows them already (pushing again would reset hit counts)."""
         if self._pushed.get(path, []) == [wish for wish, _ in wishes]:
             return None
-        return self._learn(path, _body(await asyncio.wait_for(self._push(path, wishes), ANSWER_S)), wishes)
+        answer = await self._answered(self._push(path, wishes), "setBreakpoints", ANSWER_S)
+        return self._learn(path, _body(answer), wishes)
 
     def runs_older_than(self, path: str) -> bool:
         """Whether the file was saved after this worker started."""

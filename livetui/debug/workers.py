@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 import secrets
 from collections.abc import Awaitable, Mapping
@@ -39,7 +40,7 @@ class Workers:
 
     def __init__(self, broker: Broker) -> None:
         self.links: dict[int, WorkerLink] = {}
-        """Workers by pid, from READY until they are gone."""
+        """Workers by pid, from their token on until they are gone."""
         self.paused: dict[tuple[int, int], PausedThread] = {}
         """What stands still, by pid and pydevd's thread id."""
         self.ids = IdTable()
@@ -51,6 +52,10 @@ class Workers:
         self._configuring: set[int] = set()
         self._arrived = asyncio.Condition()
         self._dialing: list[Channel] = []
+
+    def live(self) -> list[WorkerLink]:
+        """The workers that are READY or further."""
+        return [link for link in self.links.values() if link.state in ("ready", "stopped")]
 
     def ticket(self, function_id: str, attaches: bool) -> str:
         """A token for one worker of this function; it may dial with it once."""
@@ -100,7 +105,7 @@ class Workers:
     def stop_body(self, link: WorkerLink, body: Mapping[str, Any]) -> dict[str, Any]:
         """A `stopped` event as editors get it."""
         shown: dict[str, Any] = self.ids.outward(link.pid, "stopped", dict(body))
-        shown["allThreadsStopped"] = len(self.links) == 1
+        shown["allThreadsStopped"] = len(self.live()) == 1
         hit = [link.asked_lines(upstream) for upstream in shown.pop("hitBreakpointIds", None) or ()]
         places = {(path, line) for path, lines in filter(None, hit) for line in lines}
         shown["hitBreakpointIds"] = [item.id for item in self._broker.store.everything()
@@ -123,16 +128,17 @@ class Workers:
                 if authorized is not None:
                     await authorized
                 self._configuring.add(link.pid)
-                async with self._broker.applying:
-                    files = {path: self._broker.store.pushable(path) for path in self._broker.store.paths()}
-                    for answers in await link.configure(files, self._broker.exception_arguments(),
-                                                        self._broker.attach_arguments()):
-                        self.confirm(link, answers)
-                    self.links[link.pid] = link
+                # From here on changes are pushed to it too; what is sent first arrives first.
+                self.links[link.pid] = link
+                files = {path: self._broker.store.pushable(path) for path in self._broker.store.paths()}
+                for answers in await link.configure(files, self._broker.exception_arguments(),
+                                                    self._broker.attach_arguments()):
+                    self.confirm(link, answers)
                 await self.name_threads(link)
         except (RefusedError, TimeoutError, KeyError, TypeError, ValueError) as error:
             if link.function_id and link.state != "gone":
-                self._broker.listener.on_notice(link.function_id, "warning", f"A worker cannot be debugged: {error}")
+                reason = str(error) or f"it did not answer within {HANDSHAKE_S:g} s"
+                self._broker.listener.on_notice(link.function_id, "warning", f"A worker cannot be debugged: {reason}")
             link.channel.abort()
         else:
             self._broker.introduce(link)
@@ -145,9 +151,10 @@ class Workers:
                 self._arrived.notify_all()
 
     async def name_threads(self, link: WorkerLink) -> None:
-        """Ask for its threads' names."""
-        listed = await link.request("threads", {})
-        link.threads = {thread["id"]: str(thread.get("name", "")) for thread in listed.get("threads", ())}
+        """Ask for its threads' names; keeps those that are known when it does not answer."""
+        with contextlib.suppress(RefusedError):
+            listed = await link.request("threads", {})
+            link.threads = {thread["id"]: str(thread.get("name", "")) for thread in listed.get("threads", ())}
 
     def _spend(self, token: str) -> str | None:
         ticket = self._tickets.get(token)
@@ -189,7 +196,8 @@ class Workers:
     def _stopped(self, link: WorkerLink, body: dict[str, Any]) -> None:
         link.state = "stopped"
         link.stopped[body["threadId"]] = body
-        self._broker.tell("stopped", self.stop_body(link, body))
+        if link.known:
+            self._broker.tell("stopped", self.stop_body(link, body))
         self._broker.crew.spawn(self._locate(link, body))
         self._broker.cursor_reached()
 
@@ -223,7 +231,7 @@ class Workers:
         self.ids.forget(link.pid, FLEETING)
         for thread in stopped:
             self._broker.tell("continued", {"threadId": self.ids.dense(link.pid, "thread", thread),
-                                         "allThreadsContinued": len(self.links) == 1}, but=asker)
+                                         "allThreadsContinued": len(self.live()) <= 1}, but=asker)
             if paused := self.paused.pop((link.pid, thread), None):
                 self._broker.listener.on_resumed(paused)
 
@@ -233,7 +241,7 @@ class Workers:
             link.threads.pop(thread, None)
         else:
             link.threads.setdefault(thread, "")
-        if link.pid in self.links:
+        if link.known:
             self._broker.tell("thread", self.ids.outward(link.pid, "thread", body))
 
     def _reported(self, body: dict[str, Any]) -> None:

@@ -106,17 +106,21 @@ def _keep_no_log() -> None:
 
 
 def _dial(debugpy: Any, config: Mapping[str, Any]) -> None:
-    # pydevd naps 100 ms for its threads to start; whoever they talk to waits for them anyway.
-    pydevd = importlib.import_module("pydevd")
+    # pydevd naps 100 ms for its threads to start; whoever they talk to waits for them anyway. One nap is skipped.
+    pydevd: Any = importlib.import_module("pydevd")
     clock = getattr(pydevd, "time", None)
+
+    def skip(seconds: float) -> None:
+        pydevd.time = clock
+
     if clock is not None:
         names = {name: getattr(clock, name) for name in dir(clock) if not name.startswith("_")}
-        pydevd.time = types.SimpleNamespace(**{**names, "sleep": lambda seconds: None})  # type: ignore[attr-defined]
+        pydevd.time = types.SimpleNamespace(**{**names, "sleep": skip})
     try:
         debugpy.connect((config["host"], config["port"]), access_token=config["token"])
     finally:
         if clock is not None:
-            pydevd.time = clock  # type: ignore[attr-defined]
+            pydevd.time = clock
 
 
 def _wait_until_ready(connect: Callable[[], object]) -> None:
