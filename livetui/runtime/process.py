@@ -8,6 +8,7 @@ import secrets
 import signal
 import socket
 import subprocess
+import threading
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -97,6 +98,8 @@ def init_frame(launch: Launch, token: bytes) -> dict[str, Any]:
 
 def spawn(launch: Launch) -> Spawned:
     """Start a fresh interpreter. Raises `OSError` when there is none at `launch.interpreter`."""
+    if os.name != "posix":
+        raise OSError("handlers run on Linux and macOS; on Windows use livetui in WSL")
     ends = WorkerEnds.open()
     flags = ["-X", "frozen_modules=off"] if launch.is_debugged else []
     control, lifeline = ends.theirs.fileno(), ends.lifeline[0]
@@ -127,28 +130,25 @@ def watch_process(process: subprocess.Popen[bytes]) -> asyncio.Future[int]:
     """A future of the exit code; what the handler left running in its group ends with the worker."""
     loop = asyncio.get_running_loop()
     exited: asyncio.Future[int] = loop.create_future()
-
-    def reap() -> None:
-        kill_group(process.pid)
-        code = process.wait()
-        if not exited.done():
-            exited.set_result(code)
-
     if hasattr(os, "pidfd_open"):
         pidfd = os.pidfd_open(process.pid)
 
         def ended() -> None:
             loop.remove_reader(pidfd)
             os.close(pidfd)
-            reap()
+            kill_group(process.pid)
+            exited.set_result(process.wait())
 
         loop.add_reader(pidfd, ended)
-        return exited
-
-    async def wait() -> None:
-        await loop.run_in_executor(None, os.waitid, os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
-        reap()
-
-    task = loop.create_task(wait())
-    exited.add_done_callback(lambda _: task.cancel())
+    else:
+        threading.Thread(target=_wait, args=(process, loop, exited), daemon=True).start()
     return exited
+
+
+def _wait(process: subprocess.Popen[bytes], loop: asyncio.AbstractEventLoop, exited: asyncio.Future[int]) -> None:
+    """In a thread: wait for the process, then tell the loop (which may be closed by then)."""
+    code = process.wait()
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    with suppress(RuntimeError):
+        loop.call_soon_threadsafe(lambda: None if exited.done() else exited.set_result(code))

@@ -10,7 +10,7 @@ import signal
 import struct
 import sys
 import time
-from _thread import allocate_lock
+from _thread import allocate_lock, start_new_thread
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -102,15 +102,21 @@ def private(fd: int) -> int:
 
 
 def end_with_console(lifeline: int) -> None:
-    """Have the kernel kill this process group when the console's end of the lifeline closes, however it ended."""
+    """Have this process group killed when the console's end of the lifeline closes, however the console ended."""
     import fcntl
 
+    if not hasattr(fcntl, "F_SETSIG"):
+        start_new_thread(_wait_for_end, (lifeline,))
+        return
+    # Linux: the kernel does it, and no thread of ours is in the handler's process.
     fcntl.fcntl(lifeline, fcntl.F_SETOWN, -os.getpgrp())
-    if hasattr(fcntl, "F_SETSIG"):
-        fcntl.fcntl(lifeline, fcntl.F_SETSIG, signal.SIGKILL)
-    else:
-        signal.signal(signal.SIGIO, lambda number, frame: os.killpg(os.getpgrp(), signal.SIGKILL))
+    fcntl.fcntl(lifeline, fcntl.F_SETSIG, signal.SIGKILL)
     fcntl.fcntl(lifeline, fcntl.F_SETFL, fcntl.fcntl(lifeline, fcntl.F_GETFL) | os.O_ASYNC)
+
+
+def _wait_for_end(lifeline: int) -> None:
+    os.read(lifeline, 1)
+    os.killpg(os.getpgrp(), signal.SIGKILL)
 
 
 _libc: list[Any] = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import json
+import os
 import subprocess
 import sys
 import textwrap
@@ -13,10 +14,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
+import pytest
 
 from livetui.runtime import lane
 from livetui.runtime.contract import FunctionSpec
 from livetui.runtime.pool import Pool
+from livetui.runtime.process import WORKER
 
 from .conftest import Recorder, eventually, make_function, work
 
@@ -295,6 +298,7 @@ def test_workers_end_with_a_killed_console(tmp_path: Path) -> None:
         from pathlib import Path
         from livetui.runtime.contract import FunctionSpec, Work
         from livetui.runtime.pool import Pool
+from livetui.runtime.process import WORKER
         class Listener:
             def __getattr__(self, name):
                 return lambda *values: name == "work_logged" and print(values[2], flush=True)
@@ -332,3 +336,32 @@ async def test_layers_come_after_the_code_and_before_everything_else(pool: Pool,
             return [both.value, deep.value, subprocess.check_output(["layered"], text=True)]
     """, layers=(first, second))
     assert json.loads((await pool.invoke("F", work())).body) == [1, 4, "from the layer\n"]
+
+
+async def test_ends_are_told_where_there_are_no_process_descriptors(recorder: Recorder, tmp_path: Path,
+                                                                    monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(os, "pidfd_open", raising=False)
+    pool = Pool(recorder)
+    pool.configure([make_function(tmp_path, "import sys\ndef handler(event, context): sys.exit(event)")])
+    assert (await pool.invoke("F", work(3))).error_message.endswith("exit status 3")
+    assert (await pool.invoke("F", work(4))).error_message.endswith("exit status 4")
+    await pool.close()
+
+
+def test_workers_end_with_the_console_where_the_kernel_does_not_see_to_it() -> None:
+    lifeline, console = os.pipe()
+    worker = subprocess.Popen([sys.executable, "-c", textwrap.dedent(f"""
+        import fcntl, sys, time
+        del fcntl.F_SETSIG
+        sys.path.insert(0, {str(WORKER.parent)!r})
+        import worker_loop
+        worker_loop.end_with_console({lifeline})
+        print("ready", flush=True)
+        time.sleep(60)
+    """)], pass_fds=(lifeline,), stdout=subprocess.PIPE, start_new_session=True)
+    assert worker.stdout is not None
+    assert worker.stdout.readline() == b"ready\n"
+    os.close(lifeline)
+    os.close(console)
+    assert worker.wait(5) == -9
+    worker.stdout.close()
