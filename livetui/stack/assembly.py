@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from ruamel.yaml.comments import CommentedMap
 
 from livetui.config import Settings
+from livetui.stack import local_sam
 from livetui.stack.artifacts import Artifact, package, package_cdk
 from livetui.stack.bundle import StubBundle
 from livetui.stack.document import long_form
@@ -55,17 +56,17 @@ def assemble(application: Application, wiring: Wiring, s3_address: str, local: b
 
     place = Wiring(wiring.topics, wiring.verify_key, wiring.host, wiring.region, wiring.bucket, bundle,
                    wiring.dial_host, wiring.port, wiring.offline)
-    text = _transform(application.root, place, s3_address, strict, assembly,
+    text = _transform(application.root, place, s3_address, strict, assembly, local,
                       parameters=application.parameters)
     assembly.body = text
     return assembly
 
 
-def _transform(template: Template, wiring: Wiring, s3_address: str, strict: bool, assembly: Assembly, *,
+def _transform(template: Template, wiring: Wiring, s3_address: str, strict: bool, assembly: Assembly, local: bool, *,
                parameters: Mapping[str, str] | None = None) -> str:
     nested: dict[str, str] = {}
     for logical_id, child in template.children.items():
-        text = _transform(child, wiring, s3_address, strict, assembly)
+        text = _transform(child, wiring, s3_address, strict, assembly, local)
         key = template_key(wiring.topics, text)
         assembly.templates[key] = text
         nested[logical_id] = f"{s3_address}/{wiring.bucket}/{key}"
@@ -86,6 +87,8 @@ def _transform(template: Template, wiring: Wiring, s3_address: str, strict: bool
         if outputs is None:
             live.document.root["Outputs"] = outputs = CommentedMap()
         outputs[DIGEST_OUTPUT] = {"Description": "What livetui deployed last", "Value": assembly.digest}
+    elif local and template.is_sam:
+        return json.dumps(local_sam.expand(long_form(live.document.root), wiring.region))
     return live.document.text()
 
 
