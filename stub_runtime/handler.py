@@ -11,7 +11,6 @@ import importlib
 import json
 import os
 import time
-import uuid
 from typing import Any
 
 from stub_runtime import errors, marshal
@@ -39,7 +38,7 @@ class Stub:
     def __init__(self, config: StubConfig) -> None:
         self.config = config
         self.topics = Topics(config.app, config.stage)
-        self.environment = uuid.uuid4().hex[:16]
+        self.environment = os.urandom(8).hex()
         self.raw = RAW
         self.connection = Connection(config, self.topics, self.environment)
         self.payloads = Payloads(config.bucket, config.region)
@@ -60,7 +59,7 @@ class Stub:
         self._finished = None
         machine = self.machine
         try:
-            self._carry_out(machine.begin(uuid.uuid4().hex, self._head(context), body,
+            self._carry_out(machine.begin(os.urandom(16).hex(), self._head(context), body,
                                           context.get_remaining_time_in_millis, time.monotonic(),
                                           time.time() - self._slept_at))
             while self._finished is None:

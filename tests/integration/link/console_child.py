@@ -1,29 +1,61 @@
-"""A console in a process of its own, to be killed: answers with the event, or never (`hold`)."""
+"""A console in a process of its own, to be killed: answers with the event, or never (`hold`).
+
+With a `store` it keeps what the engine keeps: an attempt's line is on disk before it runs, and again when it is done.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
+import os
 import sys
+from pathlib import Path
 from typing import Any
 
-from livetui.aws import Aws, CloudAccess
+from livetui.aws import Aws, CloudAccess, IotEndpoint
 from livetui.link.link import Link, LinkConfig
+from livetui.link.machine import Known
 from livetui.link.messages import Answer, Call
 
 
+class ByProxy(Aws):
+    """The broker is dialled at another port."""
+
+    dial_port = 0
+
+    def iot_endpoint(self) -> IotEndpoint:
+        endpoint = super().iot_endpoint()
+        return dataclasses.replace(endpoint, port=self.dial_port) if self.dial_port else endpoint
+
+
 async def main(settings: dict[str, Any]) -> None:
+    """Run until stdin ends."""
+    store = Path(settings["store"]) if settings.get("store") else None
+    started = set(store.read_text().split()) if store is not None and store.exists() else set()
+    journal = store.open("a") if store is not None else None
+
     def on_call(call: Call) -> None:
+        if journal is not None:
+            journal.write(call.attempt + "\n")
+            journal.flush()
+            os.fsync(journal.fileno())
         print("call", call.attempt, flush=True)
         if not settings["hold"]:
             link.answer(call.attempt, Answer(call.event))
 
+    def known(attempt: str) -> Known:
+        return "started" if attempt in started else "unknown"
+
     config = LinkConfig(settings["app"], settings["stage"], settings["bucket"], bytes.fromhex(settings["seed"]),
-                        settings["owner"])
-    link = Link(config, Aws(CloudAccess(**settings["access"])), on_call, lambda attempt: None, lambda state: None)
+                        settings["owner"], connections=settings.get("connections", 1))
+    aws = ByProxy(CloudAccess(**settings["access"]))
+    aws.dial_port = settings.get("port", 0)
+    link = Link(config, aws, on_call, lambda attempt: None, lambda state: None, known)
     await link.open()
     print("live", link.session, flush=True)
-    await asyncio.Event().wait()
+    await asyncio.to_thread(sys.stdin.read)  # ends with the one who started it
+    await link.close()
 
 
 if __name__ == "__main__":

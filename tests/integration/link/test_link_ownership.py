@@ -32,7 +32,7 @@ async def child(live: Live, hold: bool, owner: str = "ada@laptop") -> AsyncItera
                 "access": asdict(live.aws.access), "hold": hold}
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "tests.integration.link.console_child", json.dumps(settings), cwd=ROOT,
-        stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(ROOT)})
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(ROOT)})
     try:
         assert process.stdout is not None
         async with asyncio.timeout(20):
