@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 LOOK_S = 10.0
 """Longest wait in seconds for something that may run user code, such as a `__repr__`."""
+TEXT = 8192
+"""Characters of a variable's value that are kept in the tree; `evaluate` has more of it."""
 
 
 class Face:
@@ -94,7 +96,7 @@ class Face:
     async def variables(self, reference: int, start: int = 0, count: int = 200) -> list[Variable]:
         """Children of a scope or of a variable; fewer than `count` when there are no more."""
         body = await self._ask("variables", variablesReference=reference)
-        return [Variable(str(item["name"]), str(item.get("value") or ""), str(item.get("type") or ""),
+        return [Variable(str(item["name"]), str(item.get("value") or "")[:TEXT], str(item.get("type") or ""),
                          item.get("variablesReference") or 0, str(item.get("evaluateName") or ""))
                 for item in body["variables"][start:start + count]]
 
