@@ -197,14 +197,93 @@ def deploy(as_json: bool, **flags: Any) -> int:
 @cli.command()
 @_with(*_COMMON)
 @click.option("--yes", is_flag=True, help="Do not ask.")
-def remove(yes: bool, **flags: Any) -> None:
+@click.option("--log-groups", is_flag=True, help="Delete the log groups of its functions too.")
+def remove(yes: bool, log_groups: bool, **flags: Any) -> None:
     """Delete the live stack and its metadata."""
     from livetui.session import chores
 
     settings = _settings_of_last(**flags)
     if not yes:
         click.confirm(f"Delete the live stack of {settings.app}, stage {settings.stage}?", abort=True, err=True)
-    _say(chores.remove(settings, on_progress=_show_progress))
+    _say(chores.remove(settings, on_progress=_show_progress, log_groups=log_groups))
+
+
+@cli.command()
+@_with(*_COMMON, *_SESSION)
+@click.argument("targets", nargs=-1, required=True, metavar="TARGET…")
+@click.option("--take-over", is_flag=True, default=None, help="Take the stage from another console that holds it.")
+def attach(targets: tuple[str, ...], headless: bool, as_json: bool, seconds: float | None, **flags: Any) -> int:
+    """Make deployed functions live by a layer, without deploying; TARGET is a stack, a function or a glob.
+
+    They run their own deployed code while no console is there. `livetui restore` puts them back exactly.
+    """
+    code = _run(_settings(**flags), headless=headless, as_json=as_json, seconds=seconds, kind="attach", attach=targets)
+    _say("The functions stay attached. To put them back as they were: livetui restore")
+    return code
+
+
+@cli.command()
+@_with(*_COMMON)
+@click.argument("targets", nargs=-1, metavar="[TARGET…]")
+def restore(targets: tuple[str, ...], **flags: Any) -> None:
+    """Put attached functions back exactly as they were; all of this account and region by default."""
+    from livetui.session import chores
+
+    _say(chores.restore(_settings_of_last(**flags), targets, on_progress=_show_progress))
+
+
+@cli.command()
+@_with(*_COMMON)
+def park(**flags: Any) -> None:
+    """Switch off the live stack's queues, rules and schedules, so that nothing is consumed while nobody is there."""
+    from livetui.session import chores
+
+    _say(chores.park(_settings_of_last(**flags), on_progress=_show_progress))
+
+
+@cli.command()
+@_with(*_COMMON)
+def resume(**flags: Any) -> None:
+    """Switch on again exactly what `park` switched off (the next session does it by itself)."""
+    from livetui.session import chores
+
+    _say(chores.resume(_settings_of_last(**flags), on_progress=_show_progress))
+
+
+@cli.command()
+@_with(*_COMMON, _JSON)
+def apps(as_json: bool, **flags: Any) -> None:
+    """Applications and stages that live in this account and region."""
+    from livetui.session import chores
+
+    for app in chores.apps(_settings_of_last(**flags)):
+        words = f"{app.app:<20} {app.stage:<16} {app.status:<18} {len(app.functions):>3} functions  {app.updated}"
+        click.echo(_json(app) if as_json else words)
+
+
+@cli.command()
+@_with(*_COMMON, _JSON)
+@click.option("--policy", is_flag=True, help="Print the IAM policy that livetui needs, for an administrator.")
+def doctor(as_json: bool, policy: bool, **flags: Any) -> int:
+    """What stands between this machine and a live stack; each line says what to do."""
+    from livetui.session import chores
+
+    settings = _settings(**flags)
+    if policy:
+        click.echo(_json(chores.needed_policy(settings), indent=2))
+        return 0
+    checks = chores.examine(settings)
+    for check in checks:
+        hint = f"\n    → {check.hint}" if check.hint and not check.ok else ""
+        click.echo(_json(check) if as_json else f"{'✓' if check.ok else '✗'} {check.name:<14} {check.detail}{hint}")
+    return 0 if all(check.ok for check in checks) else 1
+
+
+def _json(value: Any, indent: int = 0) -> str:
+    import msgspec
+
+    text = msgspec.json.encode(value)
+    return (msgspec.json.format(text, indent=indent) if indent else text).decode()
 
 
 @cli.command()

@@ -81,6 +81,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="
     take_over: bool = False
     offline: OfflinePolicy = "error"
     """What callers get while no console is there."""
+    redeploy: Literal["ask", "always"] = "ask"
+    """What happens when the template is saved while it is live: told what would change, or deployed at once."""
     overrun: Literal["kill", "finish"] = "kill"
     """What happens to a handler that overruns its timeout: killed as in Lambda, or left to finish (`late`)."""
     concurrency: int = 8
@@ -157,6 +159,21 @@ def load(project: Path, flags: Mapping[str, Any], environ: Mapping[str, str] | N
         key = (wrong[1] or wrong[2]) if wrong else ""
         raise UsageError(f"{origins.get(key, 'The settings')} has a setting that cannot be used: {key or error}",
                          str(error), "See `livetui config` for the settings and their values.") from error
+
+
+def overrides(settings: Settings, logical_id: str) -> dict[str, str]:
+    """A function's variables from its `env-file` and `env`, the latter winning. Raises `UsageError`."""
+    function = settings.for_function(logical_id)
+    if not function.env_file:
+        return dict(function.env)
+    from dotenv import dotenv_values
+
+    path = settings.root / function.env_file
+    if not path.is_file():
+        raise UsageError(f"The env-file of {logical_id} is not there: {function.env_file}", "",
+                         f"Make {path}, or take it out of livetui.toml.")
+    found = dotenv_values(path, interpolate=False)
+    return {**{name: value or "" for name, value in found.items()}, **function.env}
 
 
 def remember(settings: Settings) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,8 @@ from livetui.stack.contract import OnProgress
 if TYPE_CHECKING:
     from livetui.session.invocation import Invocation
     from livetui.session.store import Store
+    from livetui.stack.apps import LiveApp
+    from livetui.stack.doctor import Check
 
 
 class InvokeAnswer(msgspec.Struct, frozen=True):
@@ -60,14 +62,73 @@ def synth(settings: Settings) -> str:
     return assembly.synth(template.load(settings), settings)
 
 
-def remove(settings: Settings, *, on_progress: OnProgress) -> str:
+def remove(settings: Settings, *, on_progress: OnProgress, log_groups: bool = False) -> str:
     """Delete the live stack of the settings' app and stage."""
     from livetui.stack import deployment
 
-    aws = reach(settings)
-    removed = deployment.remove_live(aws, settings, on_progress)
+    removed = deployment.remove_live(reach(settings), settings, on_progress, log_groups=log_groups)
     name = deployment.stack_name(settings.app, settings.stage)
     return f"{name} is removed." if removed else f"There is no stack {name}."
+
+
+def restore(settings: Settings, targets: Sequence[str], *, on_progress: OnProgress) -> str:
+    """Put attached functions back as they were."""
+    from livetui.stack import attach
+
+    aws = reach(settings)
+    restored = attach.restore(aws, _bootstrapped(aws), on_progress, targets)
+    return f"Restored: {', '.join(restored)}." if restored else "No function is attached."
+
+
+def park(settings: Settings, *, on_progress: OnProgress) -> str:
+    """Switch off the live stack's event sources."""
+    from livetui.stack import park as parking
+
+    aws = reach(settings)
+    parked = parking.park(aws, _bootstrapped(aws), settings, on_progress)
+    return f"Parked: {', '.join(parked)}. `livetui resume`, or the next session, wakes them." if parked else \
+        "Nothing is switched on."
+
+
+def resume(settings: Settings, *, on_progress: OnProgress) -> str:
+    """Switch on what `park` switched off."""
+    from livetui.stack import park as parking
+
+    aws = reach(settings)
+    resumed = parking.resume(aws, _bootstrapped(aws), settings, on_progress)
+    return f"Resumed: {', '.join(resumed)}." if resumed else "Nothing was parked."
+
+
+def apps(settings: Settings) -> list[LiveApp]:
+    """Applications and stages of this account and region, from the bootstrap bucket."""
+    from livetui.stack import apps as listing
+
+    aws = reach(settings)
+    return listing.apps(aws, _bootstrapped(aws))
+
+
+def examine(settings: Settings) -> list[Check]:
+    """Everything that the doctor looks at."""
+    from livetui.stack import doctor
+
+    if settings.local:
+        return doctor.examine(settings, reach(settings).access)
+    return doctor.examine(settings, CloudAccess(region=settings.region, profile=settings.profile))
+
+
+def needed_policy(settings: Settings) -> dict[str, object]:
+    """The IAM policy that livetui needs for this app and stage."""
+    from livetui.stack import doctor
+
+    return doctor.needed_policy(settings.app, settings.stage, region=settings.region or "*")
+
+
+def _bootstrapped(aws: Aws) -> bootstrap_stack.Bootstrap:
+    found = bootstrap_stack.find(aws)
+    if found is None:
+        raise LivetuiError(f"Account {aws.account}, region {aws.region} has no bootstrap stack.",
+                           hint="Nothing of livetui is there; `livetui` makes it when you start.")
+    return found
 
 
 def invoke(settings: Settings, function: str, event: bytes, *, asynchronous: bool) -> InvokeAnswer:

@@ -17,6 +17,7 @@ from livetui.aws import Keys
 from livetui.errors import LivetuiError
 from livetui.link.messages import Answer, Call
 from livetui.runtime.contract import Outcome, Work
+from livetui.session.background import Background
 from livetui.session.events import (
     CodeReloaded,
     InvocationArrived,
@@ -84,7 +85,7 @@ class Dispatcher:
         self._link: Answers | None = None
         self._live: dict[str, _Live] = {}
         self._newest_keys: dict[str, tuple[float, Keys]] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._background = Background(hub)
         self._flush_due = False
         self.started: Callable[[int, str], None] = lambda pid, work_id: None
         """Told which worker begins which work; the debugger needs it."""
@@ -106,7 +107,7 @@ class Dispatcher:
 
     def call(self, call: Call) -> None:
         """Take a call of the link."""
-        self._spawn(self._serve(call))
+        self._background.create_task(self._serve(call))
 
     def cancelled(self, attempt: str) -> None:
         """The stub gave up: drop the work if no worker has it yet."""
@@ -170,7 +171,7 @@ class Dispatcher:
         """Run a recorded event again, `times` times, each as a new row linked to its origin."""
         origin = self._store.invocation(id)
         for _ in range(times):
-            self._spawn(self._replay(origin.row.id, origin.row.function,
+            self._background.create_task(self._replay(origin.row.id, origin.row.function,
                                      origin.event if event is None else event, origin.context))
 
     async def _replay(self, origin: int, function: str, event: bytes, context: Mapping[str, Any]) -> None:
@@ -231,27 +232,15 @@ class Dispatcher:
                                    failure.replace("\n", " ")[:500], overhead_ms=overhead_ms)
         self._hub.publish(InvocationFinished(row))
 
-    def _spawn(self, work: Any) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._ended)
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("an invocation could not be served", exc_info=error)
-            self._hub.publish(Notice("error", f"An invocation could not be served: {error!r} (see the log file)"))
-
     async def drain(self, seconds: float) -> None:
         """Give what runs now a moment to end and answer; paused calls are not waited for."""
-        if self._tasks and not any(live.paused for live in self._live.values()):
-            await asyncio.wait(set(self._tasks), timeout=seconds)
+        running = self._background.running
+        if running and not any(live.paused for live in self._live.values()):
+            await asyncio.wait(running, timeout=seconds)
 
     async def close(self) -> None:
-        """Wait until what runs has answered; the pool has been told to end it."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        """End what still waits; the pool has ended what ran."""
+        await self._background.__aexit__()
 
     # --- the debugger's pauses ------------------------------------------------------------------------------------
 

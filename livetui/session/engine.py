@@ -13,6 +13,8 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from botocore.exceptions import ClientError
+
 from livetui import config
 from livetui.aws import Aws, CloudAccess, Keys
 from livetui.config import Settings
@@ -24,12 +26,13 @@ from livetui.link.presence import announce_gone
 from livetui.runtime.contract import FunctionSpec
 from livetui.runtime.interpreter import Interpreter, find_interpreter
 from livetui.runtime.pool import Pool
+from livetui.session.background import Background
 from livetui.session.debugging import Debugging
 from livetui.session.dispatch import Dispatcher
 from livetui.session.events import FunctionInfo, LinkChanged, Notice, SessionLive, StackProgress
 from livetui.session.hub import Hub
 from livetui.session.store import Store
-from livetui.stack import bootstrap, deployment, template
+from livetui.stack import attach, bootstrap, deployment, difference, park, template
 from livetui.stack.contract import LiveFunction, LiveStack, Progress
 
 if TYPE_CHECKING:
@@ -45,7 +48,8 @@ class Engine:
     """One run of a session. `run()` returns when `stop()` was called or the start failed (then it raises)."""
 
     def __init__(self, settings: Settings, store: Store, hub: Hub, *, kind: str = "dev",
-                 traffic: bool = False, serve: bool = True, seconds: float | None = None) -> None:
+                 traffic: bool = False, serve: bool = True, seconds: float | None = None,
+                 attach: tuple[str, ...] = ()) -> None:
         self.settings = settings
         self.store = store
         self.hub = hub
@@ -53,6 +57,7 @@ class Engine:
         self.traffic = traffic
         self.serve = serve
         self.seconds = seconds
+        self.attach = attach
         self.cancel = threading.Event()
         self.loop: asyncio.AbstractEventLoop | None = None
         self.dispatcher = Dispatcher(store, hub, self._fetch_keys, settings.overrun)
@@ -65,8 +70,9 @@ class Engine:
         self._stopping = asyncio.Event()
         self._bootstrap: bootstrap.Bootstrap | None = None
         self._pool: Pool | None = None
-        self._redeploying: asyncio.Task[None] | None = None
+        self._redeploying = False
         self._interpreters: dict[str, Interpreter] = {}
+        self._application: template.Application | None = None
 
     async def run(self) -> None:
         """Start, serve, end. Raises `LivetuiError` when something could not be started."""
@@ -92,13 +98,15 @@ class Engine:
 
     async def _serve(self) -> None:
         application = await asyncio.to_thread(template.load, self.settings)
-        async with self._open_cloud() as access:
+        async with self._open_cloud() as access, Background(self.hub) as self._background:
             aws = self.aws = await asyncio.to_thread(Aws, access)
             await self._deploy(aws, application)
             assert self.stack is not None
             async with self._open_pool(aws, self.stack) as pool, self._open_link(aws, self.stack, pool):
                 self.ready = True
                 await asyncio.to_thread(self._announce, aws, self.stack)
+                if self._bootstrap is not None and self.serve:
+                    self._background.create_task(self._look_around(aws, self._bootstrap))
                 with self._traffic(aws, self.stack), contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(asyncio.Event().wait(), self.seconds)
 
@@ -131,10 +139,14 @@ class Engine:
             await asyncio.to_thread(own.stop)
 
     async def _deploy(self, aws: Aws, application: template.Application) -> None:
-        started = await asyncio.to_thread(bootstrap.ensure, aws, self._progress, self.cancel)
-        self._bootstrap = started
-        self.stack = await asyncio.to_thread(
-            deployment.deploy_live, application, aws, started, self.settings, self._progress, self.cancel)
+        started = self._bootstrap = await asyncio.to_thread(bootstrap.ensure, aws, self._progress, self.cancel)
+        self._application = application
+        if self.attach:
+            self.stack = await asyncio.to_thread(attach.attach, aws, started, self.settings, self.attach,
+                                                 self._progress, application)
+        else:
+            self.stack = await asyncio.to_thread(deployment.deploy_live, application, aws, started, self.settings,
+                                                 self._progress, self.cancel)
         if self.stack.changed:
             await asyncio.to_thread(announce_gone, aws, self.stack.app, self.stack.stage, self.stack.signing_key)
 
@@ -150,11 +162,9 @@ class Engine:
                                      account=await asyncio.to_thread(lambda: aws.account), region=aws.region,
                                      local=self.settings.local)
             await self._configure(pool, aws, stack)
-            await pool.start_watching(self.settings.root)
+            await pool.start_watching(self.settings.root, self._settings_saved)
             yield pool
         finally:
-            if self._redeploying is not None:
-                self._redeploying.cancel()
             await pool.close()
             await self.debug.close()
             await self.dispatcher.close()
@@ -181,7 +191,7 @@ class Engine:
             id=function.id, name=function.name, handler=function.handler, code_root=function.code_root,
             interpreter=self._interpreters[function.id].path, timeout_s=function.timeout_s,
             memory_mb=function.memory_mb, region=aws.region, runtime=function.runtime,
-            environment={**environment, **self.settings.for_function(function.id).env},
+            environment={**environment, **config.overrides(self.settings, function.id)},
             layers=tuple(Path(layer) for layer in function.layers if not layer.startswith("arn:")))
 
     @contextlib.asynccontextmanager
@@ -275,8 +285,44 @@ class Engine:
 
     def redeploy(self) -> None:
         """Read the template again and deploy what changed, while calls go on; on the engine's loop."""
-        if self._redeploying is None or self._redeploying.done():
-            self._redeploying = asyncio.create_task(self._redeploy())
+        if not self._redeploying:
+            self._redeploying = True
+            self._background.create_task(self._redeploy())
+
+    def _settings_saved(self, paths: list[Path]) -> None:
+        """A template, `.env` or settings file was saved: say what it would change, or deploy it, as configured."""
+        self._background.create_task(self._look_at_saved())
+
+    async def _look_at_saved(self) -> None:
+        assert self._application is not None and self.stack is not None and self.aws is not None
+        try:
+            application = await asyncio.to_thread(template.load, self.settings)
+            changes = await asyncio.to_thread(difference.changes, self._application, application)
+            if changes and self.settings.redeploy == "always":
+                self.redeploy()
+            elif changes:
+                shown = "; ".join(str(change) for change in changes[:5])
+                more = f" and {len(changes) - 5} more" if len(changes) > 5 else ""
+                self.hub.publish(Notice("info", f"The template changed: {shown}{more}. Deploy again (D) to make it live."))
+            elif self._pool is not None:
+                await self._configure(self._pool, self.aws, self.stack)
+        except LivetuiError as error:
+            self.hub.publish(Notice("error", str(error)))
+
+    async def _look_around(self, aws: Aws, started: bootstrap.Bootstrap) -> None:
+        """Once live: wake what was parked, and tell of functions that an earlier session left attached."""
+        try:
+            resumed = await asyncio.to_thread(park.resume, aws, started, self.settings, self._progress)
+            if resumed:
+                self.hub.publish(Notice("info", f"Resumed what was parked: {', '.join(resumed)}"))
+            mine = set(self.stack.functions) if self.stack and self.attach else set()
+            stale = [item for item in await asyncio.to_thread(attach.attached, aws, started) if not mine]
+            if stale:
+                names = ", ".join(item.function for item in stale[:5])
+                self.hub.publish(Notice("warning", f"Still attached from an earlier session: {names}. "
+                                        "`livetui restore` puts them back."))
+        except (LivetuiError, ClientError) as error:
+            self.hub.publish(Notice("warning", f"What is parked or attached could not be read: {error}"))
 
     async def _redeploy(self) -> None:
         assert self.aws is not None and self._pool is not None
@@ -287,6 +333,8 @@ class Engine:
             await asyncio.to_thread(self._announce, self.aws, self.stack)
         except LivetuiError as error:
             self.hub.publish(Notice("error", f"The deployment failed; what was live stays live. {error}"))
+        finally:
+            self._redeploying = False
 
     def function(self, id: str) -> LiveFunction:
         """A live function by its logical id or physical name. Raises `LivetuiError` that lists those there are."""

@@ -30,17 +30,18 @@ class Session:
     `start()` returns at once; what happens is told through `subscribe`. `stop()` ends it from any stage;
     `SessionEnded` is the last event, and `exit_code` is then what the command should end with. With `serve=False`
     no calls are taken, only replays are run: another console may hold the stage meanwhile. `seconds` ends it that
-    long after it became live.
+    long after it became live. `attach` names deployed functions to make live instead of deploying the template.
     """
 
     def __init__(self, settings: Settings, *, kind: str = "dev", traffic: bool = False,
-                 serve: bool = True, seconds: float | None = None) -> None:
+                 serve: bool = True, seconds: float | None = None, attach: tuple[str, ...] = ()) -> None:
         self.settings = settings
         self.exit_code = 0
         self._hub = Hub()
         self._store = Store.open(settings.state / "invocations.sqlite",
                                  max_invocations=settings.history.max_invocations, max_mb=settings.history.max_mb)
-        self._options: dict[str, Any] = {"kind": kind, "traffic": traffic, "serve": serve, "seconds": seconds}
+        self._options: dict[str, Any] = {"kind": kind, "traffic": traffic, "serve": serve, "seconds": seconds,
+                                         "attach": attach}
         self._engine = Engine(settings, self._store, self._hub, **self._options)
         self._thread = self._new_thread()
         self._ended = threading.Event()
