@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from ruamel.yaml.comments import CommentedMap
 
@@ -13,7 +13,7 @@ from livetui.config import Settings
 from livetui.stack import local_sam
 from livetui.stack.artifacts import Artifact, package, package_cdk
 from livetui.stack.bundle import StubBundle
-from livetui.stack.document import long_form
+from livetui.stack.document import Document, long_form
 from livetui.stack.functions import Function
 from livetui.stack.live import Wiring, make_live
 from livetui.stack.template import Application, Template
@@ -27,8 +27,8 @@ DIGEST_OUTPUT = "LivetuiTemplate"
 class Assembly:
     """The pieces, collected while templates are transformed from the innermost to the root."""
 
-    body: str = ""
-    """The root template that CloudFormation gets."""
+    document: Document | None = None
+    """The root template, transformed."""
     digest: str = ""
     """Names this deployment: equal when nothing that CloudFormation would see has changed."""
     templates: dict[str, str] = field(default_factory=dict)
@@ -39,6 +39,11 @@ class Assembly:
     copies: dict[str, str] = field(default_factory=dict)
     missing: list[str] = field(default_factory=list)
     """Local files that the template names and that are not there; only when that is allowed."""
+
+    @cached_property
+    def body(self) -> str:
+        """The text that CloudFormation gets; written out only when it is needed (a second per 100 functions)."""
+        return self.document.text() if self.document else ""
 
 
 def assemble(application: Application, wiring: Wiring, s3_address: str, local: bool, strict: bool = True) -> Assembly:
@@ -56,17 +61,23 @@ def assemble(application: Application, wiring: Wiring, s3_address: str, local: b
 
     place = Wiring(wiring.topics, wiring.verify_key, wiring.host, wiring.region, wiring.bucket, bundle,
                    wiring.dial_host, wiring.port, wiring.offline)
-    text = _transform(application.root, place, s3_address, strict, assembly, local,
-                      parameters=application.parameters)
-    assembly.body = text
+    root = _transform(application.root, place, s3_address, strict, assembly, local)
+    state = json.dumps([long_form(root.root), sorted(application.parameters.items())], default=str)
+    assembly.digest = hashlib.sha256(state.encode()).hexdigest()[:32]
+    if root.root.get("Outputs") is None:
+        root.root["Outputs"] = CommentedMap()
+    root.root["Outputs"][DIGEST_OUTPUT] = {"Description": "What livetui deployed last", "Value": assembly.digest}
+    assembly.document = root
     return assembly
 
 
-def _transform(template: Template, wiring: Wiring, s3_address: str, strict: bool, assembly: Assembly, local: bool, *,
-               parameters: Mapping[str, str] | None = None) -> str:
+def _transform(template: Template, wiring: Wiring, s3_address: str, strict: bool, assembly: Assembly,
+               local: bool) -> Document:
     nested: dict[str, str] = {}
     for logical_id, child in template.children.items():
-        text = _transform(child, wiring, s3_address, strict, assembly, local)
+        document = _transform(child, wiring, s3_address, strict, assembly, local)
+        text = (json.dumps(local_sam.expand(long_form(document.root), wiring.region)) if local and child.is_sam
+                else document.text())
         key = template_key(wiring.topics, text)
         assembly.templates[key] = text
         nested[logical_id] = f"{s3_address}/{wiring.bucket}/{key}"
@@ -80,16 +91,7 @@ def _transform(template: Template, wiring: Wiring, s3_address: str, strict: bool
             assembly.artifacts[artifact.key] = artifact
     assembly.copies.update(live.copies)
     assembly.functions.update({function.id: function for function in live.functions.values()})
-    if parameters is not None:
-        state = json.dumps([long_form(live.document.root), sorted(parameters.items())], default=str)
-        assembly.digest = hashlib.sha256(state.encode()).hexdigest()[:32]
-        outputs = live.document.root.get("Outputs")
-        if outputs is None:
-            live.document.root["Outputs"] = outputs = CommentedMap()
-        outputs[DIGEST_OUTPUT] = {"Description": "What livetui deployed last", "Value": assembly.digest}
-    elif local and template.is_sam:
-        return json.dumps(local_sam.expand(long_form(live.document.root), wiring.region))
-    return live.document.text()
+    return live.document
 
 
 def template_key(topics: Topics, text: str) -> str:

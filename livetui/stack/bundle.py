@@ -65,7 +65,7 @@ class StubBundle:
     @property
     def key(self) -> str:
         """The S3 key, which names the content: known before anything is built."""
-        packages = _local_versions() if self.local else REQUIREMENTS.read_text("utf-8")
+        packages = _local_versions() if self.local else _requirements()
         parts = [_stub_digest(), _SHIM if self.layer else "", packages]
         if not self.local:
             parts += [self.runtime, self.architecture]
@@ -153,6 +153,11 @@ def _tree(folder: Path, root: Path) -> Iterator[tuple[str, bytes]]:
 
 
 @cache
+def _requirements() -> str:
+    return REQUIREMENTS.read_text("utf-8")
+
+
+@cache
 def _stub_digest() -> str:
     digest = hashlib.sha256()
     for name, content in _stub_files():
@@ -160,6 +165,7 @@ def _stub_digest() -> str:
     return digest.hexdigest()
 
 
+@cache
 def _local_versions() -> str:
     versions = [f"{name}={importlib.metadata.version(name)}" for name in _DISTRIBUTIONS]
     return " ".join([*versions, sys.implementation.cache_tag or "", sys.platform])
