@@ -17,7 +17,7 @@ TEXT_LIMIT = 1_000_000
 MASKED_WHOLE = 512_000
 """Bytes up to which a payload is taken apart to mask it; larger ones are masked line by line."""
 
-_MEMBER = re.compile(r'^( *)(?:"((?:[^"\\]|\\.)*)": )?(.*?)(,?)$', re.DOTALL)
+_KEY = re.compile(r'^ *"((?:[^"\\]|\\.){0,1000})": ')
 
 
 @dataclass(frozen=True)
@@ -92,10 +92,10 @@ class Document:
                 continue
             if depth == 0:
                 break
-            member = _MEMBER.match(text)
+            key, _ = _member(text)
             above = self._parent(at, depth)
-            if member and member[2] is not None:
-                steps.append(f".{member[2]}" if re.fullmatch(r"[A-Za-z_]\w*", member[2]) else f'["{member[2]}"]')
+            if key is not None:
+                steps.append(f".{key}" if re.fullmatch(r"[A-Za-z_]\w*", key) else f'["{key}"]')
             else:
                 items = sum(1 for i in range(above + 1, at)
                             if _indent(self.text(i)) == depth and self.text(i).strip()[:1] not in ("}", "]"))
@@ -109,8 +109,7 @@ class Document:
         if not isinstance(content, str):
             return plain(content)
         end = self.closing(index)
-        member = _MEMBER.match(content)
-        first = member[3] if member else content
+        first = _member(content)[1]
         if end is None:
             return first
         depth = _indent(content)
@@ -128,6 +127,13 @@ class Document:
         while index > 0 and _indent(self.text(index)) > depth:
             index -= 1
         return index
+
+
+def _member(text: str) -> tuple[str | None, str]:
+    """The key and the value of a line of indented JSON, without the comma behind it."""
+    key = _KEY.match(text)
+    value = text[key.end():] if key else text.lstrip(" ")
+    return key[1] if key else None, value.removesuffix(",")
 
 
 def _indent(text: str) -> int:
@@ -183,9 +189,9 @@ def of_json(payload: bytes, masked: bool = False, note: str = "") -> Document:
 
 def _mask_lines(lines: list[str]) -> None:
     for at, words in enumerate(lines):
-        member = _MEMBER.match(words)
-        if member is not None and member[2] is not None and member[3][:1] not in "[{" and is_secret_name(member[2]):
-            lines[at] = f'{words[: member.start(3)]}"{MASK}"{member[4]}'
+        key, value = _member(words)
+        if key is not None and value[:1] not in "[{" and is_secret_name(key):
+            lines[at] = f'{words[: words.index(value)]}"{MASK}"{"," if words.endswith(",") else ""}'
         else:
             lines[at] = mask_text(words)
 

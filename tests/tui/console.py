@@ -51,7 +51,7 @@ class Console:
 
     async def handled(self) -> None:
         """Every widget has handled the messages that it has now."""
-        for _ in range(3):  # a message may cause another one, and that one a change of focus
+        for _ in range(2):  # a message may cause another one, such as a change of focus
             await asyncio.sleep(0)
             await self.pilot._wait_for_screen()
 
@@ -69,12 +69,21 @@ class Console:
                     await worker.wait()
             await self.handled()
 
-    async def until(self, condition: Callable[[], bool], what: str = "condition", within_s: float = 5.0) -> None:
+    async def until(self, condition: Callable[[], bool], what: str = "condition", within_s: float = 15.0) -> None:
         """Wait for a condition; fails after `within_s` seconds."""
         ends = time.monotonic() + within_s
         while not condition():
             assert time.monotonic() < ends, f"waited {within_s} s for {what}; the screen:\n{self.screen_text()}"
             await self.settle()
+            await asyncio.sleep(0.01)
+
+    async def sees(self, *words: str) -> None:
+        """Wait until all of it is on screen."""
+        await self.until(lambda: all(each in self.screen_text() for each in words), f"{words} on screen")
+
+    async def lacks(self, *words: str) -> None:
+        """Wait until none of it is on screen."""
+        await self.until(lambda: not any(each in self.screen_text() for each in words), f"{words} to go")
 
     async def opened(self, id: int) -> None:
         """Choose a row and wait until its details are shown."""
@@ -102,6 +111,5 @@ async def console(session: RecordedSession | None = None, size: tuple[int, int] 
     app = LivetuiApp(session, clock=lambda: now)
     async with app.run_test(size=size, notifications=True) as pilot:
         shown = Console(app, pilot, session)
-        await pilot.pause()
-        await shown.settle()
+        await shown.until(lambda: shown.main.ready, "all views")
         yield shown

@@ -81,7 +81,7 @@ async def test_markup_in_payloads_is_shown_as_it_is_written():
     session = live_session([invocation(1, "GetOrder", MARKUP, event=PAYLOADS["markup"])])
     async with console(session, size=(160, 45)) as shown:
         await shown.opened(1)
-        assert MARKUP[:20] in shown.screen_text()
+        await shown.sees(MARKUP[:20])
         assert MARKUP in shown.pane_text()
 
 
@@ -89,5 +89,5 @@ async def test_hostile_words_of_the_session_itself():
     session = live_session([invocation(1, WIDE, BIDI)])
     async with console(session) as shown:
         session.tell(Notice("error", MARKUP + ESCAPES))
-        await shown.until(lambda: "[/foo]" in shown.screen_text(), "the toast")
+        await shown.sees("[/foo]")
         assert not STEERING.search(shown.screen_text())

@@ -95,6 +95,8 @@ class MainScreen(RecordActions, DebugActions):
         self._frames = []
         self.seen = Seen()
         self.pinned = {}
+        self.ready = False
+        """Whether every view is mounted and events are taken in."""
         self._offline_since = ""
         self._loading: Timer | None = None
         self._ticks = 0
@@ -107,16 +109,7 @@ class MainScreen(RecordActions, DebugActions):
             with Horizontal(id="invocations"):
                 yield self.invocations
                 yield self.details
-            yield from self.compose_views()
         yield Footer(compact=True, show_command_palette=True)
-
-    def compose_views(self) -> ComposeResult:
-        """The other views."""
-        yield self.functions
-        yield self.stack
-        yield self.logs
-        yield self.link_view
-        yield self.debugger
 
     def on_mount(self) -> None:
         """Listen first, then look where the session stands, so that nothing falls between."""
@@ -131,7 +124,13 @@ class MainScreen(RecordActions, DebugActions):
         self._show_header()
         self.table.focus()
         self.run_worker(self._read_rows, thread=True, group="rows", description="rows")
+        self.call_after_refresh(self._mount_views)
+
+    async def _mount_views(self) -> None:
+        # The other views come after the first paint; only then are events taken in, since they may write to any of them.
+        await self.views.mount(self.functions, self.stack, self.logs, self.link_view, self.debugger)
         self.set_interval(TICK_S, self.drain, name="drain")
+        self.ready = True
 
     def on_unmount(self) -> None:
         """Hear no more."""
@@ -151,6 +150,8 @@ class MainScreen(RecordActions, DebugActions):
     @on(EventsWaiting)
     def drain(self) -> None:
         """Take in what happened since the last tick: rows in one batch, the rest one by one."""
+        if not self.ready:
+            return
         changed: dict[int, Row] = {}
         if self.feed.overflowed:
             self.feed.overflowed = False

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
 from urllib.parse import urlsplit
 
 from rich.cells import cell_len
 from rich.segment import Segment
-from rich.style import Style
 from textual import events
 from textual.reactive import reactive
 from textual.strip import Strip
@@ -16,7 +14,7 @@ from textual.widget import Widget
 from livetui.session.events import LinkChanged, SessionLive
 from livetui.tui import text
 from livetui.tui.messages import CopyRequested
-from livetui.tui.paint import foreground
+from livetui.tui.paint import ink
 
 
 def endpoint_of(live: SessionLive | None) -> str:
@@ -49,8 +47,6 @@ def link_words(link: LinkChanged | None, live: bool, since: str = "") -> tuple[s
 class Header(Widget):
     """One line, drawn to fit: the endpoint shrinks first, then account and region go."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {f"header--{role}" for role in ("brand", "ok", "warn", "error", "dim", "link")}
-
     where: reactive[tuple[str, ...]] = reactive(())
     """App, stage, and account/region."""
     link: reactive[tuple[str, str]] = reactive(("… starting", "warn"))
@@ -78,19 +74,16 @@ class Header(Widget):
         room -= cell_len(left)
         shown = self._endpoint_in(room - 3)
         gap = " " * max(2, room - cell_len(shown) - (3 if shown else 0) + 3)
-        segments = [Segment(" livetui", base + self._role("brand")), Segment(left, base), Segment(gap, base)]
+        segments = [Segment(" livetui", base + ink(self, "brand")), Segment(left, base), Segment(gap, base)]
         self._link_at = self._span(segments, words)
-        segments += [Segment(words, base + self._role(role)), Segment(badges, base + self._role("warn"))]
+        segments += [Segment(words, base + ink(self, role)), Segment(badges, base + ink(self, "warn"))]
         if shown:
             segments.append(Segment("   ", base))
             self._endpoint_at = self._span(segments, shown)
-            segments.append(Segment(shown, base + self._role("link")))
+            segments.append(Segment(shown, base + ink(self, "link")))
         else:
             self._endpoint_at = (0, 0)
         return Strip(segments).adjust_cell_length(width, base)
-
-    def _role(self, name: str) -> Style:
-        return foreground(self, f"header--{name}")
 
     @staticmethod
     def _span(segments: list[Segment], words: str) -> tuple[int, int]:

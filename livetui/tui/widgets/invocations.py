@@ -21,7 +21,7 @@ from livetui.session.invocation import FINISHED, Row
 from livetui.tui import text
 from livetui.tui.keys import LIST_KEYS
 from livetui.tui.messages import CopyRequested, RowOpened, RowSelected
-from livetui.tui.paint import background, foreground
+from livetui.tui.paint import ink
 from livetui.tui.rows import SORTS, Matches, Rows
 
 _STATES = {
@@ -104,14 +104,9 @@ def cell(row: Row, column: str, now: float) -> tuple[str, str]:
             return text.size(row.event_bytes), "dim"
 
 
-_BACKED = frozenset({"cursor", "cursor-blurred", "odd"})
-
-
 class InvocationList(ScrollView, can_focus=True):
     """The lines. Rows come in by `take`; the cursor, following and freezing are decided here."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {
-        "list--cursor", "list--cursor-blurred", "list--odd", "list--dim", "list--ok", "list--error", "list--warn"}
     BINDINGS: ClassVar[list[BindingType]] = [*LIST_KEYS]
 
     class Changed(Message):
@@ -131,7 +126,6 @@ class InvocationList(ScrollView, can_focus=True):
         self._clock = clock
         self._held_back: dict[int, Row] = {}
         self._strips: LRUCache[tuple[int, int], tuple[Row, Strip]] = LRUCache(1_000)
-        self._styles: dict[str, Style] = {}
         self._columns: tuple[Column, ...] = ()
 
     # -- rows ------------------------------------------------------------------------------------------------------
@@ -234,17 +228,7 @@ class InvocationList(ScrollView, can_focus=True):
     def notify_style_update(self) -> None:
         """Colours may have changed: draw everything anew."""
         super().notify_style_update()
-        self._styles.clear()
         self._strips.clear()
-
-    def _style(self, name: str) -> Style:
-        style = self._styles.get(name)
-        if style is None:
-            style = Style()
-            if name:
-                style = (background if name in _BACKED else foreground)(self, f"list--{name}")
-            self._styles[name] = style
-        return style
 
     def render_line(self, y: int) -> Strip:
         """One line of the screen."""
@@ -263,14 +247,14 @@ class InvocationList(ScrollView, can_focus=True):
         return strip
 
     def _draw(self, row: Row, cursor: int, odd: bool, width: int) -> Strip:
-        base = self.rich_style + (self._style("odd") if odd else Style())
-        over = Style() if not cursor else self._style("cursor" if cursor == 2 else "cursor-blurred")
+        base = self.rich_style + (ink(self, "odd") if odd else Style())
+        over = Style() if not cursor else ink(self, "cursor" if cursor == 2 else "cursor-blurred")
         now = self._clock()
         glyph = "◆" if row.marked else "✎" if row.note else "▌" if cursor else " "
         segments = [Segment(glyph, base + over)]
         for column in self._columns:
             words, role = cell(row, column.name, now)
-            segments.append(Segment(text.fit(words, column.width, column.right), base + self._style(role) + over))
+            segments.append(Segment(text.fit(words, column.width, column.right), base + ink(self, role) + over))
             segments.append(Segment(" " if column.right or column.name in ("state", "time") else "  ", base + over))
         return Strip(segments).adjust_cell_length(width, base + over)
 

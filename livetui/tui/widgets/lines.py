@@ -20,18 +20,13 @@ from textual.strip import Strip
 from livetui.tui.documents import Document, empty
 from livetui.tui.keys import DETAIL_KEYS, TEXT_KEYS
 from livetui.tui.messages import CopyRequested, TargetOpened
-from livetui.tui.paint import background, foreground
+from livetui.tui.paint import ink
 from livetui.tui.text import LINE_LIMIT, Line, plain, safe
-
-ROLES = ("key", "string", "number", "literal", "dim", "title", "ok", "error", "warn", "add", "remove", "mask", "link",
-         "code", "bar", "hit", "cursor", "keyword", "call", "comment", "here", "point")
-_BACKED = frozenset({"cursor", "hit", "here"})
 
 
 class LinesPane(ScrollView, can_focus=True):
     """Shows a document. Every line is drawn from pieces of plain text, so no payload can style the screen."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {f"lines--{role}" for role in ROLES}
     BINDINGS: ClassVar[list[BindingType]] = [*TEXT_KEYS]
 
     class Moved(Message):
@@ -119,10 +114,7 @@ class LinesPane(ScrollView, can_focus=True):
         """The style of a role under the present theme."""
         style = self._styles.get(name)
         if style is None:
-            style = self.rich_style
-            if name:
-                style += (background if name in _BACKED else foreground)(self, f"lines--{name}")
-            self._styles[name] = style
+            style = self._styles[name] = self.rich_style + ink(self, name)
         return style
 
     def render_line(self, y: int) -> Strip:
@@ -142,7 +134,7 @@ class LinesPane(ScrollView, can_focus=True):
         if selection is not None:
             strip = self._selected(strip, row, selection)
         back = self.document.backs.get(self.line_at(row), "")
-        rest = self.role(back or ("cursor" if under else ""))
+        rest = self.role(back or ("line" if under else ""))
         return strip.crop_extend(scroll_x, scroll_x + width, rest).apply_offsets(scroll_x, row)
 
     def _draw(self, index: int, under: bool) -> Strip:
@@ -152,8 +144,7 @@ class LinesPane(ScrollView, can_focus=True):
         if under:
             marker = "▌" if end is None else "▸"
         back = self.document.backs.get(index)
-        back = back or ("cursor" if under else "")
-        over = background(self, f"lines--{back}") if back else Style()
+        over = ink(self, back or ("line" if under else ""))
         segments = [Segment(marker, self.role("dim") + over)]
         segments += [Segment(text, self.role(role) + over) for text, role in pieces if text]
         strip = Strip(segments)

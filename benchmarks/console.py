@@ -1,0 +1,291 @@
+"""What the console costs, measured in a pseudo-terminal of 160×45 with the real application over a session of made-up rows.
+
+Usage: python benchmarks/console.py [--quick] [--json]
+Prints one table; with --json one JSON object whose keys are the table's rows.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import fcntl
+import json
+import os
+import pty
+import resource
+import select
+import statistics
+import struct
+import subprocess
+import sys
+import termios
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+SIZE = (45, 160)
+TARGETS = {
+    "first paint (s)": 0.6, "200/s, 20k rows: CPU of one core (%)": 40, "200/s, 20k rows: loop lag p95 (ms)": 25,
+    "200/s: key to repaint p95 (ms)": 60, "6 MB event: longest block (ms)": 100, "100k rows: RSS (MB)": 300,
+    "100k rows: filter (ms)": 150,
+}
+
+
+# -- inside the pseudo-terminal ------------------------------------------------------------------------------------
+
+
+def child(report_fd: int, task: dict[str, Any]) -> None:
+    """Run the console and do one task in it; the result goes to the report pipe as JSON."""
+    started = task["started"]
+    sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "tui")]
+    from recorded import live_session
+
+    from livetui.tui.app import LivetuiApp
+
+    session = live_session([])
+    app = LivetuiApp(session)
+    result: dict[str, float] = {}
+
+    async def work() -> None:
+        while not app.main.ready:
+            await asyncio.sleep(0.005)
+        await TASKS[task["kind"]](app, session, task, result)
+        app.exit(0)
+
+    def ready() -> None:
+        app.main.call_after_refresh(lambda: result.setdefault("first paint", time.time() - started))
+        app.run_worker(work(), exit_on_error=True)
+
+    app.call_later(ready)
+    app.run()
+    os.write(report_fd, json.dumps(result).encode())
+
+
+def rows_of(count: int, first: int = 1) -> list[Any]:
+    """Finished rows that look like those of a busy afternoon."""
+    import msgspec
+    from recorded import invocation
+
+    kinds = [invocation(1, name, trigger, state).row for name, trigger, state in (
+        ("GetOrder", "GET /orders/7", "ok"), ("CreateOrder", "POST /orders", "ok"), ("Worker", "sqs orders ×10", "ok"),
+        ("GetOrder", "GET /orders/99", "error"))]
+    return [msgspec.structs.replace(kinds[id % 4], id=id, time=time.time(), request_id=f"{id:032x}", trigger=f"{kinds[id % 4].trigger} {id}",
+                                    trace_id=f"1-{id:08x}") for id in range(first, first + count)]
+
+
+async def lag_and_cpu(seconds: float) -> tuple[float, float]:
+    """p95 of how late the loop wakes (ms), and the share of one core in use (%)."""
+    lags: list[float] = []
+    cpu, began = time.process_time(), time.perf_counter()
+    while time.perf_counter() - began < seconds:
+        before = time.perf_counter()
+        await asyncio.sleep(0.01)
+        lags.append((time.perf_counter() - before - 0.01) * 1e3)
+    elapsed = time.perf_counter() - began
+    return statistics.quantiles(lags, n=20)[18], (time.process_time() - cpu) / elapsed * 100
+
+
+async def paint(app: Any, session: Any, task: Any, result: dict[str, float]) -> None:
+    """Only the first paint."""
+    await asyncio.sleep(0.2)
+
+
+async def load(app: Any, session: Any, task: dict[str, Any], result: dict[str, float]) -> None:
+    """Invocations arrive at a rate while many are held; optionally keys are pressed."""
+    from livetui.session.events import InvocationArrived, InvocationFinished
+
+    app.main.table.take(rows_of(task["held"]))
+    stop = threading.Event()
+
+    def produce() -> None:
+        import msgspec
+
+        rows = rows_of(int(task["rate"] * (task["seconds"] + 3)), task["held"] + 1)
+        step = max(1, task["rate"] // 50)
+        due = time.perf_counter()
+        for at in range(0, len(rows), step):
+            if stop.is_set():
+                return
+            for row in rows[at:at + step]:
+                session.tell(InvocationArrived(msgspec.structs.replace(row, state="queued", handler_ms=None)))
+                session.tell(InvocationFinished(row))
+            due += step / task["rate"]
+            time.sleep(max(0.0, due - time.perf_counter()))
+
+    # The rows exist before the clock runs: making them is the benchmark's own cost.
+    producer = threading.Thread(target=produce)
+    producer.start()
+    await asyncio.sleep(1)
+    result["lag p95"], result["cpu"] = await lag_and_cpu(task["seconds"])
+    if task.get("keys"):
+        result["key p95"] = await keys(app)
+    stop.set()
+    producer.join()
+
+
+async def keys(app: Any) -> float:
+    """p95 of the time from a key to the repaint it causes (ms)."""
+    from textual import events
+
+    times = []
+    for at in range(60):
+        before = time.perf_counter()
+        key = events.Key("k" if at % 6 else "G", "k" if at % 6 else "G")
+        key.set_sender(app)
+        app._driver.process_message(key)
+        painted = asyncio.Event()
+        cursor = app.main.table.cursor
+        deadline = before + 1
+        while app.main.table.cursor == cursor and time.perf_counter() < deadline:
+            await asyncio.sleep(0.001)
+        app.main.call_after_refresh(painted.set)
+        await asyncio.wait_for(painted.wait(), 2)
+        times.append((time.perf_counter() - before) * 1e3)
+        await asyncio.sleep(0.03)
+    return statistics.quantiles(times, n=20)[18]
+
+
+async def large(app: Any, session: Any, task: Any, result: dict[str, float]) -> None:
+    """Open a 6 MB event: until its first lines are on screen, and the longest time in which the loop stood."""
+    from hostile import PAYLOADS
+    from recorded import invocation
+
+    session.hold(invocation(1, "GetOrder", "POST /large", event=PAYLOADS["6 MB"], response=PAYLOADS["6 MB in one line"]))
+    await asyncio.sleep(0.5)
+    worst = 0.0
+    before = time.perf_counter()
+    app.main.table.take([session.invocations[1].row])
+    shown = False
+    while time.perf_counter() - before < 3:
+        tick = time.perf_counter()
+        await asyncio.sleep(0.001)
+        worst = max(worst, time.perf_counter() - tick)
+        if not shown and app.main.details.opened is not None and len(app.main.details.pane) > 1_000:
+            shown = True
+            result["opened"] = (time.perf_counter() - before) * 1e3
+            app.main.action_tab(2)
+    result["block"] = worst * 1e3
+
+
+async def many(app: Any, session: Any, task: Any, result: dict[str, float]) -> None:
+    """100,000 rows: memory, and a filter over all of them as the console asks the store for it."""
+    import tempfile
+
+    from livetui.session.filter import parse
+    from livetui.session.store import Store
+
+    app.main.table.take(rows_of(100_000))
+    await asyncio.sleep(0.5)
+    result["rss"] = int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 1e6
+    if not task["store"]:
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        store = Store.open(Path(folder) / "x.sqlite", max_invocations=200_000)
+        store.begin_session("bench")
+        fill(store)
+        timings = []
+        for words in ("state:error", "fn:Get* ms:>1", "orders/99"):
+            before = time.perf_counter()
+            known = await asyncio.to_thread(lambda words=words: set(store.numbers(words)))
+            app.main.table.filter(parse(words).matches, known)
+            timings.append((time.perf_counter() - before) * 1e3)
+        result["filter"] = max(timings)
+        store.close()
+
+
+def fill(store: Any) -> None:
+    """100,000 rows straight into the store's table: recording them one by one is another benchmark."""
+    from livetui.session.invocation import Timing
+
+    for id in range(1, 4):
+        store.arrived(f"{id:032x}", "GetOrder", "GET /orders/99", b"{}", {}, time=time.time())
+        store.started(f"{id:032x}")
+        store.finished(f"{id:032x}", "ok", b"{}", Timing(handler_ms=3.0))
+    store.flush()
+    connection = store._db if hasattr(store, "_db") else None
+    if connection is None:
+        raise SystemExit("the store has no connection to fill")
+
+
+TASKS = {"paint": paint, "load": load, "large": large, "many": many}
+
+
+# -- outside -------------------------------------------------------------------------------------------------------
+
+
+def measure(**task: Any) -> dict[str, float]:
+    """Run one task in a pseudo-terminal of its own and read what it reports."""
+    reader, writer = os.pipe()
+    master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", *SIZE, 0, 0))
+    environment = {**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor"}
+    command = [sys.executable, __file__, "--child", str(writer), json.dumps({**task, "started": time.time()})]
+    process = subprocess.Popen(command, stdin=slave, stdout=slave, stderr=slave, pass_fds=[writer], env=environment, start_new_session=True)
+    os.close(slave)
+    os.close(writer)
+    report, screen = b"", b""
+    ends = time.monotonic() + 180
+    while time.monotonic() < ends:
+        ready, _, _ = select.select([reader, master], [], [], 1)
+        if master in ready:
+            try:
+                screen = (screen + os.read(master, 65_536))[-4_000:]
+            except OSError:
+                pass
+        if reader in ready:
+            part = os.read(reader, 65_536)
+            if not part:
+                break
+            report += part
+    process.kill()
+    process.wait()
+    os.close(reader)
+    os.close(master)
+    if not report:
+        raise SystemExit(f"{task} reported nothing; the end of its screen:\n{screen.decode('utf-8', 'replace')}")
+    return json.loads(report)  # type: ignore[no-any-return]
+
+
+def table(quick: bool) -> dict[str, float]:
+    """All rows of the table."""
+    rows: dict[str, float] = {}
+    rows["first paint (s)"] = min(measure(kind="paint")["first paint"] for _ in range(1 if quick else 3))
+    loads = [(200, 20_000)] if quick else [(rate, held) for held in (1_000, 20_000, 100_000) for rate in (20, 200, 1_000)]
+    for rate, held in loads:
+        found = measure(kind="load", rate=rate, held=held, seconds=3 if quick else 5, keys=rate == 200)
+        name = f"{rate}/s, {held // 1000}k rows"
+        rows[f"{name}: CPU of one core (%)"] = found["cpu"]
+        rows[f"{name}: loop lag p95 (ms)"] = found["lag p95"]
+        if (rate, held) == (200, 20_000):
+            rows["200/s: key to repaint p95 (ms)"] = found["key p95"]
+    found = measure(kind="large")
+    rows["6 MB event: on screen after (ms)"] = found["opened"]
+    rows["6 MB event: longest block (ms)"] = found["block"]
+    rows["100k rows: RSS (MB)"] = measure(kind="many", store=False)["rss"]
+    return rows
+
+
+def main() -> None:
+    """Parse, measure, print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="one load instead of nine")
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--child", nargs=2, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.child:
+        child(int(given.child[0]), json.loads(given.child[1]))
+        return
+    rows = table(given.quick)
+    if given.json:
+        print(json.dumps({name: round(value, 2) for name, value in rows.items()}))
+        return
+    for name, value in rows.items():
+        target = TARGETS.get(name)
+        verdict = "" if target is None else f"   to reach: ≤ {target:g}   {'✓' if value <= target else '✗'}"
+        print(f"{name:<44} {value:>9.1f}{verdict}")
+
+
+if __name__ == "__main__":
+    main()
