@@ -10,7 +10,7 @@ from typing import Any
 
 from livetui.config import Settings
 from livetui.errors import UsageError
-from livetui.stack import cdk, samconfig, sketch
+from livetui.stack import cdk, loops, samconfig, sketch
 from livetui.stack.cdk import Assets
 from livetui.stack.contract import LiveFunction
 from livetui.stack.document import Document, long_form, read
@@ -165,6 +165,7 @@ class _Loader:
         document = read(path)
         if assets is not None:
             cdk.prepare(document.root)
+        loops.unroll(document.root, parameters, self.settings.region)
         return self._read(document, parameters, prefix, above, known or {}, assets)
 
     def _read(self, document: Document, parameters: Mapping[str, Any], prefix: str,

@@ -230,3 +230,30 @@ def test_a_json_template(project: Project) -> None:
     application = load(settings)
     assert application.functions["F"].live
     assert application.root.document.text().startswith("{")
+
+
+def test_functions_made_by_a_loop_are_found(project: Project) -> None:
+    application = load(project("""
+        Transform: [AWS::LanguageExtensions, AWS::Serverless-2016-10-31]
+        Parameters: {Names: {Type: CommaDelimitedList, Default: "Read,Write"}}
+        Resources:
+          Fn::ForEach::Handlers:
+            - Name
+            - !Ref Names
+            - ${Name}Function:
+                Type: AWS::Serverless::Function
+                Properties:
+                  CodeUri: src/
+                  Handler: !Sub "app.${Name}"
+                  Runtime: python3.12
+                  Environment: {Variables: {NAME: !Ref Name}}
+          Fn::ForEach::Later:
+            - Name
+            - !ImportValue Elsewhere
+            - ${Name}Queue: {Type: AWS::SQS::Queue}
+    """, parameters={"Names": "Read,List"}))
+    assert {name: function.handler for name, function in application.functions.items()} == {
+        "ReadFunction": "app.Read", "ListFunction": "app.List"}
+    resources = application.root.resources
+    assert resources["ListFunction"]["Properties"]["Environment"]["Variables"]["NAME"] == "List"
+    assert "Fn::ForEach::Later" in resources
