@@ -303,7 +303,7 @@ class Engine:
             elif changes:
                 shown = "; ".join(str(change) for change in changes[:5])
                 more = f" and {len(changes) - 5} more" if len(changes) > 5 else ""
-                self.hub.publish(Notice("info", f"The template changed: {shown}{more}. Deploy again (D) to make it live."))
+                self.hub.publish(Notice("info", f"The template changed: {shown}{more}. D deploys it."))
             elif self._pool is not None:
                 await self._configure(self._pool, self.aws, self.stack)
         except LivetuiError as error:

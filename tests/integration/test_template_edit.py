@@ -1,0 +1,49 @@
+"""Edits of the template while it is live, and a session on functions that were deployed by somebody else."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from livetui.config import load
+from livetui.session.events import Notice, SessionLive
+from livetui.session.headless import live
+from livetui.session.session import Session
+from tests.integration.events import Heard
+
+ORDERS = Path(__file__).parents[2] / "examples" / "orders"
+pytestmark = [pytest.mark.timeout(120), pytest.mark.xdist_group("restart")]
+
+
+@pytest.mark.parametrize("redeploy", ["ask", "always"])
+def test_a_saved_template_says_what_it_would_change_or_is_deployed(tmp_path: Path, redeploy: str) -> None:
+    project = tmp_path / "shop"
+    shutil.copytree(ORDERS, project)
+    (project / "livetui.toml").write_text(f'redeploy = "{redeploy}"\n')
+    heard = Heard()
+    session = Session(load(project, {"local": True, "app": "shop"}))
+    with live(session, heard):
+        template = project / "template.yaml"
+        template.write_text(template.read_text("utf-8").replace("Timeout: 10", "Timeout: 12"), "utf-8")
+        if redeploy == "ask":
+            notice = heard.wait_for(lambda event: isinstance(event, Notice) and "template changed" in event.text)
+            assert "Globals" in notice.text
+            session.redeploy()
+        again = heard.wait_for(lambda event: isinstance(event, SessionLive), after=heard.index(SessionLive) + 1)
+        assert again.changed
+
+
+def test_a_broken_template_keeps_what_is_live(tmp_path: Path) -> None:
+    project = tmp_path / "shop"
+    shutil.copytree(ORDERS, project)
+    heard = Heard()
+    session = Session(load(project, {"local": True, "app": "shop"}))
+    with live(session, heard):
+        (project / "template.yaml").write_text("Resources: [\n", "utf-8")
+        session.redeploy()
+        notice = heard.wait_for(lambda event: isinstance(event, Notice) and event.level == "error")
+        assert "template.yaml" in notice.text
+        session.invoke("ListOrders", b"{}")
+        assert heard.finished("ListOrders").row.state == "ok"
