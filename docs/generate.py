@@ -62,7 +62,7 @@ CONTAINS = {
     "debugpy": "contains pydevd, which is under the Eclipse Public License 1.0 (`debugpy/ThirdPartyNotices.txt`)",
     "pynacl": "contains libsodium (ISC)",
     "cryptography": "contains OpenSSL 3 (Apache-2.0)",
-    "awscrt": "contains AWS's C libraries (Apache-2.0) and, on Linux, AWS-LC (Apache-2.0 or ISC, parts under OpenSSL's)",
+    "awscrt": "contains AWS's C libraries (Apache-2.0) and, on Linux, AWS-LC (Apache-2.0 or ISC; parts: OpenSSL)",
 }
 """Other people's code inside a wheel, which its metadata does not name."""
 
@@ -249,9 +249,10 @@ def option_words(option: click.Option) -> str:
 
 def bindings() -> str:
     """Every key id that `[keys]` may name, once, where it first belongs."""
-    lines = ["## Keys", "", "Each action of the console has an id. `[keys]` gives it other keys, by Textual's names for "
-             "them, several with commas between: `down = \"down,j,ctrl+n\"`. An id that does not exist is told when the "
-             "console opens, with the nearest that does. `?` in the console explains the keys of the focused pane.", ""]
+    lines = ["## Keys", "", "Each action of the console has an id. `[keys]` gives it other keys, by Textual's names "
+             "for them, several with commas between: `down = \"down,j,ctrl+n\"`. An id that does not exist is told "
+             "when the console opens, with the nearest that does. `?` in the console explains the keys of the focused "
+             "pane.", ""]
     seen: set[str] = set()
     same: dict[str, list[Any]] = {}
     for _, group in KEY_GROUPS:
