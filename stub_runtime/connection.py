@@ -90,10 +90,9 @@ class Connection:
         """Send one frame, when the quotas allow it. A publish that fails is noticed by its missing answer."""
         if self._mqtt is None:
             return
-        now = time.monotonic()
-        wait = self._pace.reserve(now, len(publish.payload)) - now
-        if wait > 0:
+        while (wait := self._pace.wait(time.monotonic(), len(publish.payload))) > 0:
             time.sleep(wait)
+        self._pace.sent(time.monotonic(), len(publish.payload))
         self._mqtt.publish(publish.topic, publish.payload, publish.reply_to, publish.expiry)
 
     def next(self, timeout: float) -> Happened | None:
@@ -106,7 +105,7 @@ class Connection:
                 return None
             if happened.generation == self._generation:
                 if happened.what == "message":
-                    self._pace.heard(time.monotonic(), len(happened.payload))
+                    self._pace.heard(time.monotonic())
                 if happened.detail and happened.what != "message":
                     self.detail = happened.detail
                 return happened

@@ -241,7 +241,7 @@ def _proxy_options(dial: Dial, environ: Mapping[str, str]) -> http.HttpProxyOpti
 
     parts = urlsplit(url)
     options = http.HttpProxyOptions(parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 8080),
-                                    connection_type=http.HttpProxyConnectionType.Tunnel)
+                                    connection_type=http.HttpProxyConnectionType.Tunneling)
     if parts.scheme == "https":
         options.tls_connection_options = io.ClientTlsContext(io.TlsContextOptions()).new_connection_options()
     if parts.username:

@@ -43,7 +43,8 @@ class Connection:
         self._inbox: deque[tuple[str, Any, float]] = deque()
         self._woken = False
         self._closed = False
-        self._delayed: set[asyncio.TimerHandle] = set()
+        self._pending: deque[Publish] = deque()
+        self._timer: asyncio.TimerHandle | None = None
 
         def keys() -> SigningKeys:
             now = aws.keys()
@@ -65,19 +66,28 @@ class Connection:
 
     def publish(self, publish: Publish) -> Future[Any] | None:
         """Send a frame now, or as soon as the quota allows. Retained ones go out at once and can be waited for."""
-        now = self._loop.time()
-        at = self.pace.reserve(now, len(publish.payload))
-        if publish.retain or at <= now:
+        if publish.retain:
+            self.pace.sent(self._loop.time(), len(publish.payload))
             return self._send(publish)
-        self.waited += at - now
-
-        def later() -> None:
-            self._delayed.discard(handle)
-            self._send(publish)
-
-        handle = self._loop.call_at(at, later)
-        self._delayed.add(handle)
+        self._pending.append(publish)
+        if self._timer is None:
+            self._pump()
         return None
+
+    def _pump(self) -> None:
+        """Send what the quota allows, and come back for the rest."""
+        self._timer = None
+        while self._pending:
+            now = self._loop.time()
+            publish = self._pending[0]
+            wait = self.pace.wait(now, len(publish.payload))
+            if wait > 0:
+                self.waited += wait
+                self._timer = self._loop.call_later(wait, self._pump)
+                return
+            self._pending.popleft()
+            self.pace.sent(now, len(publish.payload))
+            self._send(publish)
 
     def also(self, topic: str) -> None:
         """Subscribe to this topic too after every reconnect."""
@@ -90,9 +100,9 @@ class Connection:
     async def close(self) -> None:
         """Say goodbye, so that no last will is published, and end."""
         self._closed = True
-        for handle in self._delayed:
-            handle.cancel()
-        self._delayed.clear()
+        if self._timer is not None:
+            self._timer.cancel()
+        self._pending.clear()
         self.up = False
         await asyncio.to_thread(self._mqtt.stop)
 
@@ -119,7 +129,7 @@ class Connection:
             if self._closed:
                 return
             if what == "heard":
-                self.pace.heard(at, len(value.payload))
+                self.pace.heard(at)
                 self._heard(self.number, value, at)
             elif what == "up":
                 self.subscribe(self._topics)

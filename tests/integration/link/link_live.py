@@ -101,13 +101,14 @@ class Live:
         return self.role(stub_policy(self.aws.partition, self.aws.region, self.aws.account, self.topics, function,
                                      self.bucket))
 
-    def environment(self, function: str = "Orders", **changes: Any) -> Environment:
+    def environment(self, function: str = "Orders", extra: dict[str, str] | None = None,
+                    **changes: Any) -> Environment:
         """An execution environment of real awslambdaric with the stub in it."""
         access = self.aws.access
         config = self.config(function, **changes)
         return Environment("stub_runtime.handler.handler", {
             "LIVETUI": config.to_json(), "AWS_REGION": self.aws.region, "AWS_ENDPOINT_URL": access.endpoint_url or "",
-            "AWS_CA_BUNDLE": access.ca_bundle or "", **self.stub_role(function)})
+            "AWS_CA_BUNDLE": access.ca_bundle or "", **self.stub_role(function), **(extra or {})})
 
     def invoke(self, name: str, event: Any) -> dict[str, Any]:
         """Invoke and wait; `Payload` is parsed."""

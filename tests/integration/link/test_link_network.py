@@ -1,0 +1,178 @@
+"""Proxies, quotas, credentials that change, connections that are renewed: the network as offices and AWS make it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import queue
+import threading
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from livetui.aws import Aws, Keys
+from stub_runtime.mqtt import proxy_for
+from stub_runtime.wire import Frame, Kind
+from tests.integration.link.link_live import Live, console, echo
+from tests.integration.link.mqtt_client import client
+from tests.integration.link.runtime_api import Environment, Result
+
+
+async def invoke(environment: Environment, event: bytes = b"{}", timeout: float = 20.0) -> Result:
+    return await asyncio.to_thread(environment.invoke, event, timeout)
+
+
+@asynccontextmanager
+async def connect_proxy() -> AsyncIterator[tuple[str, list[str]]]:
+    """An HTTP proxy that understands CONNECT and nothing else: its URL, and what was asked of it."""
+    asked: list[str] = []
+    tasks: set[asyncio.Task[None]] = set()
+
+    async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError):
+            while chunk := await reader.read(65536):
+                writer.write(chunk)
+                await writer.drain()
+        writer.close()
+
+    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        tasks.add(asyncio.current_task())  # type: ignore[arg-type]
+        head = await reader.readuntil(b"\r\n\r\n")
+        method, target, _ = head.split(b"\r\n")[0].decode().split()
+        asked.append(f"{method} {target}")
+        host, _, port = target.rpartition(":")
+        up_reader, up_writer = await asyncio.open_connection(host, int(port))
+        writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        await asyncio.gather(pump(reader, up_writer), pump(up_reader, writer))
+
+    server = await asyncio.start_server(accept, "127.0.0.1", 0)
+    try:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", asked
+    finally:
+        server.close()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def test_both_sides_go_through_an_https_proxy(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    port = live.aws.iot_endpoint().port
+    async with connect_proxy() as (url, asked):
+        with live.environment(extra={"HTTPS_PROXY": url}) as environment:
+            monkeypatch.setenv("HTTPS_PROXY", url)
+            monkeypatch.setenv("NO_PROXY", "")
+            # clients keep the proxy they were made with, so this console has its own
+            async with console(Live(Aws(live.aws.access), live.app, live.stage, live.bucket), echo):
+                assert (await invoke(environment, b"1")).body == b"1"
+    assert asked.count(f"CONNECT localhost:{port}") >= 2
+
+
+async def test_no_proxy_is_honoured(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with connect_proxy() as (url, asked):
+        with live.environment(extra={"HTTPS_PROXY": url, "NO_PROXY": "localhost,127.0.0.1"}) as environment:
+            monkeypatch.setenv("HTTPS_PROXY", url)
+            monkeypatch.setenv("NO_PROXY", "localhost,127.0.0.1")
+            async with console(Live(Aws(live.aws.access), live.app, live.stage, live.bucket), echo):
+                assert (await invoke(environment, b"1")).body == b"1"
+    assert asked == []
+
+
+@pytest.mark.parametrize(("host", "environ", "proxy"), [
+    ("x.iot.eu-west-1.amazonaws.com", {}, None),
+    ("x.iot.eu-west-1.amazonaws.com", {"https_proxy": "http://p:3128"}, "http://p:3128"),
+    ("x.iot.eu-west-1.amazonaws.com", {"HTTPS_PROXY": "p:3128"}, "http://p:3128"),
+    ("x.iot.eu-west-1.amazonaws.com", {"HTTP_PROXY": "http://p:1"}, None),
+    ("x.iot.eu-west-1.amazonaws.com", {"ALL_PROXY": "http://p:2"}, "http://p:2"),
+    ("x.iot.eu-west-1.amazonaws.com", {"HTTPS_PROXY": "http://p:1", "NO_PROXY": ".amazonaws.com"}, None),
+    ("x.iot.eu-west-1.amazonaws.com", {"HTTPS_PROXY": "http://p:1", "no_proxy": "*"}, None),
+    ("x.iot.eu-west-1.amazonaws.com", {"HTTPS_PROXY": "http://p:1", "NO_PROXY": "aws.com"}, "http://p:1")])
+def test_the_proxy_is_chosen_as_other_tools_do(host: str, environ: dict[str, str], proxy: str | None) -> None:
+    assert proxy_for(host, environ) == proxy
+
+
+class Rotating(Aws):
+    """Credentials that are different each time they are asked for."""
+
+    def __init__(self, live: Live) -> None:
+        self.asked = 0
+        super().__init__(live.aws.access)
+
+    def keys(self) -> Keys:
+        self.asked += 1
+        return super().keys()
+
+
+async def test_every_connect_asks_for_the_credentials_again(live: Live) -> None:
+    aws = Rotating(live)
+    async with console(Live(aws, live.app, live.stage, live.bucket), echo) as here:
+        asked = aws.asked
+        await asyncio.to_thread(live.kick_client, here.link.topics.console_client(here.link.session, 0, 1))
+        await here.until(lambda: here.link.state.phase == "offline")
+        await here.until(lambda: here.link.state.phase == "live")
+        assert aws.asked > asked
+
+
+async def test_a_renewed_connection_loses_no_call_and_no_presence(live: Live) -> None:
+    with live.environment() as environment, client(live.aws, f"watch-{live.app}") as watch:
+        async with console(live, echo) as here:
+            assert (await invoke(environment, b"1")).body == b"1"
+            watch.subscribe(live.topics.presence)
+            await here.link._renew()
+            assert (await invoke(environment, b"2")).body == b"2"
+            kinds = [Frame.decode(r.payload).kind for r in watch.drain()]
+            assert Kind.GONE not in kinds
+            assert here.link.state.phase == "live"
+
+
+async def test_the_round_trip_is_told(live: Live) -> None:
+    async with console(live, echo) as here:
+        await here.until(lambda: here.link.state.round_trip_ms is not None)
+    told = next(state.round_trip_ms for state in here.states if state.round_trip_ms is not None)
+    assert 0 < told < 1000
+
+
+async def test_nagle_is_off_where_the_platform_allows(live: Live) -> None:
+    async with console(live, echo) as here:
+        assert here.link._connections[0].no_delay
+
+
+async def test_no_second_exceeds_the_quota_of_iot(live: Live) -> None:
+    """An administrator meters what goes over the console's one connection while eight stubs call without a pause."""
+    seen: list[tuple[float, int, bool]] = []
+    with client(live.aws, f"meter-{live.app}") as meter:
+        for topic in (f"{live.topics.root}/console/+", f"{live.topics.root}/stub/#", live.topics.stubs):
+            meter.subscribe(topic)
+        stop = threading.Event()
+
+        def read() -> None:
+            while not stop.is_set():
+                with contextlib.suppress(queue.Empty):
+                    heard = meter.heard.get(timeout=0.1)
+                    seen.append((time.monotonic(), len(heard.payload), "/console/" in heard.topic))
+
+        reading = threading.Thread(target=read)
+        reading.start()
+        environments = [live.environment() for _ in range(4)]
+        try:
+            async with console(live, echo) as here:
+                end = time.monotonic() + 4
+                event = b'"' + bytes(65 + i % 7 for i in range(3000)) + b'"'
+
+                async def caller(environment: Environment) -> None:
+                    while time.monotonic() < end:
+                        assert (await invoke(environment, event)).body == event
+
+                await asyncio.gather(*(caller(environment) for environment in environments))
+                waited = here.link._connections[0].waited
+        finally:
+            stop.set()
+            reading.join()
+            for environment in environments:
+                environment.close()
+    assert waited > 0, "the quota was never reached, so nothing was shown"
+    for at, _, _ in seen:
+        window = [entry for entry in seen if at - 1 < entry[0] <= at]
+        assert len(window) <= 100
+        assert sum(size for _, size, incoming in window if not incoming) <= 512 * 1024
