@@ -7,7 +7,7 @@ union is made here. Only the console's own breakpoints are kept on disk: editors
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -106,11 +106,15 @@ class BreakpointStore:
         self._anchors: dict[tuple[str, int], Anchor] = {}
         self._stamps: dict[str, tuple[int, int]] = {}
         self._last_id = 0
+        self._saved = b""
+        self.on_trouble: Callable[[str], None] = lambda text: None
+        """Told when the file cannot be written; the breakpoints hold all the same."""
 
     def load(self) -> str:
         """Read the kept breakpoints; returns what is wrong with the file, if anything."""
         try:
-            kept = msgspec.json.decode(self._file.read_bytes(), type=list[_Kept])
+            self._saved = self._file.read_bytes()
+            kept = msgspec.json.decode(self._saved, type=list[_Kept])
         except FileNotFoundError:
             return ""
         except (OSError, msgspec.DecodeError, ValueError) as error:
@@ -215,7 +219,7 @@ class BreakpointStore:
         for old in mine:
             self._muted.discard((path, old))
             self._ids.pop((path, old), None)
-        self._wishes[CONSOLE][path] = {}
+        self._wishes.setdefault(CONSOLE, {})[path] = {}
         for old, new in places.items():
             self._put(CONSOLE, path, msgspec.structs.replace(mine[old], line=new))
         self._ids.update({(path, new): id_ for new, id_ in ids.items() if id_ is not None})
@@ -256,12 +260,18 @@ class BreakpointStore:
             self._anchors[path, line] = anchor(path, line)
         kept = [_Kept(self._name(path), wish, (path, line) not in self._muted, self._anchors[path, line])
                 for path, lines in sorted(mine.items()) for line, wish in sorted(lines.items())]
-        if not kept and not self._file.exists():
+        content = msgspec.json.format(msgspec.json.encode(kept), indent=1) + b"\n"
+        if content == self._saved or not (kept or self._saved):
             return
-        self._file.parent.mkdir(parents=True, exist_ok=True)
-        fresh = self._file.with_suffix(".new")
-        fresh.write_bytes(msgspec.json.format(msgspec.json.encode(kept), indent=1) + b"\n")
-        fresh.replace(self._file)
+        try:
+            self._file.parent.mkdir(parents=True, exist_ok=True)
+            fresh = self._file.with_suffix(".new")
+            fresh.write_bytes(content)
+            fresh.replace(self._file)
+        except OSError as error:
+            self.on_trouble(f"Breakpoints could not be kept for the next session: {error}")
+        else:
+            self._saved = content
 
     def _name(self, path: str) -> str:
         try:

@@ -70,8 +70,9 @@ class Broker:
         self.port = await self.crew.serve(self._editor_connected, known.port if self._asked_port and known.port
                                           else self._asked_port)
         DebugPort(self.port, self.token).write(self._state)
+        self.store.on_trouble = lambda text: self.listener.on_notice("", "warning", text)
         if trouble := self.store.load():
-            self.listener.on_notice("", "warning", trouble)
+            self.store.on_trouble(trouble)
         self._was_wanted, self._shown = self.wanted, self.union()
 
     async def close(self) -> None:

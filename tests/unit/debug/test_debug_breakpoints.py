@@ -139,6 +139,24 @@ def test_breakpoints_follow_edits_made_between_sessions(project: Path, source: s
     assert [item.asked for item in store(project).everything()] == [10]
 
 
+def test_an_editors_breakpoints_stay_for_the_editor_to_move(project: Path, source: str) -> None:
+    it = store(project)
+    it.replace("vscode-1", source, [Wish(9)])
+    it.confirm(source, 9, 8, True, "")
+    Path(source).write_text("\n" + CODE)
+    assert it.moved() == {source}
+    assert [(item.asked, item.line, item.owners) for item in it.of(source)] == [(9, 9, ("vscode-1",))]
+
+
+def test_a_file_that_cannot_be_written_is_told_and_the_breakpoint_holds(project: Path, source: str) -> None:
+    it, told = store(project), list[str]()
+    it.on_trouble = told.append
+    (project / ".livetui").write_text("in the way")
+    it.put(CONSOLE, source, Wish(5))
+    assert len(it.of(source)) == 1
+    assert "could not be kept" in told[0]
+
+
 @pytest.mark.parametrize(("wish", "said"), [
     (Wish(1, condition="x = 1"), "Use == to compare"),
     (Wish(1, condition="x >"), "does not compile"),
