@@ -9,6 +9,7 @@ from typing import Any
 
 from livetui.aws import Aws
 from livetui.stack.bootstrap import Bootstrap
+from livetui.stack.changeset import refusing
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ class LiveApp:
     resources: int = 0
 
 
+@refusing("The applications cannot be listed.")
 def apps(aws: Aws, bootstrap: Bootstrap) -> list[LiveApp]:
     """All of them, by application and stage. Metadata of a newer livetui is read as far as it is known."""
     s3 = aws.client("s3")

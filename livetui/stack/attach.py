@@ -20,7 +20,7 @@ from livetui.config import Settings
 from livetui.errors import LivetuiError, UsageError
 from livetui.stack.bootstrap import Bootstrap
 from livetui.stack.bundle import LAYER_MODULE, StubBundle
-from livetui.stack.changeset import describe, refused
+from livetui.stack.changeset import describe, refused, refusing
 from livetui.stack.contract import LiveFunction, LiveStack, OnProgress, Progress
 from livetui.stack.deployment import function_resources, signing_key, upload, wiring_of
 from livetui.stack.live import LIVE_MEMORY_MB, LIVE_TIMEOUT_S, STUB_RUNTIMES
@@ -83,6 +83,7 @@ class _Target:
         return str(self.configuration["Role"]).rpartition("/")[2]
 
 
+@refusing("The functions cannot be attached.")
 def attach(aws: Aws, bootstrap: Bootstrap, settings: Settings, targets: Sequence[str], on_progress: OnProgress,
            application: Application | None = None) -> LiveStack:
     """Make deployed functions live; each target is a stack's or function's name, an ARN, or a glob of functions.
@@ -122,6 +123,7 @@ def attach(aws: Aws, bootstrap: Bootstrap, settings: Settings, targets: Sequence
                      len(functions), True, time.monotonic() - begun, seed)
 
 
+@refusing("The attached functions cannot be listed.")
 def attached(aws: Aws, bootstrap: Bootstrap) -> list[Attachment]:
     """Every function that livetui is attached to in this account and region, also from consoles that crashed."""
     s3 = aws.client("s3")
@@ -134,6 +136,7 @@ def attached(aws: Aws, bootstrap: Bootstrap) -> list[Attachment]:
     return found
 
 
+@refusing("The functions cannot be restored.")
 def restore(aws: Aws, bootstrap: Bootstrap, on_progress: OnProgress, targets: Sequence[str] = ()) -> list[str]:
     """Put attached functions (all, or those named) back as they were; returns their names.
 

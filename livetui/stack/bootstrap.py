@@ -14,7 +14,7 @@ from ruamel.yaml import YAML
 
 from livetui.aws import Aws
 from livetui.errors import LivetuiError
-from livetui.stack.changeset import StackState, StackWork, describe
+from livetui.stack.changeset import StackState, StackWork, describe, refusing
 from livetui.stack.contract import OnProgress, Progress
 
 STACK = "livetui-bootstrap"
@@ -60,6 +60,7 @@ def template() -> str:
     return text.getvalue()
 
 
+@refusing("The bootstrap stack cannot be made.")
 def ensure(aws: Aws, on_progress: OnProgress, cancel: threading.Event | None = None,
            permissions_boundary: str = "") -> Bootstrap:
     """The bootstrap of this account and region, made or upgraded when needed.
@@ -89,6 +90,7 @@ def find(aws: Aws) -> Bootstrap | None:
     return _read(stack) if stack.usable else None
 
 
+@refusing("The bootstrap stack cannot be removed.")
 def remove(aws: Aws, on_progress: OnProgress, cancel: threading.Event | None = None) -> bool:
     """Delete the bootstrap stack and all it holds; False when there is none.
 
@@ -114,6 +116,7 @@ def live_stacks(aws: Aws) -> list[str]:
                   if any(tag["Key"] == "livetui:app" for tag in stack.get("Tags", [])))
 
 
+@refusing("The metadata cannot be written down.")
 def notify_metadata(aws: Aws, stack_arn: str, status: str, bootstrap: Bootstrap | None = None) -> None:
     """Hand the metadata function the event that EventBridge would: the local cloud emits none itself.
 

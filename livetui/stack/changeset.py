@@ -6,6 +6,7 @@ ROLLBACK_COMPLETE can only be deleted, and "no changes" is a failed change set t
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import threading
 import time
@@ -14,7 +15,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from livetui.aws import Aws
 from livetui.errors import LivetuiError
@@ -59,12 +60,13 @@ class StackState:
 
 def describe(aws: Aws, name: str) -> StackState:
     """The stack as it is now; `name` may be an ARN. Raises `LivetuiError` when AWS refuses the question."""
-    try:
-        stack = aws.client("cloudformation").describe_stacks(StackName=name)["Stacks"][0]
-    except ClientError as error:
-        if "does not exist" in str(error):
-            return StackState(name)
-        raise refused(error, f"The stack {name} cannot be read.") from error
+    with refusing(f"The stack {name} cannot be read."):
+        try:
+            stack = aws.client("cloudformation").describe_stacks(StackName=name)["Stacks"][0]
+        except ClientError as error:
+            if "does not exist" in str(error):
+                return StackState(name)
+            raise
     return StackState(
         name=stack["StackName"], arn=stack["StackId"], status=stack["StackStatus"],
         reason=stack.get("StackStatusReason", ""),
@@ -83,6 +85,18 @@ def refused(error: ClientError, what: str) -> LivetuiError:
     if code in ("ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "UnrecognizedClientException"):
         return LivetuiError(what, message, "Sign in again, for example: aws sso login")
     return LivetuiError(what, f"{error.operation_name}: {message}")
+
+
+@contextlib.contextmanager
+def refusing(what: str) -> Iterator[None]:
+    """Turn what boto3 raises inside into a `LivetuiError` that begins with `what`; also a decorator."""
+    try:
+        yield
+    except ClientError as error:
+        raise refused(error, what) from error
+    except BotoCoreError as error:
+        raise LivetuiError(what, str(error), "Check the network, the proxy and the credentials: livetui doctor"
+                           ) from error
 
 
 class StackWork:

@@ -46,6 +46,10 @@ class LiveFunction:
     layers: tuple[str, ...] = ()
     """Local folders or layer version ARNs."""
     warnings: tuple[str, ...] = ()
+    log_format: str = ""
+    """`JSON` or `Text` of its LoggingConfig."""
+    log_level: str = ""
+    """`ApplicationLogLevel` of its LoggingConfig."""
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ from livetui.stack.changeset import (
     StackWork,
     describe,
     refused,
+    refusing,
 )
 from livetui.stack.contract import LiveFunction, LiveStack, OnProgress, Progress
 from livetui.stack.functions import Function
@@ -47,6 +48,7 @@ def stack_name(app: str, stage: str) -> str:
     return name if name[0].isalpha() else f"app-{name}"
 
 
+@refusing("The application cannot be deployed.")
 def deploy_live(application: Application, aws: Aws, bootstrap: Bootstrap, settings: Settings,
                 on_progress: OnProgress, cancel: threading.Event | None = None) -> LiveStack:
     """Make the application live and return what is deployed; an unchanged template costs no deployment.
@@ -100,6 +102,7 @@ def function_resources(aws: Aws, stack: str) -> dict[str, str]:
             if item["ResourceType"] == _FUNCTION_TYPE and item.get("PhysicalResourceId")}
 
 
+@refusing("The live stack cannot be removed.")
 def remove_live(aws: Aws, settings: Settings, on_progress: OnProgress, bootstrap: Bootstrap | None = None,
                 cancel: threading.Event | None = None, *, log_groups: bool = False) -> bool:
     """Delete the live stack, its signing key and its metadata; False when there was none.
@@ -133,6 +136,7 @@ def key_name(app: str, stage: str) -> str:
     return f"/livetui/{app}/{stage}/signing-key"
 
 
+@refusing("The stage's signing key cannot be read.")
 def signing_key(aws: Aws, app: str, stage: str) -> bytes:
     """The stage's Ed25519 seed (32 bytes) from SSM, made there once; whoever comes second takes the first one's."""
     ssm, name = aws.client("ssm"), key_name(app, stage)
@@ -150,6 +154,7 @@ def signing_key(aws: Aws, app: str, stage: str) -> bytes:
     raise LivetuiError(f"The signing key {name} cannot be read back.")
 
 
+@refusing("A function's configuration cannot be read.")
 def environment(aws: Aws, function: str) -> dict[str, str]:
     """The variables of a deployed function as its handler would see them; `function` is a name or an ARN.
 
@@ -163,6 +168,7 @@ def environment(aws: Aws, function: str) -> dict[str, str]:
     return {name: value for name, value in variables.items() if name != VARIABLE and not _CODE_NAMES.fullmatch(name)}
 
 
+@refusing("The functions' configurations cannot be read.")
 def environments(aws: Aws, functions: Iterable[LiveFunction]) -> dict[str, dict[str, str]]:
     """The variables of all live functions, by id, asked for in parallel."""
     live = [function for function in functions if function.live and function.name]

@@ -19,7 +19,7 @@ from livetui.aws import Aws
 from livetui.config import Settings
 from livetui.errors import LivetuiError
 from livetui.stack.bootstrap import Bootstrap
-from livetui.stack.changeset import describe, refused
+from livetui.stack.changeset import describe, refused, refusing
 from livetui.stack.contract import OnProgress, Progress
 from livetui.stack.deployment import resources_of, stack_name
 
@@ -43,6 +43,7 @@ class Source:
     """Event bus of a rule, group of a schedule; empty for the default one."""
 
 
+@refusing("The event sources cannot be switched off.")
 def park(aws: Aws, bootstrap: Bootstrap, settings: Settings, on_progress: OnProgress) -> list[str]:
     """Switch off every enabled event source of the live stack; returns their logical ids.
 
@@ -62,6 +63,7 @@ def park(aws: Aws, bootstrap: Bootstrap, settings: Settings, on_progress: OnProg
     return sorted(everything)
 
 
+@refusing("The event sources cannot be switched on.")
 def resume(aws: Aws, bootstrap: Bootstrap, settings: Settings, on_progress: OnProgress) -> list[str]:
     """Switch on again exactly what `park` switched off; returns the logical ids, none when nothing was parked."""
     sources = parked(aws, bootstrap, settings)
@@ -72,6 +74,7 @@ def resume(aws: Aws, bootstrap: Bootstrap, settings: Settings, on_progress: OnPr
     return sorted(source.id for source in sources)
 
 
+@refusing("What is parked cannot be listed.")
 def parked(aws: Aws, bootstrap: Bootstrap, settings: Settings) -> list[Source]:
     """What is switched off now by `park`, also by a console that crashed since."""
     s3 = aws.client("s3")

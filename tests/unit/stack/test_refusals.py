@@ -1,0 +1,37 @@
+"""What boto3 raises becomes an error that says what failed, why, and what to do."""
+
+from __future__ import annotations
+
+import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError
+
+from livetui.errors import LivetuiError
+from livetui.stack.changeset import refusing
+
+
+def client_error(code: str) -> ClientError:
+    return ClientError({"Error": {"Code": code, "Message": "words of AWS"}}, "CreateChangeSet")
+
+
+@pytest.mark.parametrize(("error", "hint"), [
+    (client_error("AccessDenied"), "doctor --policy"),
+    (client_error("ExpiredToken"), "sso login"),
+    (EndpointConnectionError(endpoint_url="https://x"), "proxy"),
+])
+def test_a_refusal_reads_well(error: Exception, hint: str) -> None:
+    @refusing("It cannot be done.")
+    def ask() -> None:
+        raise error
+
+    with pytest.raises(LivetuiError) as raised:
+        ask()
+    assert raised.value.what == "It cannot be done."
+    assert raised.value.why
+    assert hint in raised.value.hint
+
+
+def test_an_error_of_ours_passes_unchanged() -> None:
+    ours = LivetuiError("ours")
+    with pytest.raises(LivetuiError) as raised, refusing("It cannot be done."):
+        raise ours
+    assert raised.value is ours
