@@ -167,6 +167,8 @@ def _current(code_root: Path, project: Path) -> Interpreter:
 def make_environment(requirements: Path, runtime: str, state: Path) -> Interpreter:
     """Make, with uv, an environment of the function's own Python version from its requirements, and keep it.
 
+    boto3 is added, since Lambda's own runtime has it.
+
     Takes seconds to minutes and needs a package index; done once per content of the file. Raises `LivetuiError` with
     uv's words when it cannot be made.
     """
@@ -177,7 +179,7 @@ def make_environment(requirements: Path, runtime: str, state: Path) -> Interpret
     if not (folder / "livetui-complete").is_file():
         folder.parent.mkdir(parents=True, exist_ok=True)
         for command in ([uv, "venv", "--quiet", "--clear", "--python", version, str(folder)],
-                        [uv, "pip", "install", "--quiet", "--python", str(python), "-r", str(requirements)]):
+                        [uv, "pip", "install", "--quiet", "--python", str(python), "-r", str(requirements), "boto3"]):
             try:
                 subprocess.run(command, check=True, capture_output=True, text=True, cwd=requirements.parent)
             except FileNotFoundError as error:

@@ -23,13 +23,13 @@ from livetui.link.credentials import fetch_keys
 from livetui.link.link import Link, LinkConfig
 from livetui.link.messages import LinkState
 from livetui.link.presence import announce_gone
-from livetui.runtime.contract import FunctionSpec
-from livetui.runtime.interpreter import Interpreter, find_interpreter
+from livetui.runtime.contract import LaneStats
 from livetui.runtime.pool import Pool
 from livetui.session.background import Background
 from livetui.session.debugging import Debugging
 from livetui.session.dispatch import Dispatcher
-from livetui.session.events import FunctionInfo, LinkChanged, Notice, SessionLive, StackProgress
+from livetui.session.events import LinkChanged, Notice, SessionLive, StackProgress
+from livetui.session.functions import Functions
 from livetui.session.hub import Hub
 from livetui.session.store import Store
 from livetui.stack import attach, bootstrap, deployment, difference, park, template
@@ -38,7 +38,7 @@ from livetui.stack.contract import LiveFunction, LiveStack, Progress
 if TYPE_CHECKING:
     from livetui.cloud import LocalCloud, RunningCloud
 
-Step = Literal["cloud", "connect"]
+Step = Literal["cloud", "package", "connect"]
 _DRAIN_S = 1.5
 """How long handlers that run when the session ends may take to answer their callers."""
 log = logging.getLogger(__name__)
@@ -71,7 +71,9 @@ class Engine:
         self._bootstrap: bootstrap.Bootstrap | None = None
         self._pool: Pool | None = None
         self._redeploying = False
-        self._interpreters: dict[str, Interpreter] = {}
+        self._functions = Functions(
+            settings, lambda name: self._step("package", name), lambda text: hub.publish(Notice("warning", text)),
+            quiet=kind == "demo")
         self._application: template.Application | None = None
 
     async def run(self) -> None:
@@ -170,29 +172,12 @@ class Engine:
             await self.dispatcher.close()
 
     async def _configure(self, pool: Pool, aws: Aws, stack: LiveStack) -> None:
-        live = [function for function in stack.functions.values() if function.live]
-        environments = await asyncio.to_thread(deployment.environments, aws, live)
         local = self._cloud.worker_environment() if self._cloud is not None else {}
-        self._interpreters = {function.id: await asyncio.to_thread(self._interpreter, function) for function in live}
-        specs = [self._spec(aws, function, {**environments[function.id], **local}) for function in live]
+        specs = await asyncio.to_thread(self._functions.specs, aws, stack, local)
         pool.configure(specs)
         for spec in specs:
             self.store.remember_function(spec.id, handler=spec.handler, code_root=spec.code_root,
                                          environment=spec.environment)
-
-    def _interpreter(self, function: LiveFunction) -> Interpreter:
-        assert function.code_root is not None
-        return find_interpreter(function.code_root, function.runtime, self.settings.for_function(function.id).python,
-                                self.settings.root, self.settings.state)
-
-    def _spec(self, aws: Aws, function: LiveFunction, environment: dict[str, str]) -> FunctionSpec:
-        assert function.code_root is not None
-        return FunctionSpec(
-            id=function.id, name=function.name, handler=function.handler, code_root=function.code_root,
-            interpreter=self._interpreters[function.id].path, timeout_s=function.timeout_s,
-            memory_mb=function.memory_mb, region=aws.region, runtime=function.runtime,
-            environment={**environment, **config.overrides(self.settings, function.id)},
-            layers=tuple(Path(layer) for layer in function.layers if not layer.startswith("arn:")))
 
     @contextlib.asynccontextmanager
     async def _open_link(self, aws: Aws, stack: LiveStack, pool: Pool) -> AsyncIterator[None]:
@@ -235,19 +220,10 @@ class Engine:
         self.hub.publish(SessionLive(
             app=stack.app, stage=stack.stage, account=aws.account, region=aws.region, local=self.settings.local,
             outputs=self._public(stack.outputs),
-            functions={function.id: self._info(function) for function in stack.functions.values()},
+            functions={function.id: self._functions.info(function) for function in stack.functions.values()},
             link_ms=link.round_trip_ms if link else None,
             bootstrap_version=str(self._bootstrap.version) if self._bootstrap else "",
             resources=stack.resources, deploy_s=round(stack.seconds, 2), changed=stack.changed))
-
-    def _info(self, function: LiveFunction) -> FunctionInfo:
-        interpreter = self._interpreters.get(function.id)
-        return FunctionInfo(
-            name=function.name, handler=function.handler, live=function.live, reason=function.reason,
-            runtime=function.runtime, code_root=str(function.code_root or ""),
-            interpreter=str(interpreter.path) if interpreter else "",
-            interpreter_reason=interpreter.reason if interpreter else "",
-            warnings=function.warnings + (tuple(interpreter.warnings) if interpreter and self.kind != "demo" else ()))
 
     def _public(self, outputs: Any) -> dict[str, str]:
         """Outputs as people can use them: URLs of the local cloud become ones that curl and a browser can open."""
@@ -335,6 +311,10 @@ class Engine:
             self.hub.publish(Notice("error", f"The deployment failed; what was live stays live. {error}"))
         finally:
             self._redeploying = False
+
+    def workers(self) -> dict[str, LaneStats]:
+        """Workers, queue and way of starting of each function."""
+        return self._pool.stats() if self._pool is not None else {}
 
     def function(self, id: str) -> LiveFunction:
         """A live function by its logical id or physical name. Raises `LivetuiError` that lists those there are."""

@@ -13,6 +13,7 @@ import msgspec
 
 from livetui.config import Settings
 from livetui.errors import LivetuiError
+from livetui.runtime.contract import LaneStats
 from livetui.session import chores
 from livetui.session.debugging import Debugging
 from livetui.session.engine import Engine
@@ -128,6 +129,10 @@ class Session:
     def counts(self) -> Counts:
         """How many invocations are held and how many were dropped."""
         return self._store.counts()
+
+    def workers(self) -> dict[str, LaneStats]:
+        """Workers, queue and way of starting (`fork` or `fresh`, and why) of each live function."""
+        return self._engine.workers()
 
     def numbers(self, filter: str = "") -> list[int]:
         """Ids of all rows that match, for filtering rows that are held already."""

@@ -1,0 +1,83 @@
+"""From a deployed function to how it runs here: its interpreter, its environment, its layers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+from livetui import config
+from livetui.aws import Aws
+from livetui.config import Settings
+from livetui.errors import LivetuiError
+from livetui.runtime.contract import FunctionSpec
+from livetui.runtime.interpreter import Interpreter, find_interpreter, make_environment
+from livetui.session.events import FunctionInfo
+from livetui.stack import deployment
+from livetui.stack.contract import LiveFunction, LiveStack
+
+Step = Callable[[str], AbstractContextManager[None]]
+
+
+class Functions:
+    """The live functions of a session. Blocking; used off the loop."""
+
+    def __init__(self, settings: Settings, step: Step, warn: Callable[[str], None], *, quiet: bool = False) -> None:
+        """`step(name)` shows a step that takes time; `quiet` leaves the interpreters' warnings out (the demo)."""
+        self._settings = settings
+        self._step = step
+        self._warn = warn
+        self._quiet = quiet
+        self._interpreters: dict[str, Interpreter] = {}
+
+    def specs(self, aws: Aws, stack: LiveStack, local: Mapping[str, str]) -> list[FunctionSpec]:
+        """How to run every live function; `local` are the variables that the local cloud adds."""
+        live = [function for function in stack.functions.values() if function.live]
+        environments = deployment.environments(aws, live)
+        for function in live:
+            self._interpreters[function.id] = self._interpreter(function)
+        return [self._spec(aws, function, {**environments[function.id], **local}) for function in live]
+
+    def info(self, function: LiveFunction) -> FunctionInfo:
+        """A function as people see it."""
+        interpreter = self._interpreters.get(function.id)
+        warnings = interpreter.warnings if interpreter and not self._quiet else ()
+        return FunctionInfo(
+            name=function.name, handler=function.handler, live=function.live, reason=function.reason,
+            runtime=function.runtime, code_root=str(function.code_root or ""),
+            interpreter=str(interpreter.path) if interpreter else "",
+            interpreter_reason=interpreter.reason if interpreter else "", warnings=function.warnings + warnings)
+
+    def _interpreter(self, function: LiveFunction) -> Interpreter:
+        """The function's Python; one is made from its requirements when the project has none, once per content."""
+        found = self._find(function)
+        if found.requirements is None:
+            return found
+        try:
+            with self._step(f"environment for {found.requirements.parent.name}/{found.requirements.name}"):
+                make_environment(found.requirements, function.runtime, self._settings.state)
+        except LivetuiError as error:
+            self._warn(str(error))
+            return found
+        return self._find(function)
+
+    def _find(self, function: LiveFunction) -> Interpreter:
+        return find_interpreter(_code_root(function), function.runtime,
+                                self._settings.for_function(function.id).python, self._settings.root,
+                                self._settings.state)
+
+    def _spec(self, aws: Aws, function: LiveFunction, environment: Mapping[str, str]) -> FunctionSpec:
+        return FunctionSpec(
+            id=function.id, name=function.name, handler=function.handler, code_root=_code_root(function),
+            interpreter=self._interpreters[function.id].path, timeout_s=function.timeout_s,
+            memory_mb=function.memory_mb, region=aws.region, runtime=function.runtime,
+            environment={**environment, **config.overrides(self._settings, function.id)},
+            layers=tuple(Path(layer) for layer in function.layers if not layer.startswith("arn:")),
+            log_format=function.log_format, log_level=function.log_level)
+
+
+def _code_root(function: LiveFunction) -> Path:
+    if function.code_root is None:
+        raise LivetuiError(f"The code of {function.id} is not in this project.",
+                           hint="Leave it out with --function, or start livetui where its template is.")
+    return function.code_root
