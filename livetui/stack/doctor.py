@@ -22,6 +22,7 @@ from livetui.stack import template
 from livetui.stack.attach import attached
 from livetui.stack.bootstrap import STACK, Bootstrap
 from livetui.stack.deployment import stack_name
+from livetui.stack.names import fixed_names
 from livetui.stack.park import parked
 from stub_runtime.topics import Topics, console_policy
 
@@ -220,6 +221,10 @@ def _network_of_functions(settings: Settings) -> Iterator[Check]:
         application = template.load(settings)
     except LivetuiError:
         return  # the check of the template says so
+    names = fixed_names(application)
+    if names:
+        yield Check("names", True, "fixed in the template: " + ", ".join(f"{id}={name}" for id, name in names.items()),
+                    "Where the real stack has them, deploying a live copy fails; make them of ${AWS::StackName}.")
     for function in application.found.values():
         for warning in function.warnings:
             if function.live:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Any
@@ -31,6 +30,7 @@ LIVE_MEMORY_MB = 512
 """A structured 6 MB event with its answer peaks near 200 MB in the stub."""
 STUB_RUNTIMES = ("python3.10", "python3.11", "python3.12", "python3.13", "python3.14")
 NEWEST_STUB_RUNTIME = "python3.13"
+MAX_VARIABLES_BYTES = 4096
 DEFAULT_VISIBILITY_S = 30
 """SQS: VisibilityTimeout when a queue sets none."""
 _DROPPED = ("DeploymentPreference", "ProvisionedConcurrencyConfig", "SnapStart", "AutoPublishCodeSha256", "Layers")
@@ -85,7 +85,7 @@ def make_live(template: Template, wiring: Wiring) -> LiveTemplate:
     functions = permissions.grant(template, root, wiring.topics, wiring.bucket) if live else dict(template.functions)
     for logical_id, function in list(functions.items()):
         if function.live:
-            functions[logical_id] = function.warned(*_physical_name(function))
+            functions[logical_id] = function.warned(*_too_long(root["Resources"][logical_id]["Properties"]))
     return LiveTemplate(template, document, functions, copies)
 
 
@@ -243,8 +243,12 @@ def _visibility(template: Template, queue: Any) -> int | None:
     return None
 
 
-def _physical_name(function: Function) -> Iterator[str]:
-    name = function.properties.get("FunctionName")
-    if isinstance(name, str) and re.fullmatch(r"[\w-]+", name):
-        yield (f"Its name {name!r} is fixed in the template: a second stack in this account and region cannot have "
-               f"it. Use !Sub ${{AWS::StackName}}-{name}, or a parameter.")
+def _too_long(properties: Mapping[str, Any]) -> Iterator[str]:
+    """Lambda takes 4 KB of variables; what intrinsics add is not counted."""
+    variables = long_form(properties.get("Environment") or {}).get("Variables")
+    if isinstance(variables, dict):
+        size = sum(len(name.encode()) + len(value.encode()) for name, value in variables.items()
+                   if isinstance(value, str))
+        if size > MAX_VARIABLES_BYTES:
+            yield (f"Its variables have {size} bytes with the stub's own, and Lambda takes {MAX_VARIABLES_BYTES}: "
+                   "move the longest to a parameter store.")

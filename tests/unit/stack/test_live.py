@@ -12,6 +12,7 @@ from ruamel.yaml import YAML
 from livetui.stack.assembly import synth
 from livetui.stack.document import long_form
 from livetui.stack.live import live_timeout
+from livetui.stack.names import fixed_names
 from stub_runtime.config import StubConfig
 from tests.unit.stack.conftest import Project, live, load, properties
 
@@ -296,3 +297,21 @@ Resources:
     application = load(settings)
     assert synth(application, settings) == synth(application, settings)
     assert (settings.root / "template.yaml").read_text() == before
+
+
+def test_too_many_variables_and_fixed_names_are_found_before_deploying(project: Project) -> None:
+    application = load(project(SAM + f"""\
+Parameters: {{Stage: {{Type: String, Default: dev}}}}
+Resources:
+  F:
+    Type: AWS::Serverless::Function
+    Properties:
+      CodeUri: s
+      Handler: a.b
+      Runtime: python3.12
+      FunctionName: !Sub "f-${{Stage}}"
+      Environment: {{Variables: {{LONG: {"x" * 4000}}}}}
+  Q: {{Type: AWS::SQS::Queue, Properties: {{QueueName: !Sub "${{AWS::StackName}}-q"}}}}
+"""))
+    assert "4096" in live(application).functions["F"].warnings[-1]
+    assert fixed_names(application) == {"F": "f-dev"}
