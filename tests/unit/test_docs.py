@@ -191,3 +191,23 @@ def test_paths_that_the_pages_name_exist() -> None:
     named = {(path.relative_to(ROOT).as_posix(), found) for path in PAGES
              for found in re.findall(rf"`((?:{folders})/[\w./-]+\.\w+)(?:::[\w]+)?`", path.read_text("utf-8"))}
     assert {(where, what) for where, what in named if what not in tracked and not (ROOT / what).exists()} == set()
+
+
+# --- how to add … ---------------------------------------------------------------------------------------------------
+
+def recipes() -> Iterator[tuple[str, str]]:
+    """(file, name) of every name that a row of contributing.md says is there."""
+    text = (ROOT / "docs" / "contributing.md").read_text("utf-8")
+    for where, what in re.findall(r"(?m)^\| `([^`]+)` \| (.+) \|$", text):
+        yield where, ""
+        yield from ((where, name) for name in re.findall(r"`([A-Za-z_][\w.]*)`", what))
+
+
+@pytest.mark.parametrize(("where", "name"), sorted(set(recipes())))
+def test_what_contributors_are_told_is_there(where: str, name: str) -> None:
+    assert (ROOT / where).is_file()
+    assert re.search(rf"\b{re.escape(name)}\b", (ROOT / where).read_text("utf-8")) or not name
+
+
+def test_the_recipes_are_looked_at() -> None:
+    assert ("livetui/session/trigger.py", "SHAPES") in set(recipes())

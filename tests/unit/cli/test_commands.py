@@ -159,3 +159,13 @@ def test_other_shells_get_their_script(shell: str) -> None:
     asked = subprocess.run([Path(sys.executable).with_name("livetui")], capture_output=True, text=True, check=True,
                            env={**os.environ, "_LIVETUI_COMPLETE": f"{shell}_source"})
     assert "livetui" in asked.stdout
+
+
+def test_the_command_line_and_the_console_offer_every_export() -> None:
+    from livetui.session.export import KINDS
+    from livetui.tui.screens import records
+
+    choices = next(option.type for option in cli.commands["export"].params if option.name == "kind")
+    assert isinstance(choices, click.Choice)
+    assert tuple(choices.choices) == KINDS
+    assert tuple(records._SUFFIXES) == KINDS
