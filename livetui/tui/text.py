@@ -116,6 +116,11 @@ def seconds(value: float) -> str:
     return f"{value:.0f} s" if value < 60 else countdown(value)
 
 
+def stopwatch(value: float) -> str:
+    """Seconds in at most five characters: `8.2s`, `41s`, `3:07`, `245m`."""
+    return seconds(value).replace(" ", "") if value < 600 else f"{value / 60:.0f}m"
+
+
 def countdown(value: float) -> str:
     """Seconds left as `m:ss`, never below zero."""
     left = max(0, int(value))

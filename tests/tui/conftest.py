@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
+
+SNAPSHOTS = Path(__file__).parent / "snapshots"
 
 
 @pytest.fixture(autouse=True)
@@ -18,3 +22,23 @@ def plain_terminal(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield
     monkeypatch.undo()
     time.tzset()
+
+
+@pytest.fixture
+def snap_compare_text() -> Callable[[str, str], None]:
+    """Compares a screen, as text, with the one that was accepted; `LIVETUI_ACCEPT=1` accepts it anew.
+
+    Text shows what moved in a plain diff and does not change with a theme's colours; how the screens look in colour
+    is seen in `screenshots/`.
+    """
+
+    def compare(name: str, screen: str) -> None:
+        path = SNAPSHOTS / f"{name}.txt"
+        if os.environ.get("LIVETUI_ACCEPT"):
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(screen + "\n")
+            return
+        assert path.is_file(), f"{path.name} was never accepted: run with LIVETUI_ACCEPT=1 and look at it"
+        assert screen.splitlines() == path.read_text().splitlines()
+
+    return compare

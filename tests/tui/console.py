@@ -13,7 +13,6 @@ from recorded import NOON, RecordedSession, live_session
 from textual import events
 from textual.keys import _character_to_key
 from textual.pilot import Pilot
-from textual.strip import Strip
 from textual.worker import WorkerCancelled
 
 from livetui.tui.app import LivetuiApp
@@ -91,11 +90,14 @@ class Console:
         await self.until(lambda: self.main.details.opened is not None and self.main.details.opened.invocation.row.id == id
                          and len(self.main.details.pane) > 0, f"details of #{id}")
 
-    def screen_text(self) -> str:
-        """What is on screen, as text."""
+    def screen_text(self, within: str = "") -> str:
+        """What is on screen, as text; or what is in the part that a selector names."""
         width, height = self.app.size
-        lines = self.app.screen._compositor.render_strips()
-        return "\n".join(strip.text[:width].rstrip() if isinstance(strip, Strip) else "" for strip in lines[:height])
+        lines = [strip.text[:width] for strip in self.app.screen._compositor.render_strips()[:height]]
+        if within:
+            region = self.app.screen.query_one(within).region
+            lines = [line[region.x:region.right] for line in lines[region.y:region.bottom]]
+        return "\n".join(line.rstrip() for line in lines)
 
     def pane_text(self) -> str:
         """All lines of the details pane."""

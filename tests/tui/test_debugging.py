@@ -37,9 +37,10 @@ async def test_a_click_on_the_gutter_does_the_same(tmp_path):
     async with console(session) as shown:
         await shown.opened(14)
         await shown.press("b")
+        await shown.sees("def handler(event, context):")
         await shown.pilot.click("#source-pane", offset=(3, 6))
         await shown.settle()
-        assert ("toggle", 5) in session.debug.asked
+        assert ("toggle", 6) in session.debug.asked
 
 
 async def test_conditions_are_compiled_before_they_are_set(tmp_path):

@@ -128,7 +128,10 @@ class MainScreen(RecordActions, DebugActions):
 
     async def _mount_views(self) -> None:
         # The other views come after the first paint; only then are events taken in, since they may write to any of them.
-        await self.views.mount(self.functions, self.stack, self.logs, self.link_view, self.debugger)
+        views = (self.functions, self.stack, self.logs, self.link_view, self.debugger)
+        for view in views:
+            view.display = False
+        await self.views.mount(*views)
         self.set_interval(TICK_S, self.drain, name="drain")
         self.ready = True
 

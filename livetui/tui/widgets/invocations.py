@@ -72,6 +72,8 @@ def columns_for(width: int, digits: int = 3) -> tuple[Column, ...]:
 def state_words(row: Row, now: float) -> tuple[str, str]:
     """A row's state in words with its glyph, and the role that colours it."""
     if row.state == "paused" and row.deadline is not None:
+        if now > row.deadline:
+            return "‖ too late", "warn"
         return f"‖ {max(0, now - row.time):.0f}s of {max(0, row.deadline - row.time):.0f}", "warn"
     return _STATES.get(row.state, (text.safe(row.state), ""))
 
@@ -96,7 +98,7 @@ def cell(row: Row, column: str, now: float) -> tuple[str, str]:
             return state_words(row, now)
         case "ms":
             if row.state == "running" and now - row.time >= 1:
-                return text.seconds(now - row.time).replace(" ", ""), "dim"
+                return text.stopwatch(now - row.time), "dim"
             return text.ms(row.handler_ms), ""
         case "+ms":
             return text.ms(row.overhead_ms), "dim"
@@ -385,8 +387,9 @@ class InvocationList(ScrollView, can_focus=True):
 
     def on_click(self, event: events.Click) -> None:
         """A click moves the cursor, a second one opens."""
-        at = self.scroll_offset.y + event.y
-        if event.widget is self and at < len(self.rows):
+        offset = event.get_content_offset(self)
+        at = -1 if offset is None else self.scroll_offset.y + offset.y
+        if event.widget is self and 0 <= at < len(self.rows):
             self.move_to(at)
             if event.chain == 2:
                 self.action_open()

@@ -249,8 +249,9 @@ class LinesPane(ScrollView, can_focus=True):
 
     def on_click(self, event: events.Click) -> None:
         """A click moves the cursor; a second one opens."""
-        row = self.scroll_offset.y + event.y
-        if row < len(self) and event.widget is self:
+        offset = event.get_content_offset(self)
+        row = -1 if offset is None else self.scroll_offset.y + offset.y
+        if 0 <= row < len(self) and event.widget is self:
             self.move_to(row)
             if event.chain == 2:
                 self.action_open()

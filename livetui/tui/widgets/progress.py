@@ -47,9 +47,11 @@ def step_line(step: StackProgress) -> Line:
     glyph, role = {"failed": ("✗", "error"), "done": ("✓", "ok"), "going": ("…", "warn")}[outcome(step)]
     kind = step.type.removeprefix("AWS::")
     elapsed = text.seconds(step.elapsed_s) if step.elapsed_s else ""
-    return ((f"{glyph} ", role), (f"{_PHASES.get(step.phase, step.phase):<12}", "dim"), (text.fit(text.safe(step.resource), 28) + " ", ""),
-            (text.fit(text.safe(kind), 26) + " ", "dim"), (text.fit(text.safe(step.status.replace("_", " ").lower()), 20) + " ", role),
-            (f"{elapsed:>7} ", "dim"), *(text.line(step.reason, "error" if role == "error" else "dim") if step.reason else ()))
+    words = text.line(step.reason, "error" if role == "error" else "dim") if step.reason else ((text.safe(kind), "dim"),)
+    return ((f"{glyph} ", role), (f"{_PHASES.get(step.phase, step.phase):<12}", "dim"),
+            (text.fit(text.safe(step.resource), 24) + " ", ""),
+            (text.fit(text.safe(step.status.replace("_", " ").lower()), 18) + " ", role),
+            (f"{elapsed:>6}  ", "dim"), *words)
 
 
 def steps_document(steps: Sequence[StackProgress]) -> Document:

@@ -89,8 +89,11 @@ class SourcePane(LinesPane, inherit_bindings=False):
 
     def on_click(self, event: events.Click) -> None:
         """A click on the gutter sets or removes a breakpoint."""
-        row = self.scroll_offset.y + event.y
-        if event.x + self.scroll_offset.x < GUTTER and row < len(self) and self.path:
+        offset = event.get_content_offset(self)
+        if offset is None:
+            return
+        row = self.scroll_offset.y + offset.y
+        if offset.x + self.scroll_offset.x < GUTTER and row < len(self) and self.path:
             event.stop()
             event.prevent_default()
             self.move_to(row)
