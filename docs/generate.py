@@ -182,10 +182,9 @@ def docstrings(struct: type) -> dict[str, str]:
 
 
 def is_read(name: str) -> bool:
-    """Whether any module besides `config.py` looks at a setting of this name."""
-    wanted = re.compile(rf"(?:\.|getattr\(.*\"){name}\b")
-    return any(wanted.search(path.read_text("utf-8")) for path in (ROOT / "livetui").rglob("*.py")
-               if path.name != "config.py")
+    """Whether any module looks at a setting of this name."""
+    wanted = re.compile(rf"\w\)?\.{name}\b")
+    return any(wanted.search(path.read_text("utf-8")) for path in (ROOT / "livetui").rglob("*.py"))
 
 
 def type_words(kind: Any) -> str:

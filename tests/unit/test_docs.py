@@ -66,14 +66,9 @@ SETTINGS = {field.name for struct in (config.Settings, config.FunctionSettings, 
             for field in msgspec.structs.fields(struct)} - {"project", "origins"}
 
 
-@pytest.mark.parametrize("name", sorted(SETTINGS - {"env_file"}))
+@pytest.mark.parametrize("name", sorted(SETTINGS))
 def test_every_setting_is_read_by_something(name: str, generator: ModuleType) -> None:
     assert generator.is_read(name)
-
-
-@pytest.mark.xfail(strict=True, reason="declared, but not read. Once it is, remove this test and the exception above.")
-def test_env_file_is_read(generator: ModuleType) -> None:
-    assert generator.is_read("env_file")
 
 
 def test_the_variables_that_are_named_are_read(generator: ModuleType) -> None:
