@@ -119,7 +119,7 @@ def test_while_it_refuses_no_connection_is_served(proxy: FaultProxy) -> None:
         proxy.refuse(60)
         with pytest.raises(ConnectionResetError):
             connection.recv(100)
-    with pytest.raises(OSError), dial(proxy):  # noqa: PT011  (reset while dialling, or while talking)
+    with pytest.raises(OSError), dial(proxy):
         pass
 
 
