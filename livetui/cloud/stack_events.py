@@ -32,7 +32,7 @@ def tell(record: Callable[..., None], put_events: Callable[[dict[str, Any]], Any
     """`record`, which ministack calls for each stack event, and `put_events` for those of the stack itself."""
 
     @functools.wraps(record)
-    def record_and_tell(  # noqa: PLR0917  (ministack's own signature)
+    def record_and_tell(
         stack_id: str, stack_name: str, logical_id: str, resource_type: str, status: str, reason: str = "",
         *rest: Any, **named: Any,
     ) -> None:
