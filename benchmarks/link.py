@@ -69,10 +69,12 @@ def series(call: Callable[[], float], count: int, gap: float = GAP) -> list[floa
 
 
 def p50(times: list[float]) -> float:
+    """The median."""
     return statistics.median(times)
 
 
 def p99(times: list[float]) -> float:
+    """The 99th percentile, or the worst of fewer."""
     return sorted(times)[min(len(times) - 1, int(len(times) * 0.99))]
 
 
@@ -107,21 +109,22 @@ def bare() -> Environment:
 
 
 def latency(rows: dict[str, dict[str, float]], live: Live, count: int) -> None:
-    with Bench(live):
-        with bare() as plain, live.environment() as stub:
-            for name, size, times in (("small", 0, count), ("20 KB", 20_000, count), ("200 KB", 200_000, count // 2),
-                                      ("2 MB", 2_000_000, 12), ("6 MB", 5_900_000, 8)):
-                event = document(size)
-                gap = 1.1 if size >= 200_000 else GAP
-                for environment in (plain, stub):
-                    timed(environment, event)
-                base = series(lambda: timed(plain, event), min(times, 20), 0.0)  # noqa: B023
-                live_times = series(lambda: timed(stub, event), times, gap)  # noqa: B023
-                rows[name] = {"p50": p50(live_times) - p50(base), "p99": p99(live_times) - p50(base), "bare": p50(base)}
-                show(name, rows[name])
+    """One call at a time, of every size."""
+    with Bench(live), bare() as plain, live.environment() as stub:
+        for name, size, times in (("small", 0, count), ("20 KB", 20_000, count), ("200 KB", 200_000, count // 2),
+                                  ("2 MB", 2_000_000, 12), ("6 MB", 5_900_000, 8)):
+            event = document(size)
+            gap = 1.1 if size >= 200_000 else GAP
+            for environment in (plain, stub):
+                timed(environment, event)
+            base = series(lambda: timed(plain, event), min(times, 20), 0.0)  # noqa: B023
+            live_times = series(lambda: timed(stub, event), times, gap)  # noqa: B023
+            rows[name] = {"p50": p50(live_times) - p50(base), "p99": p99(live_times) - p50(base), "bare": p50(base)}
+            show(name, rows[name])
 
 
 def concurrent(rows: dict[str, dict[str, float]], live: Live, at_once: int, rounds: int) -> None:
+    """Many environments called in the same moment."""
     with Bench(live):
         event = document(0)
         environments = [live.environment() for _ in range(at_once)]
@@ -142,6 +145,7 @@ def concurrent(rows: dict[str, dict[str, float]], live: Live, at_once: int, roun
 
 
 def cold(rows: dict[str, dict[str, float]], live: Live) -> None:
+    """From starting the runtime client to the first answer."""
     with Bench(live):
         times = {True: [], False: []}  # type: dict[bool, list[float]]
         for _ in range(5):
@@ -158,6 +162,7 @@ def cold(rows: dict[str, dict[str, float]], live: Live) -> None:
 
 def sustained(rows: dict[str, dict[str, float]], live: Live, connections: int, stubs: int = 8,
               seconds: float = 6.0) -> None:
+    """Calls a second without pause, which the quota of each connection decides."""
     with Bench(live, connections):
         environments = [live.environment() for _ in range(stubs)]
         event = document(0)
@@ -184,19 +189,19 @@ def sustained(rows: dict[str, dict[str, float]], live: Live, connections: int, s
 
 def messages(rows: dict[str, dict[str, float]], live: Live) -> None:
     """Publishes and metered units (5 KB, in and out each) of one warm call, seen by an administrator."""
-    with Bench(live):
-        with client(live.aws, f"meter-{uuid.uuid4().hex[:6]}") as admin, live.environment() as stub:
-            timed(stub, b"{}")
-            admin.subscribe(f"{live.topics.root}/#")
-            for name, size in (("small", 0), ("20 KB", 20_000), ("200 KB", 200_000)):
-                time.sleep(1.2)
-                admin.drain()
-                timed(stub, document(size))
-                time.sleep(0.5)
-                sizes = [len(r.payload) for r in admin.drain() if Frame.decode(r.payload).kind in (Kind.INVOKE, Kind.ANSWER,
-                                                                                                    Kind.ACK, Kind.ASK)]
-                rows[f"messages, {name}"] = {"messages": len(sizes), "units": sum(2 * -(-size // 5120) for size in sizes)}
-                print(f"{'messages, ' + name:32} {len(sizes):8} {rows[f'messages, {name}']['units']:8.0f} units", flush=True)
+    counted = (Kind.INVOKE, Kind.ANSWER, Kind.ACK, Kind.ASK)
+    with Bench(live), client(live.aws, f"meter-{uuid.uuid4().hex[:6]}") as admin, live.environment() as stub:
+        timed(stub, b"{}")
+        admin.subscribe(f"{live.topics.root}/#")
+        for name, size in (("small", 0), ("20 KB", 20_000), ("200 KB", 200_000)):
+            time.sleep(1.2)
+            admin.drain()
+            timed(stub, document(size))
+            time.sleep(0.5)
+            sizes = [len(r.payload) for r in admin.drain() if Frame.decode(r.payload).kind in counted]
+            row = rows[f"messages, {name}"] = {"messages": len(sizes),
+                                               "units": sum(2 * -(-size // 5120) for size in sizes)}
+            print(f"{'messages, ' + name:32} {len(sizes):8} {row['units']:8.0f} units", flush=True)
 
 
 def ack(rows: dict[str, dict[str, float]], live: Live) -> None:
@@ -230,12 +235,14 @@ def ack(rows: dict[str, dict[str, float]], live: Live) -> None:
 
 
 def show(name: str, row: dict[str, float]) -> None:
+    """One line of the table, with its goal."""
     goal = GOALS.get(name)
     verdict = "" if goal is None else f"goal {goal:g}: {'met' if row['p50'] <= goal else 'MISSED'}"
     print(f"{name:32} {row['p50']:8.1f} {row['p99']:8.1f} {row['bare']:8.1f}  {verdict}", flush=True)
 
 
 def main() -> None:
+    """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--only", nargs="*", default=["latency", "concurrent", "cold", "sustained", "messages", "ack"])

@@ -8,9 +8,25 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 from stub_runtime.actions import Fetch, Finish, Json, Look, Publish, Reconnect, Store, StubAction
+from stub_runtime.call import (
+    ABSENT_AFTER,
+    ASK_EVERY,
+    CONNECT_WITHIN,
+    GONE_GRACE,
+    IDLE_RECONNECT,
+    IDLE_SUSPECT,
+    LEASE_EVERY,
+    MARGIN,
+    RECONNECT_EVERY,
+    SILENCE,
+    STALE_WITHIN,
+    SUBSCRIBE_WITHIN,
+    WINDOW,
+    WINDOW_BYTES_PER_S,
+    StubCall,
+)
 from stub_runtime.presence import Lease, Presence, read_lease, read_presence
 from stub_runtime.sealing import CannotOpen, StubKey
 from stub_runtime.topics import Topics
@@ -28,64 +44,6 @@ from stub_runtime.wire import (
     split,
     unpack,
 )
-
-ACK_AFTER = 0.25
-"""An answer within this many seconds is the ack; slower calls get one of their own."""
-WINDOW = 0.8
-"""How long to wait for ack or answer of a small call before asking again."""
-WINDOW_BYTES_PER_S = 256 * 1024
-"""The window grows with the message: half of what IoT lets through per connection."""
-ABSENT_AFTER = 1.0
-"""No retained presence this long after SUBACK: there is none."""
-STALE_WITHIN = 0.05
-"""A `gone` this soon after an offer had been waiting in the socket of a frozen container."""
-GONE_GRACE = 0.3
-"""A retained `gone` may be a late last will that its owner corrects at once."""
-CONNECT_WITHIN = 8.0
-RECONNECT_EVERY = 2.0
-SUBSCRIBE_WITHIN = 2.5
-SILENCE = 10.0
-"""Nothing heard from the console for this long: it is dead."""
-LEASE_EVERY = 3.0
-ASK_EVERY = 1.0
-IDLE_SUSPECT = 30.0
-IDLE_RECONNECT = 300.0
-MARGIN = 0.4
-"""Seconds before Lambda's deadline at which the stub gives up, so that the caller gets a typed error."""
-
-
-@dataclass
-class StubCall:
-    """One handler call: what is sent, and how far it got."""
-
-    attempt: str
-    body: bytes = field(repr=False)
-    head: Json = field(repr=False)
-    remaining_ms: Callable[[], int]
-    started: float
-    deadline: float
-    phase: str = "looking"
-    """`connecting`, `looking`, `storing`, `offered`, `acked`, `fetching`, `done`."""
-    earlier: list[str] = field(default_factory=list)
-    """Owners of the sessions to which this call was offered before."""
-    offered_to: Presence | None = None
-    frames: list[Frame] = field(default_factory=list, repr=False)
-    pending: bytes = field(default=b"", repr=False)
-    window: float = 0.0
-    until: float = 0.0
-    """When the present wait ends."""
-    tries: int = 0
-    heard: float = 0.0
-    asked: float = -1e9
-    gone_at: float | None = None
-    looked_at: float | None = None
-    """When the subscription that shows the presence was confirmed."""
-    fetching: str = ""
-    offered_at: float = 0.0
-    died: bool = False
-    """The console's last will came after it may have taken the call: it may be back within the silence."""
-    touched: bool = False
-    """The console has confirmed this attempt, so it may be running."""
 
 
 class StubMachine:

@@ -164,7 +164,7 @@ async def confirmed(publish: Future[Any] | None, what: str) -> None:
         result = await asyncio.wait_for(asyncio.wrap_future(publish), 5)
     except (TimeoutError, RuntimeError, OSError) as error:
         raise LivetuiError(f"AWS IoT did not take {what}.", str(error) or "It did not answer in 5 s.",
-                           "Check iot:Publish and iot:RetainPublish on the presence topic (docs/security.md).") from error
+                           "Check iot:Publish and iot:RetainPublish on presence (docs/security.md).") from error
     code = getattr(getattr(result, "puback", None), "reason_code", 0)
     if int(code or 0) >= 128:
         raise LivetuiError(f"AWS IoT refused {what}.", f"Reason: {code!r}.",

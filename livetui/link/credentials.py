@@ -19,7 +19,7 @@ def fetch_keys(aws: Aws, app: str, stage: str, function: str, function_name: str
 
     Blocking (a Lambda invoke); call it off the loop. Needs `lambda:InvokeFunction`. Raises `LivetuiError`.
     """
-    import botocore.exceptions  # noqa: PLC0415
+    import botocore.exceptions
 
     reply = ReplyKey()
     event = request_event(app, stage, function, reply.public, signing_key, time.time())

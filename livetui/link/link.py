@@ -173,8 +173,9 @@ class Link:
                 return epoch, inherits
             seen = await self._off_loop(owner_object.read)
         if not seen.tag:
-            raise LivetuiError("The owner of the stage cannot be read.", "S3 says that the owner object exists, but does "
-                               "not show it.", "Allow s3:GetObject on it (docs/security.md).")
+            raise LivetuiError("The owner of the stage cannot be read.",
+                               "S3 says that the owner object exists, but does not show it.",
+                               "Allow s3:GetObject on it (docs/security.md).")
         raise LinkHeld(seen.owner, seen.since)
 
     async def _retained(self) -> Presence | None:

@@ -14,7 +14,7 @@ from livetui.aws import Keys
 from livetui.link.messages import Answer, Call
 from livetui.link.timing import Legs
 from stub_runtime.actions import Fetch, Publish
-from stub_runtime.machine import ACK_AFTER, LEASE_EVERY
+from stub_runtime.call import ACK_AFTER, LEASE_EVERY
 from stub_runtime.presence import Lease, Presence, lease_frame, presence_frame, read_presence
 from stub_runtime.sealing import CannotOpen, SessionKey, verify_key_of
 from stub_runtime.topics import Topics
@@ -343,7 +343,8 @@ class ConsoleMachine:
         mine = self.presence
         if seen is not None and seen.live and seen.session == mine.session:
             return []
-        if seen is not None and seen.session != mine.session and (seen.epoch, seen.session) > (mine.epoch, mine.session):
+        later = seen is not None and (seen.epoch, seen.session) > (mine.epoch, mine.session)
+        if seen is not None and later and seen.session != mine.session:
             self.taken_over = True
             self._assert_due = False
             return [TakenOver(seen), *(Dropped(attempt) for attempt in self._open)]

@@ -50,7 +50,7 @@ class OwnerObject:
         Without `s3:ListBucket` S3 answers 403 for an object that is not there, so that counts as absent too: a real
         refusal shows when it is written.
         """
-        import botocore.exceptions  # noqa: PLC0415
+        import botocore.exceptions
 
         try:
             answer = self._s3.get_object(Bucket=self._bucket, Key=self._key)
@@ -68,7 +68,7 @@ class OwnerObject:
 
     def write(self, ownership: Ownership, seen: Ownership) -> Ownership | None:
         """Replace what was `seen`; None when somebody else was faster."""
-        import botocore.exceptions  # noqa: PLC0415
+        import botocore.exceptions
 
         content = json.dumps({"owner": ownership.owner, "session": ownership.session, "epoch": ownership.epoch,
                               "since": ownership.since, "free": ownership.free})

@@ -35,7 +35,7 @@ class Bucket:
 
     @staticmethod
     def _tried(operation: Any) -> Any:
-        import botocore.exceptions  # noqa: PLC0415
+        import botocore.exceptions
 
         try:
             return operation()

@@ -17,7 +17,7 @@ def announce_gone(aws: Aws, app: str, stage: str, signing_key: bytes) -> None:
     that there is nothing. Needs `iot:GetRetainedMessage`, `iot:Publish` and `iot:RetainPublish` on the presence topic.
     Raises `LivetuiError` that names what was refused.
     """
-    import botocore.exceptions  # noqa: PLC0415
+    import botocore.exceptions
 
     topics = Topics(app, stage)
     client: Any = aws.client("iot-data")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -21,11 +22,17 @@ class Client:
         signing = SigningKeys(keys["AWS_ACCESS_KEY_ID"], keys["AWS_SECRET_ACCESS_KEY"], keys["AWS_SESSION_TOKEN"]) \
             if keys else SigningKeys(own.access_key_id, own.secret_access_key, own.session_token)
         self.heard: queue.SimpleQueue[Received] = queue.SimpleQueue()
+        self.times: list[tuple[float, str, int]] = []
+        """When each publish came, by awscrt's own thread, its topic and its size."""
         self.changes: queue.SimpleQueue[tuple[bool, str]] = queue.SimpleQueue()
         self.mqtt = Mqtt(Dial(endpoint.host, endpoint.dial_host, endpoint.port, endpoint.region, endpoint.ca_file),
-                         client_id, lambda: signing, self.heard.put, lambda up, why: self.changes.put((up, why)))
+                         client_id, lambda: signing, self._hear, lambda up, why: self.changes.put((up, why)))
         self.mqtt.start()
         self.up, self.why = self.changes.get(timeout=15)
+
+    def _hear(self, received: Received) -> None:
+        self.times.append((time.monotonic(), received.topic, len(received.payload)))
+        self.heard.put(received)
 
     def subscribe(self, topic: str) -> int:
         """The reason code: 128 and above is refused."""

@@ -159,6 +159,7 @@ class Environment:
                     return
                 pending = environment._running.pop(parts[-2], None)
                 if pending is not None:
-                    pending.done.put(Result(parts[-1], body, {name.lower(): value for name, value in self.headers.items()}))
+                    headers = {name.lower(): value for name, value in self.headers.items()}
+                    pending.done.put(Result(parts[-1], body, headers))
 
         return Api

@@ -29,8 +29,8 @@ from tests.integration.link.mqtt_client import client
 from tests.integration.link.runtime_api import Environment, Result
 
 
-async def invoke(environment: Environment, event: bytes = b"{}", timeout: float = 20.0) -> Result:
-    return await asyncio.to_thread(environment.invoke, event, timeout)
+async def invoke(environment: Environment, event: bytes = b"{}", seconds: float = 20.0) -> Result:
+    return await asyncio.to_thread(environment.invoke, event, seconds)
 
 
 def everything(received: list[Received]) -> bytes:
@@ -64,7 +64,7 @@ async def test_forged_and_replayed_presence_get_no_calls(live: Live) -> None:
         mallory.subscribe(topics.presence)
         async with console(live, echo):
             pass
-        replayed = [r.payload for r in mallory.drain() if Frame.decode(r.payload).kind is Kind.LIVE][0]
+        replayed = next(r.payload for r in mallory.drain() if Frame.decode(r.payload).kind is Kind.LIVE)
         mallory.subscribe(topics.console(0))
         async with console(live, echo) as here:
             for payload in (forged.encode(), replayed, b"", b"garbage"):
@@ -233,8 +233,8 @@ async def exercise(live: Live, aws: Aws, environment: Environment) -> None:
             other.publish(topics.presence, b"forged", retain=True)
             await asyncio.to_thread(other.heard.get, True, 2)
             assert (await asyncio.to_thread(other.heard.get, True, 2)).payload != b"forged"
-            assert here.link.answer(here.calls[0].attempt, Answer(b'"' + random.Random(1).randbytes(40_000).hex().encode()
-                                                                  + b'"'))
+            large = Answer(b'"' + random.Random(1).randbytes(40_000).hex().encode() + b'"')
+            assert here.link.answer(here.calls[0].attempt, large)
             result = await waiting
             assert result.kind == "response", result.body
     left = live.aws.client("s3").list_objects_v2(Bucket=live.bucket, Prefix="payloads/").get("Contents", [])
@@ -252,7 +252,8 @@ async def test_the_consoles_documented_policy_is_enough(live: Live) -> None:
         await exercise(live, limited(live, policy), environment)
 
 
-PARTS = [(at, part, index) for at, statement in enumerate(console_policy("aws", "r", "1", Topics("a", "b"), "x")["Statement"])
+STATEMENTS = console_policy("aws", "r", "1", Topics("a", "b"), "x")["Statement"]
+PARTS = [(at, part, index) for at, statement in enumerate(STATEMENTS)
          for part in ("Action", "Resource") for index in range(len(statement[part]))]
 
 
@@ -264,9 +265,9 @@ async def test_nothing_can_be_taken_from_the_consoles_policy(live: Live, at: int
     del statement[part][index]
     if not statement[part]:
         del policy["Statement"][at]
-    with live.environment(s3_from=5_000) as environment:
-        with pytest.raises((LivetuiError, AssertionError, TimeoutError, queue.Empty, ClientError)):
-            await exercise(live, limited(live, policy), environment)
+    broken = (LivetuiError, AssertionError, TimeoutError, queue.Empty, ClientError)
+    with live.environment(s3_from=5_000) as environment, pytest.raises(broken):
+        await exercise(live, limited(live, policy), environment)
 
 
 def test_announcing_gone_leaves_a_live_console_alone(live: Live) -> None:

@@ -111,10 +111,11 @@ def storm(live: Live, console: Console, proxy: FaultProxy, calls: int, faults: t
 
 def table(title: str, proxy: FaultProxy, calls: int, seen: Counter[str], console: Console, seconds: float) -> str:
     runs = console.executions()
+    typed = {name: count for name, count in sorted(seen.items()) if name != "ok"}
     faults = ", ".join(f"{name} {count}" for name, count in sorted(proxy.counts.items()))
     return (f"\n{title}\n  faults injected   {sum(proxy.counts.values())} ({faults})\n  calls             {calls} in "
             f"{seconds:.0f} s\n  ok                {seen['ok']}\n  typed errors      "
-            f"{dict((k, v) for k, v in sorted(seen.items()) if k != 'ok')}\n  attempts run      {len(runs)}\n"
+            f"{typed}\n  attempts run      {len(runs)}\n"
             f"  run twice         {sum(1 for count in runs.values() if count > 1)}")
 
 

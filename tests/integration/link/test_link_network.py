@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import queue
-import threading
 import time
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -20,8 +19,8 @@ from tests.integration.link.mqtt_client import client
 from tests.integration.link.runtime_api import Environment, Result
 
 
-async def invoke(environment: Environment, event: bytes = b"{}", timeout: float = 20.0) -> Result:
-    return await asyncio.to_thread(environment.invoke, event, timeout)
+async def invoke(environment: Environment, event: bytes = b"{}", seconds: float = 20.0) -> Result:
+    return await asyncio.to_thread(environment.invoke, event, seconds)
 
 
 @asynccontextmanager
@@ -138,22 +137,12 @@ async def test_nagle_is_off_where_the_platform_allows(live: Live) -> None:
         assert here.link._connections[0].no_delay
 
 
-async def test_no_second_exceeds_the_quota_of_iot(live: Live) -> None:
-    """An administrator meters what goes over the console's one connection while eight stubs call without a pause."""
-    seen: list[tuple[float, int, bool]] = []
+async def test_no_second_exceeds_the_quota_of_iot(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An administrator meters what goes over the console's one connection while four stubs call without a pause."""
+    monkeypatch.setattr("livetui.link.link.BUSY", 99.0)  # no second connection, whose quota is its own
     with client(live.aws, f"meter-{live.app}") as meter:
         for topic in (f"{live.topics.root}/console/+", f"{live.topics.root}/stub/#", live.topics.stubs):
             meter.subscribe(topic)
-        stop = threading.Event()
-
-        def read() -> None:
-            while not stop.is_set():
-                with contextlib.suppress(queue.Empty):
-                    heard = meter.heard.get(timeout=0.1)
-                    seen.append((time.monotonic(), len(heard.payload), "/console/" in heard.topic))
-
-        reading = threading.Thread(target=read)
-        reading.start()
         environments = [live.environment() for _ in range(4)]
         try:
             async with console(live, echo) as here:
@@ -167,12 +156,28 @@ async def test_no_second_exceeds_the_quota_of_iot(live: Live) -> None:
                 await asyncio.gather(*(caller(environment) for environment in environments))
                 waited = here.link._connections[0].waited
         finally:
-            stop.set()
-            reading.join()
             for environment in environments:
                 environment.close()
     assert waited > 0, "the quota was never reached, so nothing was shown"
-    for at, _, _ in seen:
-        window = [entry for entry in seen if at - 1 < entry[0] <= at]
-        assert len(window) <= 100
-        assert sum(size for _, size, incoming in window if not incoming) <= 512 * 1024
+    for at, _, _ in meter.times:
+        window = [entry for entry in meter.times if at - 1 < entry[0] <= at]
+        assert len(window) <= 100, Counter((topic.split("/")[3], size) for _, topic, size in window)
+        assert sum(size for _, topic, size in window if "/console/" not in topic) <= 512 * 1024
+
+
+async def test_a_used_up_quota_opens_another_connection_and_stubs_spread(live: Live,
+                                                                       monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("livetui.link.link.BUSY", 0.01)
+    environments = [live.environment() for _ in range(2)]
+    try:
+        with client(live.aws, f"watch-{live.app}") as watch:
+            watch.subscribe(f"{live.topics.root}/console/+")
+            async with console(live, echo) as here:
+                async with asyncio.timeout(30):
+                    while len({r[1] for r in watch.times if r[2] > 100}) < 2:
+                        for environment in environments:
+                            assert (await invoke(environment, b"1")).body == b"1"
+                assert len(here.link._connections) > 1
+    finally:
+        for environment in environments:
+            environment.close()

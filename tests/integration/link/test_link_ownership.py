@@ -21,8 +21,8 @@ from tests.integration.link.link_live import ROOT, SEED, Live, console, echo
 from tests.integration.link.runtime_api import Environment, Result
 
 
-async def invoke(environment: Environment, event: bytes = b"{}", timeout: float = 30.0) -> Result:
-    return await asyncio.to_thread(environment.invoke, event, timeout)
+async def invoke(environment: Environment, event: bytes = b"{}", seconds: float = 30.0) -> Result:
+    return await asyncio.to_thread(environment.invoke, event, seconds)
 
 
 @asynccontextmanager

@@ -22,8 +22,8 @@ def environment(live: Live) -> Iterator[Environment]:
         yield environment
 
 
-async def invoke(environment: Environment, event: bytes = b"{}", timeout: float = 30.0, **more: str) -> Result:
-    return await asyncio.to_thread(environment.invoke, event, timeout, **more)
+async def invoke(environment: Environment, event: bytes = b"{}", seconds: float = 30.0, **more: str) -> Result:
+    return await asyncio.to_thread(environment.invoke, event, seconds, **more)
 
 
 async def test_event_and_answer_pass_byte_for_byte(live: Live, environment: Environment) -> None:
@@ -111,7 +111,7 @@ async def test_the_client_context_arrives(live: Live, environment: Environment) 
 async def test_lambdas_deadline_ends_a_call_with_a_typed_error_and_the_console_hears_of_it(
         live: Live, environment: Environment) -> None:
     async with console(live, lambda call: None) as here:
-        result = await invoke(environment, timeout=2.5)
+        result = await invoke(environment, seconds=2.5)
         await here.until(lambda: bool(here.cancelled))
         assert here.link.answer(here.calls[0].attempt, Answer(b"1")) is False
     assert result.json["errorType"] == "LivetuiTimeout"

@@ -217,7 +217,7 @@ def test_after_a_restart_unstarted_work_runs_and_started_work_is_interrupted(wor
     started, queued = SimStub(world, 1).invoke(10), SimStub(world, 2).invoke(10)
     world.run(1)
     console.start()
-    assert console.running == [started] or console.running == [queued]
+    assert console.running in ([started], [queued])
     ran = console.running[0]
     console.crash(will_after=0)
     world.run(1)

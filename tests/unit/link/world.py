@@ -7,6 +7,7 @@ import itertools
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from livetui.link.machine import ConsoleMachine, Deliver, Dropped, Known, Respond, TakenOver
@@ -65,9 +66,9 @@ class World:
 
     def _send(self, client: Any, publish: Publish, sure: bool) -> None:
         copies = 2 if self.rng.random() < self.weather.duplicate else 1
+        connection = client.connection
         for _ in range(copies):
             if sure or self.rng.random() >= self.weather.lose:
-                connection = client.connection
                 self.at(self.now + self.rng.uniform(*self.weather.delay),
                         lambda: client.hear(publish) if client.connection == connection else None)
 
@@ -99,8 +100,7 @@ class World:
 
 
     def _spinning(self) -> str:
-        return ", ".join(f"{type(client).__name__} wants {client.next_tick()} at {self.now} {getattr(client.machine, 'call', '')}"
-                         for client in self.clients)
+        return ", ".join(f"{type(client).__name__} wants {client.next_tick()} at {self.now}" for client in self.clients)
 
 
 @dataclass
@@ -178,8 +178,7 @@ class SimStub:
                     world.publish(action)
             elif isinstance(action, Look):
                 if self.subscriptions:
-                    connection = self.connection
-                    world.at(world.now + 0.01, lambda: self._looked(connection))
+                    world.at(world.now + 0.01, partial(self._looked, self.connection))
             elif isinstance(action, Reconnect):
                 self.connect()
             elif isinstance(action, Store):
