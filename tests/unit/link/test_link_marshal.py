@@ -73,7 +73,8 @@ def test_replay_credentials_are_sealed_to_the_one_who_asked(monkeypatch: pytest.
 @pytest.mark.parametrize("body", [
     request(ReplyKey(), seed=b"x" * 32), request(ReplyKey(), at=time.time() - 900),
     request(ReplyKey(), function="Other"), b'{"livetui-keys": {}}', b'{"livetui-keys": 1}', b"[]", b"{}",
-    b'{"livetui-keys":{"key":"*","at":1,"signature":"*"}}'])
+    b'{"livetui-keys":{"key":"*","at":1,"signature":"*"}}'],
+    ids=["foreign-seed", "old", "other-function", "empty", "number", "list", "object", "nonsense"])
 def test_any_other_request_is_an_event_like_any_other(body: bytes) -> None:
     assert reply_with_keys(body, CONFIG) is None
 
