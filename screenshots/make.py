@@ -95,24 +95,57 @@ def press(*keys: str, row: int | None = 12) -> Act:
 async def error(shown: Console) -> None:
     """The error tab with its source and variables."""
     folder = str(shown.session.settings.root)
-    functions = {name: type(each)(**{field: getattr(each, field) for field in each.__struct_fields__ if field != "code_root"}, code_root=folder)
-                 for name, each in LIVE.functions.items()}
-    shown.session.tell(type(LIVE)(**{field: getattr(LIVE, field) for field in LIVE.__struct_fields__ if field != "functions"},
-                                  functions=functions))
+    functions = {
+        name: type(each)(
+            **{field: getattr(each, field) for field in each.__struct_fields__ if field != "code_root"},
+            code_root=folder,
+        )
+        for name, each in LIVE.functions.items()
+    }
+    shown.session.tell(
+        type(LIVE)(
+            **{field: getattr(LIVE, field) for field in LIVE.__struct_fields__ if field != "functions"},
+            functions=functions,
+        )
+    )
     shown.session.debug.post_mortems[12] = photograph(f"{folder}/src/orders.py")  # type: ignore[attr-defined]
-    frames = [f'  File "/var/task/src/orders.py", line {line}, in {name}\n    …\n' for line, name in ((21, "handler"), (15, "find"))]
+    frames = [
+        f'  File "/var/task/src/orders.py", line {line}, in {name}\n    …\n'
+        for line, name in ((21, "handler"), (15, "find"))
+    ]
     import json
 
-    answer = json.dumps({"errorType": "OrderNotFound", "errorMessage": "order 99 does not exist", "stackTrace": frames}).encode()
-    shown.session.hold(invocation(12, "GetOrder", "GET /orders/99", "error", handler_ms=3.0, response=answer, calls=[],
-                                  error="OrderNotFound: order 99 does not exist"))
+    answer = json.dumps(
+        {"errorType": "OrderNotFound", "errorMessage": "order 99 does not exist", "stackTrace": frames}
+    ).encode()
+    shown.session.hold(
+        invocation(
+            12,
+            "GetOrder",
+            "GET /orders/99",
+            "error",
+            handler_ms=3.0,
+            response=answer,
+            calls=[],
+            error="OrderNotFound: order 99 does not exist",
+        )
+    )
     await press("4")(shown)
 
 
 async def replayed(shown: Console) -> None:
     """A replay beside its origin."""
-    shown.session.hold(invocation(13, "GetOrder", "replay of #12", handler_ms=9.0, overhead_ms=0.0, replay_of=12,
-                                  response=b'{"statusCode":200,"body":"{\\"id\\":\\"99\\",\\"amount\\":1250}"}'))
+    shown.session.hold(
+        invocation(
+            13,
+            "GetOrder",
+            "replay of #12",
+            handler_ms=9.0,
+            overhead_ms=0.0,
+            replay_of=12,
+            response=b'{"statusCode":200,"body":"{\\"id\\":\\"99\\",\\"amount\\":1250}"}',
+        )
+    )
     await press("7", row=13)(shown)
 
 
@@ -136,8 +169,15 @@ async def paused(shown: Console) -> None:
 
 async def logs(shown: Console) -> None:
     """What all handlers wrote."""
-    for id, words in ((9, "order 41 created"), (11, "batch of 10"), (11, "order 7 is out of stock"), (10, "found order 7"),
-                      (12, "[ERROR] order 99 does not exist"), (14, "nightly report begins"), (14, "[WARNING] 3 orders without an amount")):
+    for id, words in (
+        (9, "order 41 created"),
+        (11, "batch of 10"),
+        (11, "order 7 is out of stock"),
+        (10, "found order 7"),
+        (12, "[ERROR] order 99 does not exist"),
+        (14, "nightly report begins"),
+        (14, "[WARNING] 3 orders without an amount"),
+    ):
         shown.session.write(id, words)
     await press("f6", row=None)(shown)
 
@@ -160,10 +200,18 @@ async def starting(shown: Console) -> None:
 async def failed(shown: Console) -> None:
     """A deployment that cannot work."""
     await starting(shown)
-    shown.session.tell(StackProgress("deploy", "OrdersTable", "CREATE_FAILED", "AWS::DynamoDB::Table",
-                                     "Table orders-dev already exists", 3.0))
-    shown.session.tell(SessionFailed("The stack orders-dev could not be deployed.", "OrdersTable: Table orders-dev already exists",
-                                     "Give the table another name, or remove it, then press D."))
+    shown.session.tell(
+        StackProgress(
+            "deploy", "OrdersTable", "CREATE_FAILED", "AWS::DynamoDB::Table", "Table orders-dev already exists", 3.0
+        )
+    )
+    shown.session.tell(
+        SessionFailed(
+            "The stack orders-dev could not be deployed.",
+            "OrdersTable: Table orders-dev already exists",
+            "Give the table another name, or remove it, then press D.",
+        )
+    )
     await shown.settle()
 
 
@@ -216,7 +264,9 @@ async def take(name: str, picture: Picture) -> Path:
 
 def to_png(svg: Path) -> bool:
     """Draw an SVG with headless Chromium; False when there is none."""
-    chromium = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    chromium = os.environ.get("CHROMIUM") or next(
+        filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+    )
     if chromium is None:
         return False
     drawing = svg.read_text()
@@ -227,9 +277,23 @@ def to_png(svg: Path) -> bool:
         page = Path(folder, "page.html")
         sized = drawing.replace("<svg ", f'<svg width="{width}" height="{height}" ', 1)
         page.write_text(f'<body style="margin:0">{sized}</body>')
-        subprocess.run([chromium, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", f"--user-data-dir={folder}/profile",
-                        f"--screenshot={svg.with_suffix('.png')}", f"--window-size={width},{height}", page.as_uri()],
-                       check=True, timeout=120, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        subprocess.run(
+            [
+                chromium,
+                "--headless",
+                "--no-sandbox",
+                "--disable-gpu",
+                "--hide-scrollbars",
+                f"--user-data-dir={folder}/profile",
+                f"--screenshot={svg.with_suffix('.png')}",
+                f"--window-size={width},{height}",
+                page.as_uri(),
+            ],
+            check=True,
+            timeout=120,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
     return True
 
 
@@ -238,7 +302,7 @@ def main() -> None:
     for name in sys.argv[1:] or PICTURES:
         svg = asyncio.run(take(name, PICTURES[name]))
         drawn = to_png(svg)
-        print(f"{svg.name}{' and .png' if drawn else ' (no Chromium: no .png)'}")
+        print(f"{svg.name}{' and .png' if drawn else ' (no Chromium: no .png)'}")  # noqa: T201  (what the script is for)
 
 
 if __name__ == "__main__":

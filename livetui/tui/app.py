@@ -53,7 +53,11 @@ class LivetuiApp(App[int]):
         unknown = sorted(set(settings.keys) - BINDING_IDS)
         if unknown:
             near = difflib.get_close_matches(unknown[0], BINDING_IDS, 1)
-            self.notify(f"[keys] has no action {unknown[0]!r}.{f' Did you mean {near[0]!r}?' if near else ''}", severity="warning", markup=False)
+            self.notify(
+                f"[keys] has no action {unknown[0]!r}.{f' Did you mean {near[0]!r}?' if near else ''}",
+                severity="warning",
+                markup=False,
+            )
         self.set_keymap({id: key for id, key in settings.keys.items() if id in BINDING_IDS})
         self.push_screen(self.main)
 
@@ -106,7 +110,9 @@ class LivetuiApp(App[int]):
         """Copy to the system's clipboard and, for terminals over SSH, by OSC 52: always both."""
         self.copy_to_clipboard(words)
         self.run_worker(lambda: to_system_clipboard(words), thread=True, group="clipboard", description="clipboard")
-        self.notify(f"{safe(title)}, {size(len(words.encode('utf-8', 'replace')))}", title="Copied", timeout=2, markup=False)
+        self.notify(
+            f"{safe(title)}, {size(len(words.encode('utf-8', 'replace')))}", title="Copied", timeout=2, markup=False
+        )
 
     def edit_outside(self, words: str) -> str | None:
         """Let the user change a text in $EDITOR; None when that could not be done."""

@@ -27,8 +27,14 @@ def to_system_clipboard(words: str) -> bool:
         if shutil.which(command[0]) is None:
             continue
         try:
-            subprocess.run(command, input=words.encode("utf-8", "replace"), timeout=3, check=True,
-                           stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            subprocess.run(
+                command,
+                input=words.encode("utf-8", "replace"),
+                timeout=3,
+                check=True,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
         except (OSError, subprocess.SubprocessError):
             continue
         return True

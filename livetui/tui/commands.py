@@ -15,7 +15,12 @@ from livetui.tui.widgets.invocations import InvocationList
 from livetui.tui.widgets.lines import LinesPane
 
 ALWAYS: list[Binding] = [
-    *keys.VIEW_KEYS, *keys.SESSION_KEYS, *keys.INVOCATION_KEYS, *keys.RECORD_KEYS, *keys.COMMON_KEYS]
+    *keys.VIEW_KEYS,
+    *keys.SESSION_KEYS,
+    *keys.INVOCATION_KEYS,
+    *keys.RECORD_KEYS,
+    *keys.COMMON_KEYS,
+]
 """Actions that make sense wherever the focus is."""
 _MOVES = {binding.id for binding in keys.MOVE_KEYS} | {"left", "right", "open", "back"}
 
@@ -25,8 +30,13 @@ class Commands(Provider):
 
     def _bindings(self) -> Iterator[Binding]:
         seen: set[str] = set()
-        local = keys.LIST_KEYS if isinstance(self.focused, InvocationList) else keys.DETAIL_KEYS if isinstance(
-            self.focused, LinesPane) else []
+        local = (
+            keys.LIST_KEYS
+            if isinstance(self.focused, InvocationList)
+            else keys.DETAIL_KEYS
+            if isinstance(self.focused, LinesPane)
+            else []
+        )
         for binding in [*ALWAYS, *local]:
             id = binding.id or ""
             if id not in seen and id not in _MOVES:

@@ -76,7 +76,9 @@ class Document:
         """The line that stands for a folded object or array."""
         content = self.text(index)
         inner = _indent(content) + 2
-        count = sum(1 for at in range(index + 1, end) if _indent(self.text(at)) == inner and self.text(at)[inner] not in "]}")
+        count = sum(
+            1 for at in range(index + 1, end) if _indent(self.text(at)) == inner and self.text(at)[inner] not in "]}"
+        )
         word = ("key" if content[-1] == "{" else "item") + ("" if count == 1 else "s")
         return (*json_line(content), (f" {count} {word} ", "dim"), *json_line(self.text(end).strip()))
 
@@ -97,8 +99,11 @@ class Document:
             if key is not None:
                 steps.append(f".{key}" if re.fullmatch(r"[A-Za-z_]\w*", key) else f'["{key}"]')
             else:
-                items = sum(1 for i in range(above + 1, at)
-                            if _indent(self.text(i)) == depth and self.text(i).strip()[:1] not in ("}", "]"))
+                items = sum(
+                    1
+                    for i in range(above + 1, at)
+                    if _indent(self.text(i)) == depth and self.text(i).strip()[:1] not in ("}", "]")
+                )
                 steps.append(f"[{items}]")
             at = above
         return "".join(reversed(steps)) or "."
@@ -132,7 +137,7 @@ class Document:
 def _member(text: str) -> tuple[str | None, str]:
     """The key and the value of a line of indented JSON, without the comma behind it."""
     key = _KEY.match(text)
-    value = text[key.end():] if key else text.lstrip(" ")
+    value = text[key.end() :] if key else text.lstrip(" ")
     return key[1] if key else None, value.removesuffix(",")
 
 
@@ -145,7 +150,9 @@ def empty(text: str) -> Document:
     return Document([line(text, "dim")], kind="text")
 
 
-def of_lines(lines: Sequence[Line], note: str = "", targets: dict[int, Target] | None = None, kind: str = "text") -> Document:
+def of_lines(
+    lines: Sequence[Line], note: str = "", targets: dict[int, Target] | None = None, kind: str = "text"
+) -> Document:
     """A document of painted lines."""
     return Document(lines, note, targets or {}, "\n".join(plain(each) for each in lines), kind=kind)
 
@@ -204,7 +211,9 @@ def joined(documents: Sequence[Document], note: str = "") -> Document:
         targets |= {at + len(lines): target for at, target in document.targets.items()}
         lines.extend(document.lines)
     first = documents[0]
-    return Document(lines, note or first.note, targets, first.source, sum(each.secrets for each in documents), kind=first.kind)
+    return Document(
+        lines, note or first.note, targets, first.source, sum(each.secrets for each in documents), kind=first.kind
+    )
 
 
 def heading(text: str, remark: str = "") -> Line:

@@ -17,7 +17,13 @@ APP_KEYS = [
 
 VIEW_KEYS = [
     bind("view-invocations", "f2", "screen.view('invocations')", "Invocations", "The invocations and their details"),
-    bind("view-functions", "f3", "screen.view('functions')", "Functions", "Handlers, interpreters, reloads and last errors"),
+    bind(
+        "view-functions",
+        "f3",
+        "screen.view('functions')",
+        "Functions",
+        "Handlers, interpreters, reloads and last errors",
+    ),
     bind("view-stack", "f4", "screen.view('stack')", "Stack", "Outputs, resources and what was deployed"),
     bind("view-logs", "f6", "screen.view('logs')", "Logs", "What all handlers write, as it comes"),
     bind("view-link", "f9", "screen.view('link')", "Link", "The connection to the cloud and what it costs"),
@@ -75,7 +81,9 @@ RECORD_KEYS = [
 LIST_KEYS = [
     *MOVE_KEYS,
     *INVOCATION_KEYS,
-    bind("filter", "slash", "screen.filter", "Filter", "Show only some rows: fn:Get* state:error ms:>100 is:marked", True),
+    bind(
+        "filter", "slash", "screen.filter", "Filter", "Show only some rows: fn:Get* state:error ms:>100 is:marked", True
+    ),
     bind("copy", "y", "copy", "Copy", "Copy the event of this row", True),
     *RECORD_KEYS,
     bind("open", "enter", "open", "Open", "Go to the details of this row"),
@@ -113,8 +121,14 @@ RUN_KEYS = [
     bind("step-into", "f7,f11", "screen.step('into')", "Into", "Into the call", True),
     bind("step-out", "f8,shift+f11", "screen.step('out')", "Out", "Until the function returns", True),
 ]
-ANSWER_KEY = bind("answer-now", "A", "screen.answer_now", "Answer caller now",
-                  "Give the caller a typed error now; the handler runs on and ends as late", True)
+ANSWER_KEY = bind(
+    "answer-now",
+    "A",
+    "screen.answer_now",
+    "Answer caller now",
+    "Give the caller a typed error now; the handler runs on and ends as late",
+    True,
+)
 SHOWN_BACK_KEY = bind("back", "escape", "screen.back", "Back", "Back to the invocations", True)
 _POINTS = [
     bind("toggle", "b", "screen.toggle_point", "Breakpoint", "Set or remove a breakpoint on this line", True),
@@ -128,23 +142,63 @@ _POINTS = [
     bind("handler-file", "O", "screen.choose_source", "Open file", "Show another function's handler"),
     bind("external-editor", "e", "screen.edit_source", "Editor", "Open this line in $EDITOR"),
 ]
-_HELP_AND_MORE = [bind("help", "question_mark", "app.explain", "Help", "Explain the focused pane and its keys"), *COMMON_KEYS]
-_SEARCH_KEYS = [Binding(key.key, key.action, key.description, show=False, id=key.id, tooltip=key.tooltip) for key in READ_KEYS
-                if key.id not in ("open", "fold-all", "copy-path")]
-SOURCE_KEYS = [*MOVE_KEYS, *RUN_KEYS, *_POINTS,
-               bind("run-to", "ctrl+f10", "screen.run_to", "Run to here", "Let the paused call run to this line"),
-               *_SEARCH_KEYS, *_HELP_AND_MORE]
-POINT_KEYS = [*MOVE_KEYS, *RUN_KEYS, *_POINTS, bind("open", "enter", "open", "Go there", "Show this line of the source"),
-              *_HELP_AND_MORE]
-FRAME_KEYS = [*MOVE_KEYS, *RUN_KEYS, ANSWER_KEY, SHOWN_BACK_KEY,
-              bind("open", "enter", "open", "Look", "Show this frame's line and variables"), *_HELP_AND_MORE]
-VARIABLE_KEYS = [*MOVE_KEYS, *RUN_KEYS, ANSWER_KEY, SHOWN_BACK_KEY,
-                 bind("open", "enter", "open", "Open", "Open or close this value"),
-                 bind("set-variable", "equals_sign", "screen.set_variable", "Set", "Give this variable another value"),
-                 bind("unmask", "u", "unmask", "Unmask", "Show or mask secrets"),
-                 *_SEARCH_KEYS, *_HELP_AND_MORE]
+_HELP_AND_MORE = [
+    bind("help", "question_mark", "app.explain", "Help", "Explain the focused pane and its keys"),
+    *COMMON_KEYS,
+]
+_SEARCH_KEYS = [
+    Binding(key.key, key.action, key.description, show=False, id=key.id, tooltip=key.tooltip)
+    for key in READ_KEYS
+    if key.id not in ("open", "fold-all", "copy-path")
+]
+SOURCE_KEYS = [
+    *MOVE_KEYS,
+    *RUN_KEYS,
+    *_POINTS,
+    bind("run-to", "ctrl+f10", "screen.run_to", "Run to here", "Let the paused call run to this line"),
+    *_SEARCH_KEYS,
+    *_HELP_AND_MORE,
+]
+POINT_KEYS = [
+    *MOVE_KEYS,
+    *RUN_KEYS,
+    *_POINTS,
+    bind("open", "enter", "open", "Go there", "Show this line of the source"),
+    *_HELP_AND_MORE,
+]
+FRAME_KEYS = [
+    *MOVE_KEYS,
+    *RUN_KEYS,
+    ANSWER_KEY,
+    SHOWN_BACK_KEY,
+    bind("open", "enter", "open", "Look", "Show this frame's line and variables"),
+    *_HELP_AND_MORE,
+]
+VARIABLE_KEYS = [
+    *MOVE_KEYS,
+    *RUN_KEYS,
+    ANSWER_KEY,
+    SHOWN_BACK_KEY,
+    bind("open", "enter", "open", "Open", "Open or close this value"),
+    bind("set-variable", "equals_sign", "screen.set_variable", "Set", "Give this variable another value"),
+    bind("unmask", "u", "unmask", "Unmask", "Show or mask secrets"),
+    *_SEARCH_KEYS,
+    *_HELP_AND_MORE,
+]
 
 BINDING_IDS: frozenset[str] = frozenset(
-    binding.id for binding in [*APP_KEYS, *VIEW_KEYS, *LIST_KEYS, *TEXT_KEYS, *DETAIL_KEYS, *SOURCE_KEYS, *POINT_KEYS, *FRAME_KEYS,
-                               *VARIABLE_KEYS] if binding.id)
+    binding.id
+    for binding in [
+        *APP_KEYS,
+        *VIEW_KEYS,
+        *LIST_KEYS,
+        *TEXT_KEYS,
+        *DETAIL_KEYS,
+        *SOURCE_KEYS,
+        *POINT_KEYS,
+        *FRAME_KEYS,
+        *VARIABLE_KEYS,
+    ]
+    if binding.id
+)
 """Every id that `[keys]` may name."""

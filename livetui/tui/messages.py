@@ -143,8 +143,9 @@ class DebugFace(Protocol):
     def toggle(self, path: str, line: int) -> Future[Breakpoint | None]:
         """Set or remove a breakpoint."""
 
-    def set(self, path: str, line: int, *, condition: str = "", hit: str = "", log: str = "",
-            enabled: bool = True) -> Future[Breakpoint]:
+    def set(
+        self, path: str, line: int, *, condition: str = "", hit: str = "", log: str = "", enabled: bool = True
+    ) -> Future[Breakpoint]:
         """Set a breakpoint with all that it has."""
 
     def enable(self, path: str, line: int, enabled: bool = True) -> Future[None]:

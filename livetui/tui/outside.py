@@ -23,8 +23,11 @@ def editor_command(path: str, line: int | None = None) -> list[str]:
     """The command that opens a file in `$VISUAL`, `$EDITOR` or vi. Raises `LivetuiError` when there is none."""
     words = shlex.split(os.environ.get("VISUAL") or os.environ.get("EDITOR") or shutil.which("vi") or "")
     if not words or shutil.which(words[0]) is None:
-        raise LivetuiError("There is no editor.", f"$EDITOR is {' '.join(words)!r}." if words else "$EDITOR is not set.",
-                           "Set EDITOR, such as EDITOR=nano.")
+        raise LivetuiError(
+            "There is no editor.",
+            f"$EDITOR is {' '.join(words)!r}." if words else "$EDITOR is not set.",
+            "Set EDITOR, such as EDITOR=nano.",
+        )
     name = Path(words[0]).stem
     if line is None:
         return [*words, path]

@@ -71,8 +71,15 @@ def _mixed(app: App[object], wanted: Ink) -> Style:
     turned = True if ansi and wanted.back in ("surface-lighten-2", "warning-muted", "warning") else None
     if ansi and (faint or turned or wanted.back == "surface"):
         color = back = None
-    return Style(color=None if color is None else color.rich_color, bgcolor=None if back is None else back.rich_color,
-                 bold=wanted.bold, italic=wanted.italic, underline=wanted.underline, dim=faint, reverse=turned)
+    return Style(
+        color=None if color is None else color.rich_color,
+        bgcolor=None if back is None else back.rich_color,
+        bold=wanted.bold,
+        italic=wanted.italic,
+        underline=wanted.underline,
+        dim=faint,
+        reverse=turned,
+    )
 
 
 def _color(variables: dict[str, str], name: str, back: Color | None) -> Color | None:

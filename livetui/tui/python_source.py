@@ -49,8 +49,12 @@ def painted(source: str) -> list[Line]:
 
 
 def _role(part: tokenize.TokenInfo, previous: str) -> str:
-    if part.type in (token.STRING, getattr(token, "FSTRING_START", -1), getattr(token, "FSTRING_MIDDLE", -1),
-                     getattr(token, "FSTRING_END", -1)):
+    if part.type in (
+        token.STRING,
+        getattr(token, "FSTRING_START", -1),
+        getattr(token, "FSTRING_MIDDLE", -1),
+        getattr(token, "FSTRING_END", -1),
+    ):
         return "string"
     if part.type == token.COMMENT:
         return "comment"
@@ -69,7 +73,9 @@ def _span(spans: list[list[tuple[int, int, str]]], lines: list[str], part: token
     (first, start), (last, end) = part.start, part.end
     for number in range(first, last + 1):
         if number <= len(lines):
-            spans[number - 1].append((start if number == first else 0, end if number == last else len(lines[number - 1]), role))
+            spans[number - 1].append(
+                (start if number == first else 0, end if number == last else len(lines[number - 1]), role)
+            )
 
 
 def _pieces(words: str, spans: list[tuple[int, int, str]]) -> Line:
@@ -79,7 +85,7 @@ def _pieces(words: str, spans: list[tuple[int, int, str]]) -> Line:
         if start > at:
             pieces.append((safe(words[at:start]), ""))
         if end > start and start < LINE_LIMIT:
-            pieces.append((safe(words[start:min(end, LINE_LIMIT)]), role))
+            pieces.append((safe(words[start : min(end, LINE_LIMIT)]), role))
         at = max(at, end)
     if at < len(words):
         pieces.append((safe(words[at:LINE_LIMIT]), ""))

@@ -59,17 +59,25 @@ def document(tab: str, opened: Opened) -> Document:
 
 
 def _event(opened: Opened) -> Document:
-    return with_bodies(of_json(opened.invocation.event, not opened.unmasked, _legs(opened.invocation)),
-                       opened.invocation.event, not opened.unmasked)
+    return with_bodies(
+        of_json(opened.invocation.event, not opened.unmasked, _legs(opened.invocation)),
+        opened.invocation.event,
+        not opened.unmasked,
+    )
 
 
 def _response(opened: Opened) -> Document:
     invocation = opened.invocation
     if invocation.response is None:
-        words = {"queued": "It waits for a worker.", "running": "The handler is running.",
-                 "paused": "The handler stands at a breakpoint."}
+        words = {
+            "queued": "It waits for a worker.",
+            "running": "The handler is running.",
+            "paused": "The handler stands at a breakpoint.",
+        }
         return empty(words.get(invocation.row.state, "There was no answer."))
-    return with_bodies(of_json(invocation.response, not opened.unmasked, _legs(invocation)), invocation.response, not opened.unmasked)
+    return with_bodies(
+        of_json(invocation.response, not opened.unmasked, _legs(invocation)), invocation.response, not opened.unmasked
+    )
 
 
 def with_bodies(document: Document, payload: bytes, masked: bool) -> Document:
@@ -98,7 +106,12 @@ def with_bodies(document: Document, payload: bytes, masked: bool) -> Document:
 
 def _legs(invocation: Invocation) -> str:
     timing = invocation.timing
-    legs = (("in", timing.inbound_ms), ("queue", timing.queue_ms), ("handler", timing.handler_ms), ("out", timing.outbound_ms))
+    legs = (
+        ("in", timing.inbound_ms),
+        ("queue", timing.queue_ms),
+        ("handler", timing.handler_ms),
+        ("out", timing.outbound_ms),
+    )
     return " · ".join(f"{name} {text.ms(value)}" for name, value in legs if value is not None)
 
 
@@ -137,8 +150,13 @@ def _error(opened: Opened) -> Document:
     if answer is None:
         return of_lines([text.line(opened.masked(row.error) or f"It ended as {row.state}.", "error")])
     message = opened.masked(str(answer.get("errorMessage", "")))
-    lines: list[Line] = [((text.safe(str(answer.get("errorType", "")))[:200], "error"), (": ", "error"),
-                          *text.line(message.split("\n")[0], "error"))]
+    lines: list[Line] = [
+        (
+            (text.safe(str(answer.get("errorType", "")))[:200], "error"),
+            (": ", "error"),
+            *text.line(message.split("\n")[0], "error"),
+        )
+    ]
     lines += [text.line(each) for each in message.split("\n")[1:200]]
     targets: dict[int, Target] = {}
     trace = answer.get("stackTrace")
@@ -158,11 +176,21 @@ def _locals(opened: Opened) -> list[Line]:
         return []
     lines: list[Line] = [((" ", ""),), heading("Variables when it was raised", "innermost frame last")]
     for frame in opened.post_mortem.frames[-20:]:
-        lines.append(((f"{text.safe(frame.path.rsplit('/', 1)[-1])}:{frame.line}", "link"), ("  ", ""), (text.safe(frame.name), "title")))
+        lines.append(
+            (
+                (f"{text.safe(frame.path.rsplit('/', 1)[-1])}:{frame.line}", "link"),
+                ("  ", ""),
+                (text.safe(frame.name), "title"),
+            )
+        )
         for photo in frame.locals[:50]:
             hidden = not opened.unmasked and is_secret_name(photo.name)
-            lines.append(((f"    {text.safe(photo.name)[:60]} = ", "key"),
-                          *text.line(MASK if hidden else opened.masked(photo.value)[:500])))
+            lines.append(
+                (
+                    (f"    {text.safe(photo.name)[:60]} = ", "key"),
+                    *text.line(MASK if hidden else opened.masked(photo.value)[:500]),
+                )
+            )
     return lines
 
 
@@ -196,12 +224,16 @@ def _frame(frame: str, code_root: str, lines: list[Line], targets: dict[int, Tar
     for at, source in around:
         targets[len(lines)] = Target(str(path or match["file"]), at)
         here = at == number
-        lines.append(((f"{'▶' if here else ' '}{at:>5} ", "error" if here else "dim"), *text.line(source, "" if here else "dim")))
+        lines.append(
+            ((f"{'▶' if here else ' '}{at:>5} ", "error" if here else "dim"), *text.line(source, "" if here else "dim"))
+        )
 
 
 def local_path(name: str, code_root: str) -> Path | None:
     """The file here that a path in a traceback means: `/var/task/…` is the function's code root."""
-    path = Path(code_root, name.removeprefix("/var/task/")) if code_root and name.startswith("/var/task/") else Path(name)
+    path = (
+        Path(code_root, name.removeprefix("/var/task/")) if code_root and name.startswith("/var/task/") else Path(name)
+    )
     return path if path.is_absolute() and path.is_file() else None
 
 
@@ -218,17 +250,26 @@ def source_around(path: Path, number: int, reach: int = 2) -> list[tuple[int, st
 
 def _context(opened: Opened) -> Document:
     row = opened.invocation.row
-    known = {**opened.invocation.context, "requestId": row.request_id, "traceId": row.trace_id,
-             "attempt": opened.invocation.attempt, "session": row.session}
+    known = {
+        **opened.invocation.context,
+        "requestId": row.request_id,
+        "traceId": row.trace_id,
+        "attempt": opened.invocation.attempt,
+        "session": row.session,
+    }
     payload = json.dumps({key: value for key, value in known.items() if value not in (None, "")}, default=str)
     return of_json(payload.encode("utf-8", "replace"), not opened.unmasked)
 
 
 def _timing(opened: Opened) -> Document:
     timing, row = opened.invocation.timing, opened.invocation.row
-    legs = [("way in", timing.inbound_ms, "stub → console"), ("queue", timing.queue_ms, "waited for a worker"),
-            ("import", timing.init_ms, "the handler's module, once per worker"),
-            ("handler", timing.handler_ms, "your code"), ("way out", timing.outbound_ms, "console → stub")]
+    legs = [
+        ("way in", timing.inbound_ms, "stub → console"),
+        ("queue", timing.queue_ms, "waited for a worker"),
+        ("import", timing.init_ms, "the handler's module, once per worker"),
+        ("handler", timing.handler_ms, "your code"),
+        ("way out", timing.outbound_ms, "console → stub"),
+    ]
     known = [value for _, value, _ in legs if value is not None]
     if not known:
         return empty("Nothing is measured yet.")
@@ -239,15 +280,35 @@ def _timing(opened: Opened) -> Document:
         if value is None:
             lines.append(((f"{name:<8}", "dim"), ("       –", "dim"), (f"  {'':32}  {remark}", "dim")))
             continue
-        lines.append(((f"{name:<8}", ""), (f"{text.ms(value):>6} ms", ""), ("  ", ""), *bar(before, value, total),
-                      (f"  {remark}", "dim")))
+        lines.append(
+            (
+                (f"{name:<8}", ""),
+                (f"{text.ms(value):>6} ms", ""),
+                ("  ", ""),
+                *bar(before, value, total),
+                (f"  {remark}", "dim"),
+            )
+        )
         before += value
     lines.append((("", ""),))
     lines.append((("total   ", "title"), (f"{text.ms(total):>6} ms", "title")))
     if row.overhead_ms is not None:
-        lines.append((("livetui ", ""), (f"{text.ms(row.overhead_ms):>6} ms", ""), ("  of it added by the way through here", "dim")))
+        lines.append(
+            (
+                ("livetui ", ""),
+                (f"{text.ms(row.overhead_ms):>6} ms", ""),
+                ("  of it added by the way through here", "dim"),
+            )
+        )
     if row.deadline is not None:
-        lines.append(((f"Lambda's deadline was {text.clock(row.deadline)}, {row.deadline - row.time:.0f} s after the call", "dim"),))
+        lines.append(
+            (
+                (
+                    f"Lambda's deadline was {text.clock(row.deadline)}, {row.deadline - row.time:.0f} s after the call",
+                    "dim",
+                ),
+            )
+        )
     return of_lines(lines, f"{text.ms(total)} ms")
 
 
@@ -272,7 +333,9 @@ def _diff(opened: Opened) -> Document:
     if before.handler_ms is not None and after.handler_ms is not None:
         lines.append((("  handler ", "dim"), (f"{text.ms(before.handler_ms)} → {text.ms(after.handler_ms)} ms", "dim")))
     if after.state in FINISHED:
-        lines += [each for change in changes for each in change_lines(change, opened.unmasked)] or [text.line("✓ The answers are equal.", "ok")]
+        lines += [each for change in changes for each in change_lines(change, opened.unmasked)] or [
+            text.line("✓ The answers are equal.", "ok")
+        ]
     else:
         lines.append(text.line("The replay has not answered yet.", "dim"))
     if edited:
@@ -298,8 +361,11 @@ def change_lines(change: Change, unmasked: bool = False) -> list[Line]:
         case "removed":
             return [((f"- {path}: ", "remove"), *text.line(words(change.before), "remove"))]
         case _:
-            return [((f"~ {path}", "warn"),), (("  - ", "remove"), *text.line(words(change.before), "remove")),
-                    (("  + ", "add"), *text.line(words(change.after), "add"))]
+            return [
+                ((f"~ {path}", "warn"),),
+                (("  - ", "remove"), *text.line(words(change.before), "remove")),
+                (("  + ", "add"), *text.line(words(change.after), "add")),
+            ]
 
 
 def _calls(opened: Opened) -> Document:
@@ -307,19 +373,30 @@ def _calls(opened: Opened) -> Document:
     if not calls:
         return empty("No AWS calls were seen.")
     context = opened.invocation.context
-    return of_lines([line for call in calls[:5_000] for line in _call(call, context)],
-                    f"{len(calls)} calls · {text.ms(sum(call.ms for call in calls))} ms · C copies all")
+    return of_lines(
+        [line for call in calls[:5_000] for line in _call(call, context)],
+        f"{len(calls)} calls · {text.ms(sum(call.ms for call in calls))} ms · C copies all",
+    )
 
 
 def _call(call: AwsCall, context: dict[str, Any]) -> list[Line]:
     failed = bool(call.error) or call.status >= 400
-    lines: list[Line] = [((f"{'✗' if failed else '✓'} ", "error" if failed else "ok"), (f"{call.status:>3} ", "error" if failed else "dim"),
-                          (f"{text.ms(call.ms):>5} ms  ", "dim"), (text.safe(call.service), "title"),
-                          (f" {text.safe(call.operation)}  ", ""), (text.safe(call.target)[:300], "string"))]
+    lines: list[Line] = [
+        (
+            (f"{'✗' if failed else '✓'} ", "error" if failed else "ok"),
+            (f"{call.status:>3} ", "error" if failed else "dim"),
+            (f"{text.ms(call.ms):>5} ms  ", "dim"),
+            (text.safe(call.service), "title"),
+            (f" {text.safe(call.operation)}  ", ""),
+            (text.safe(call.target)[:300], "string"),
+        )
+    ]
     if call.error:
         lines.append((("      ", ""), *text.line(call.error, "error")))
     why = reason_for(call)
-    lines += _statement(statement_for(call, context), f"but: {text.safe(why)}" if why else "add it to the function's policy")
+    lines += _statement(
+        statement_for(call, context), f"but: {text.safe(why)}" if why else "add it to the function's policy"
+    )
     return lines
 
 
@@ -331,5 +408,12 @@ def _statement(statement: dict[str, Any] | None, remark: str) -> list[Line]:
 
 
 _BUILDERS: dict[str, Callable[[Opened], Document]] = {
-    "Event": _event, "Response": _response, "Logs": _logs, "Error": _error, "Context": _context, "Timing": _timing,
-    "Diff": _diff, "Calls": _calls}
+    "Event": _event,
+    "Response": _response,
+    "Logs": _logs,
+    "Error": _error,
+    "Context": _context,
+    "Timing": _timing,
+    "Diff": _diff,
+    "Calls": _calls,
+}

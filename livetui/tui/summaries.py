@@ -55,7 +55,11 @@ class Seen:
         self.bytes_in += row.event_bytes
         self.bytes_out += row.response_bytes or 0
         # One message each way at least, and the acknowledgement.
-        self.messages += 1 + max(1, math.ceil(row.event_bytes / MESSAGE_UNIT)) + max(1, math.ceil((row.response_bytes or 0) / MESSAGE_UNIT))
+        self.messages += (
+            1
+            + max(1, math.ceil(row.event_bytes / MESSAGE_UNIT))
+            + max(1, math.ceil((row.response_bytes or 0) / MESSAGE_UNIT))
+        )
         if row.overhead_ms is not None:
             self.overheads.append(row.overhead_ms)
 
@@ -73,23 +77,51 @@ def functions_document(live: SessionLive | None, seen: Seen) -> Document:
     for name, function in sorted(live.functions.items(), key=lambda each: (not each[1].live, each[0])):
         lines += _function(name, function, seen.tallies.get(name, Tally()), seen.reloads.get(name))
     on = sum(function.live for function in live.functions.values())
-    return of_lines(lines or [text.line("The template has no functions.", "dim")], f"{on} of {len(live.functions)} live")
+    return of_lines(
+        lines or [text.line("The template has no functions.", "dim")], f"{on} of {len(live.functions)} live"
+    )
 
 
 def _function(name: str, function: FunctionInfo, tally: Tally, reload: CodeReloaded | None) -> list[Line]:
-    mark: Line = (("● live  ", "ok"),) if function.live else ((f"○ not live: {text.safe(function.reason) or 'not chosen'}  ", "warn"),)
-    lines: list[Line] = [((f"{text.safe(name)}  ", "title"), *mark, (f"{text.safe(function.handler)}  {text.safe(function.runtime)}", ""))]
-    facts = [("cloud name", function.name), ("code", function.code_root),
-             ("interpreter", f"{function.interpreter}{f'  ({function.interpreter_reason})' if function.interpreter_reason else ''}")]
+    mark: Line = (
+        (("● live  ", "ok"),)
+        if function.live
+        else ((f"○ not live: {text.safe(function.reason) or 'not chosen'}  ", "warn"),)
+    )
+    lines: list[Line] = [
+        (
+            (f"{text.safe(name)}  ", "title"),
+            *mark,
+            (f"{text.safe(function.handler)}  {text.safe(function.runtime)}", ""),
+        )
+    ]
+    facts = [
+        ("cloud name", function.name),
+        ("code", function.code_root),
+        (
+            "interpreter",
+            f"{function.interpreter}{f'  ({function.interpreter_reason})' if function.interpreter_reason else ''}",
+        ),
+    ]
     lines += [((f"  {label:<12} ", "dim"), *text.line(value)) for label, value in facts if value.strip()]
     if tally.calls:
         mean = tally.handler_ms / tally.calls
-        lines.append((("  calls        ", "dim"), (f"{tally.calls:,}", ""), (f", {tally.errors} failed", "error" if tally.errors else "dim"),
-                      (f", {text.ms(mean)} ms on average", "dim")))
+        lines.append(
+            (
+                ("  calls        ", "dim"),
+                (f"{tally.calls:,}", ""),
+                (f", {tally.errors} failed", "error" if tally.errors else "dim"),
+                (f", {text.ms(mean)} ms on average", "dim"),
+            )
+        )
     if tally.last_error:
         lines.append((("  last error   ", "dim"), *text.line(tally.last_error, "error")))
     if reload is not None:
-        words = text.line(reload.error.split("\n")[0], "error") if reload.error else ((f"reloaded in {text.ms(reload.ms)} ms", "ok"),)
+        words = (
+            text.line(reload.error.split("\n")[0], "error")
+            if reload.error
+            else ((f"reloaded in {text.ms(reload.ms)} ms", "ok"),)
+        )
         lines.append((("  code         ", "dim"), *words))
     lines += [(("  warning      ", "warn"), *text.line(warning)) for warning in function.warnings]
     return [*lines, (("", ""), (" ", ""))]
@@ -101,9 +133,15 @@ def stack_document(live: SessionLive | None, steps: list[StackProgress]) -> Docu
     if live is not None:
         lines.append(heading("Outputs", "y copies a value"))
         width = max((len(key) for key in live.outputs), default=0)
-        lines += [((f"  {text.safe(key).ljust(width)}  ", "key"), *text.line(value, "string")) for key, value in live.outputs.items()]
+        lines += [
+            ((f"  {text.safe(key).ljust(width)}  ", "key"), *text.line(value, "string"))
+            for key, value in live.outputs.items()
+        ]
         lines += [((" ", ""),), heading("Functions")]
-        lines += [((f"  {text.safe(name)}  ", ""), (text.safe(function.name), "dim")) for name, function in live.functions.items()]
+        lines += [
+            ((f"  {text.safe(name)}  ", ""), (text.safe(function.name), "dim"))
+            for name, function in live.functions.items()
+        ]
         lines.append(((" ", ""),))
     lines.append(heading("Steps and resources"))
     lines += [step_line(step) for step in latest(steps)] or [text.line("Nothing was deployed in this session.", "dim")]
@@ -129,17 +167,38 @@ def link_document(live: SessionLive | None, link: LinkChanged | None, words: str
     trips = list(seen.round_trips)
     if trips:
         ordered = sorted(trips)
-        facts += [("round trip", f"{text.ms(trips[-1])} ms now, {text.ms(ordered[len(ordered) // 2])} ms median, {text.ms(ordered[-1])} ms worst"),
-                  ("", sparkline(trips))]
+        facts += [
+            (
+                "round trip",
+                f"{text.ms(trips[-1])} ms now, {text.ms(ordered[len(ordered) // 2])} ms median, "
+                f"{text.ms(ordered[-1])} ms worst",
+            ),
+            ("", sparkline(trips)),
+        ]
     overheads = sorted(seen.overheads)
     if overheads:
-        facts.append(("overhead", f"{text.ms(overheads[len(overheads) // 2])} ms median, "
-                      f"{text.ms(overheads[int(len(overheads) * 0.95)])} ms for the slowest 5 %"))
+        facts.append(
+            (
+                "overhead",
+                f"{text.ms(overheads[len(overheads) // 2])} ms median, "
+                f"{text.ms(overheads[int(len(overheads) * 0.95)])} ms for the slowest 5 %",
+            )
+        )
     lines += [((f"  {label:<12} ", "dim"), *text.line(value)) for label, value in facts]
     cost = seen.messages / 1e6 * DOLLARS_PER_MILLION
     lines += [((" ", ""),), heading("Traffic since the console was opened", "counted here, an estimate")]
-    lines += [((f"  {label:<12} ", "dim"), (value, "")) for label, value in (
-        ("events in", text.size(seen.bytes_in)), ("answers out", text.size(seen.bytes_out)),
-        ("messages", f"about {seen.messages:,} of {MESSAGE_UNIT // 1024} KB"),
-        ("cost", "nothing: the local cloud" if live is not None and live.local else f"about ${cost:.4f} at ${DOLLARS_PER_MILLION:.2f} per million"))]
+    lines += [
+        ((f"  {label:<12} ", "dim"), (value, ""))
+        for label, value in (
+            ("events in", text.size(seen.bytes_in)),
+            ("answers out", text.size(seen.bytes_out)),
+            ("messages", f"about {seen.messages:,} of {MESSAGE_UNIT // 1024} KB"),
+            (
+                "cost",
+                "nothing: the local cloud"
+                if live is not None and live.local
+                else f"about ${cost:.4f} at ${DOLLARS_PER_MILLION:.2f} per million",
+            ),
+        )
+    ]
     return of_lines(lines)

@@ -18,18 +18,33 @@ Line = tuple[Piece, ...]
 _UNSAFE: dict[int, str] = {code: chr(0x2400 + code) for code in range(32)}
 _UNSAFE |= {9: "    ", 10: "␊", 13: "␍", 127: "␡"}
 _UNSAFE |= {code: f"\\x{code:02x}" for code in range(0x80, 0xA0)}
-_UNSAFE |= {code: f"\\u{code:04x}" for code in (
-    0x00AD, 0x061C, 0x200B, 0x200E, 0x200F, *range(0x2028, 0x202F), *range(0x2060, 0x2070), 0xFEFF, *range(0xFFF9, 0xFFFC))}
+_UNSAFE |= {
+    code: f"\\u{code:04x}"
+    for code in (
+        0x00AD,
+        0x061C,
+        0x200B,
+        0x200E,
+        0x200F,
+        *range(0x2028, 0x202F),
+        *range(0x2060, 0x2070),
+        0xFEFF,
+        *range(0xFFF9, 0xFFFC),
+    )
+}
 _UNSAFE |= {code: f"\\u{code:04x}" for code in range(0xD800, 0xE000)}
-_NEEDS_CARE = re.compile("[\x00-\x1f\x7f-\x9f\u00ad\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff"
-                         "\ufff9-\ufffb\ud800-\udfff]")
+_NEEDS_CARE = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u00ad\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff]"
+)
 _SGR = re.compile(r"\x1b\[[0-9;:]*[A-Za-z]")
-_JSON = re.compile(r'(?P<text>"(?:[^"\\]|\\.)*"?)(?P<colon>\s*:)?|(?P<number>-?\d[\d.eE+-]*)|(?P<literal>true|false|null)'
-                   r'|(?P<rest>[^"\d\-tfn]+|.)')
+_JSON = re.compile(
+    r'(?P<text>"(?:[^"\\]|\\.)*"?)(?P<colon>\s*:)?|(?P<number>-?\d[\d.eE+-]*)|(?P<literal>true|false|null)'
+    r'|(?P<rest>[^"\d\-tfn]+|.)'
+)
 
 
 def safe(text: str) -> str:
-    """`text` with everything that could steer a terminal made visible: control, bidirectional and surrogate characters."""
+    """`text` with all that could steer a terminal made visible: control, bidirectional, surrogate characters."""
     return text.translate(_UNSAFE) if _NEEDS_CARE.search(text) else text
 
 

@@ -35,7 +35,7 @@ class Console:
         return self.app.main
 
     async def press(self, *keys: str) -> None:
-        """Press keys one after the other, as the terminal would send them, without Pilot's wait for an idle processor."""
+        """Press keys one after the other, as the terminal would send them, without waiting for an idle processor."""
         for key in keys:
             character = " " if key == "space" else key if len(key) == 1 else None
             name = _character_to_key(key) if len(key) == 1 else key
@@ -87,8 +87,14 @@ class Console:
     async def opened(self, id: int) -> None:
         """Choose a row and wait until its details are shown."""
         assert self.main.table.select(id)
-        await self.until(lambda: self.main.details.opened is not None and self.main.details.opened.invocation.row.id == id
-                         and len(self.main.details.pane) > 0, f"details of #{id}")
+        await self.until(
+            lambda: (
+                self.main.details.opened is not None
+                and self.main.details.opened.invocation.row.id == id
+                and len(self.main.details.pane) > 0
+            ),
+            f"details of #{id}",
+        )
 
     def screen_text(self, within: str = "") -> str:
         """What is on screen, as text; or what is in the part that a selector names."""
@@ -96,7 +102,7 @@ class Console:
         lines = [strip.text[:width] for strip in self.app.screen._compositor.render_strips()[:height]]
         if within:
             region = self.app.screen.query_one(within).region
-            lines = [line[region.x:region.right] for line in lines[region.y:region.bottom]]
+            lines = [line[region.x : region.right] for line in lines[region.y : region.bottom]]
         return "\n".join(line.rstrip() for line in lines)
 
     def pane_text(self) -> str:
@@ -106,8 +112,9 @@ class Console:
 
 
 @asynccontextmanager
-async def console(session: RecordedSession | None = None, size: tuple[int, int] = (120, 40),
-                  now: float = NOON + 22) -> AsyncIterator[Console]:
+async def console(
+    session: RecordedSession | None = None, size: tuple[int, int] = (120, 40), now: float = NOON + 22
+) -> AsyncIterator[Console]:
     """The console over a session, live with the orders example unless told otherwise."""
     session = live_session() if session is None else session
     app = LivetuiApp(session, clock=lambda: now)

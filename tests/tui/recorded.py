@@ -92,17 +92,32 @@ class RecordedSession:
     def invocation(self, id: int) -> Invocation:
         with self._lock:
             if id not in self.invocations:
-                raise LivetuiError(f"Invocation {id} is not held any more.", "The history is bounded.", "Raise [history].")
+                raise LivetuiError(
+                    f"Invocation {id} is not held any more.", "The history is bounded.", "Raise [history]."
+                )
             return self.invocations[id]
 
     def replay(self, id: int, event: bytes | None = None, times: int = 1) -> None:
         self._ask("replay", id, event, times)
         for _ in range(times):
             origin = self.invocation(id)
-            row = msgspec.structs.replace(origin.row, id=max(self.invocations) + 1, state="queued", replay_of=id,
-                                          handler_ms=None, overhead_ms=None, error="", response_bytes=None, marked=False,
-                                          note="", trigger=f"replay of #{id}", time=NOON + 60)
-            self.arrive(msgspec.structs.replace(origin, row=row, event=event or origin.event, response=None, logs=[], calls=[]))
+            row = msgspec.structs.replace(
+                origin.row,
+                id=max(self.invocations) + 1,
+                state="queued",
+                replay_of=id,
+                handler_ms=None,
+                overhead_ms=None,
+                error="",
+                response_bytes=None,
+                marked=False,
+                note="",
+                trigger=f"replay of #{id}",
+                time=NOON + 60,
+            )
+            self.arrive(
+                msgspec.structs.replace(origin, row=row, event=event or origin.event, response=None, logs=[], calls=[])
+            )
 
     def mark(self, id: int, on: bool) -> None:
         self._ask("mark", id, on)
@@ -185,40 +200,82 @@ class RecordedSession:
 
     def _move(self, id: int, state: str) -> None:
         invocation = self.invocations[id]
-        self.invocations[id] = msgspec.structs.replace(invocation, row=msgspec.structs.replace(invocation.row, state=state))
+        self.invocations[id] = msgspec.structs.replace(
+            invocation, row=msgspec.structs.replace(invocation.row, state=state)
+        )
 
 
-HTTP_EVENT = b"""{"version":"2.0","routeKey":"GET /orders/{id}","rawPath":"/orders/99","headers":{"accept":"application/json",\
-"authorization":"Bearer eyJhbGciOi.secret.token","user-agent":"curl/8.9.1","x-forwarded-for":"203.0.113.7"},\
+HTTP_EVENT = b"""{"version":"2.0","routeKey":"GET /orders/{id}","rawPath":"/orders/99","headers":{\
+"accept":"application/json","authorization":"Bearer eyJhbGci\
+Oi.secret.token","user-agent":"curl/8.9.1","x-forwarded-for":"203.0.113.7"},\
 "requestContext":{"accountId":"123456789012","apiId":"ab12cd34","http":{"method":"GET","path":"/orders/99",\
-"sourceIp":"203.0.113.7"},"requestId":"opDScPF1IdlIKTc=","time":"23/Nov/2026:14:03:11 +0000"},"pathParameters":{"id":"99"},\
-"isBase64Encoded":false}"""
-QUEUE_EVENT = msgspec.json.encode({"Records": [
-    {"messageId": f"m-{n}", "body": msgspec.json.encode({"order": n, "amount": n * 150}).decode(),
-     "eventSource": "aws:sqs", "eventSourceARN": "arn:aws:sqs:eu-west-1:123456789012:orders"} for n in range(10)]})
-ERROR_ANSWER = msgspec.json.encode({
-    "errorType": "OrderNotFound", "errorMessage": "order 99 does not exist", "requestId": "r-12",
-    "stackTrace": ['  File "/var/task/src/orders.py", line 31, in handler\n    order = find(event["pathParameters"]["id"])\n',
-                   '  File "/var/task/src/orders.py", line 12, in find\n    raise OrderNotFound(f"order {id} does not exist")\n']})
+"sourceIp":"203.0.113.7"},"requestId":"opDScPF1IdlIKTc=","time":"23/Nov/2026:14:03:11 +0000"},\
+"pathParameters":{"id":"99"},"isBase64Encoded":false}"""
+QUEUE_EVENT = msgspec.json.encode(
+    {
+        "Records": [
+            {
+                "messageId": f"m-{n}",
+                "body": msgspec.json.encode({"order": n, "amount": n * 150}).decode(),
+                "eventSource": "aws:sqs",
+                "eventSourceARN": "arn:aws:sqs:eu-west-1:123456789012:orders",
+            }
+            for n in range(10)
+        ]
+    }
+)
+ERROR_ANSWER = msgspec.json.encode(
+    {
+        "errorType": "OrderNotFound",
+        "errorMessage": "order 99 does not exist",
+        "requestId": "r-12",
+        "stackTrace": [
+            '  File "/var/task/src/orders.py", line 31, in handler\n    order = find(event["pathParameters"]["id"])\n',
+            '  File "/var/task/src/orders.py", line 12, in find\n'
+            '    raise OrderNotFound(f"order {id} does not exist")\n',
+        ],
+    }
+)
 
 
 def invocation(id: int, function: str, trigger: str, state: str = "ok", **values: object) -> Invocation:
     """A recorded invocation; `values` go to its row, except those that name a field of `Invocation`."""
-    outer = {name: values.pop(name) for name in ("event", "response", "context", "logs", "calls", "timing") if name in values}
+    outer = {
+        name: values.pop(name) for name in ("event", "response", "context", "logs", "calls", "timing") if name in values
+    }
     event = outer.pop("event", HTTP_EVENT)
     finished = state in ("ok", "error", "timeout", "late")
     response = outer.pop("response", b'{"statusCode":200,"body":"{\\"id\\":\\"99\\"}"}' if finished else None)
-    known = {"session": "s-1", "time": NOON + id, "handler_ms": 3.0 + id if finished else None,
-             "overhead_ms": 4.0 if finished else None, "event_bytes": len(event),
-             "response_bytes": None if response is None else len(response), "request_id": f"r-{id}",
-             "trace_id": f"1-6562{id:04x}", **values}
+    known = {
+        "session": "s-1",
+        "time": NOON + id,
+        "handler_ms": 3.0 + id if finished else None,
+        "overhead_ms": 4.0 if finished else None,
+        "event_bytes": len(event),
+        "response_bytes": None if response is None else len(response),
+        "request_id": f"r-{id}",
+        "trace_id": f"1-6562{id:04x}",
+        **values,
+    }
     row = Row(id=id, function=function, trigger=trigger, state=state, **known)
-    made = {"context": {"function_name": f"orders-dev-{function}", "memory_limit_in_mb": 512, "function_version": "$LATEST",
-                        "invoked_function_arn": f"arn:aws:lambda:eu-west-1:123456789012:function:orders-dev-{function}"},
-            "logs": [LogLine("stdout", f"{function} begins", 0.4), LogLine("logging", "[WARNING] slow table", 2.1),
-                     LogLine("stderr", "done", 2.9)] if finished else [],
-            "calls": [AwsCall("dynamodb", "GetItem", "orders", 200, 4.2)] if finished else [],
-            "timing": Timing(2.0, 0.3, None, known["handler_ms"], 2.0) if finished else Timing(2.0), **outer}
+    made = {
+        "context": {
+            "function_name": f"orders-dev-{function}",
+            "memory_limit_in_mb": 512,
+            "function_version": "$LATEST",
+            "invoked_function_arn": f"arn:aws:lambda:eu-west-1:123456789012:function:orders-dev-{function}",
+        },
+        "logs": [
+            LogLine("stdout", f"{function} begins", 0.4),
+            LogLine("logging", "[WARNING] slow table", 2.1),
+            LogLine("stderr", "done", 2.9),
+        ]
+        if finished
+        else [],
+        "calls": [AwsCall("dynamodb", "GetItem", "orders", 200, 4.2)] if finished else [],
+        "timing": Timing(2.0, 0.3, None, known["handler_ms"], 2.0) if finished else Timing(2.0),
+        **outer,
+    }
     return Invocation(row=row, attempt=f"{id:032x}", event=event, response=response, **made)
 
 
@@ -228,12 +285,29 @@ def orders() -> list[Invocation]:
         invocation(9, "CreateOrder", "POST /orders", handler_ms=48.0, overhead_ms=5.0),
         invocation(10, "GetOrder", "GET /orders/7", handler_ms=12.0),
         invocation(11, "Worker", "sqs orders ×10", handler_ms=212.0, overhead_ms=6.0, event=QUEUE_EVENT),
-        invocation(12, "GetOrder", "GET /orders/99", "error", handler_ms=3.0, response=ERROR_ANSWER,
-                   error="OrderNotFound: order 99 does not exist",
-                   calls=[AwsCall("dynamodb", "GetItem", "orders", 200, 2.2),
-                          AwsCall("s3", "PutObject", "photos/cat.jpg", 403, 1.9, error=(
-                              "AccessDenied: User: arn:aws:sts::123456789012:assumed-role/GetOrder/x is not authorized to "
-                              "perform: s3:PutObject on resource: arn:aws:s3:::photos/cat.jpg"))]),
+        invocation(
+            12,
+            "GetOrder",
+            "GET /orders/99",
+            "error",
+            handler_ms=3.0,
+            response=ERROR_ANSWER,
+            error="OrderNotFound: order 99 does not exist",
+            calls=[
+                AwsCall("dynamodb", "GetItem", "orders", 200, 2.2),
+                AwsCall(
+                    "s3",
+                    "PutObject",
+                    "photos/cat.jpg",
+                    403,
+                    1.9,
+                    error=(
+                        "AccessDenied: User: arn:aws:sts::123456789012:assumed-role/GetOrder/x is not authorized to "
+                        "perform: s3:PutObject on resource: arn:aws:s3:::photos/cat.jpg"
+                    ),
+                ),
+            ],
+        ),
         invocation(13, "GetOrder", "replay of #12", handler_ms=9.0, overhead_ms=0.0, replay_of=12),
         invocation(14, "Nightly", "schedule", "paused", deadline=NOON + 14 + 29),
         invocation(15, "Worker", "sqs orders ×2", "queued", event=QUEUE_EVENT),
@@ -252,14 +326,25 @@ STEPS = [
 ]
 
 LIVE = SessionLive(
-    app="orders", stage="dev", account="123456789012", region="eu-west-1", local=False,
+    app="orders",
+    stage="dev",
+    account="123456789012",
+    region="eu-west-1",
+    local=False,
     outputs={"OrdersApi": "https://ab12cd34.execute-api.eu-west-1.amazonaws.com", "Table": "orders-dev-OrdersTable"},
     functions={
-        "GetOrder": FunctionInfo("orders-dev-GetOrder", "src/orders.handler", True, runtime="python3.12", interpreter=".venv/bin/python"),
+        "GetOrder": FunctionInfo(
+            "orders-dev-GetOrder", "src/orders.handler", True, runtime="python3.12", interpreter=".venv/bin/python"
+        ),
         "CreateOrder": FunctionInfo("orders-dev-CreateOrder", "src/create.handler", True, runtime="python3.12"),
         "Worker": FunctionInfo("orders-dev-Worker", "src/worker.handler", True, runtime="python3.12"),
-        "Resize": FunctionInfo("orders-dev-Resize", "index.handler", False, "nodejs22", runtime="nodejs22.x")},
-    link_ms=23.0, bootstrap_version="3", resources=14, deploy_s=41.0)
+        "Resize": FunctionInfo("orders-dev-Resize", "index.handler", False, "nodejs22", runtime="nodejs22.x"),
+    },
+    link_ms=23.0,
+    bootstrap_version="3",
+    resources=14,
+    deploy_s=41.0,
+)
 
 
 def live_session(invocations: list[Invocation] | None = None) -> RecordedSession:

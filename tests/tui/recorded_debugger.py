@@ -85,7 +85,9 @@ class RecordedDebugger:
         self.session.tell(BreakpointsChanged(self.breakpoints()))
 
     def put(self, line: int, **values: Any) -> None:
-        self.points[self.path, line] = Breakpoint(len(self.points) + 1, self.path, line, line, owners=("console",), **values)
+        self.points[self.path, line] = Breakpoint(
+            len(self.points) + 1, self.path, line, line, owners=("console",), **values
+        )
 
     def toggle(self, path: str, line: int) -> Future[Any]:
         self.asked.append(("toggle", line))
@@ -96,7 +98,9 @@ class RecordedDebugger:
         self._changed()
         return done(None)
 
-    def set(self, path: str, line: int, *, condition: str = "", hit: str = "", log: str = "", enabled: bool = True) -> Future[Any]:
+    def set(
+        self, path: str, line: int, *, condition: str = "", hit: str = "", log: str = "", enabled: bool = True
+    ) -> Future[Any]:
         self.asked.append(("set", line, condition, hit, log))
         self.put(line, condition=condition, hit=hit, log=log, enabled=enabled)
         self._changed()
@@ -119,8 +123,13 @@ class RecordedDebugger:
 
     def stack(self, thread_id: int) -> Future[Any]:
         line = self.standing[0].line
-        return done([Frame(1, "total", self.path, line), Frame(2, "handler", self.path, 20),
-                     Frame(3, "run", "/runtime/loop.py", 80, subtle=True)])
+        return done(
+            [
+                Frame(1, "total", self.path, line),
+                Frame(2, "handler", self.path, 20),
+                Frame(3, "run", "/runtime/loop.py", 80, subtle=True),
+            ]
+        )
 
     def scopes(self, frame_id: int) -> Future[Any]:
         return done([Scope("Locals", 100 + frame_id), Scope("Globals", 200)])
@@ -128,10 +137,18 @@ class RecordedDebugger:
     def variables(self, reference: int) -> Future[Any]:
         self.asked.append(("variables", reference))
         known = {
-            101: [Variable("rows", "list(2)", "list", 50), Variable("s", self.values["s"], "int"), Variable("row", "{'amount': 2900}", "dict", 51),
-                  Variable("api_key", "'sk-123456'", "str")],
+            101: [
+                Variable("rows", "list(2)", "list", 50),
+                Variable("s", self.values["s"], "int"),
+                Variable("row", "{'amount': 2900}", "dict", 51),
+                Variable("api_key", "'sk-123456'", "str"),
+            ],
             102: [Variable("event", "{'day': '2026-11-23'}", "dict", 52)],
-            50: [Variable("0", "{'amount': 1250, 'id': '7'}", "dict", 53), Variable("1", "{'amount': 2900, 'id': '9'}", "dict", 54)]}
+            50: [
+                Variable("0", "{'amount': 1250, 'id': '7'}", "dict", 53),
+                Variable("1", "{'amount': 2900, 'id': '9'}", "dict", 54),
+            ],
+        }
         return done(known.get(reference, []))
 
     def evaluate(self, expression: str, frame_id: int | None = None) -> Future[Any]:
@@ -165,6 +182,14 @@ class RecordedDebugger:
 
 
 def photograph(path: str) -> PostMortem:
-    return PostMortem(2, "GetOrder", "", "OrderNotFound", "order 99 does not exist",
-                      [PhotoFrame("handler", path, 31, [Photo("event", "dict", "{'id': '99'}")]),
-                       PhotoFrame("find", path, 12, [Photo("id", "str", "'99'"), Photo("password", "str", "'hunter2'")])])
+    return PostMortem(
+        2,
+        "GetOrder",
+        "",
+        "OrderNotFound",
+        "order 99 does not exist",
+        [
+            PhotoFrame("handler", path, 31, [Photo("event", "dict", "{'id': '99'}")]),
+            PhotoFrame("find", path, 12, [Photo("id", "str", "'99'"), Photo("password", "str", "'hunter2'")]),
+        ],
+    )

@@ -6,6 +6,7 @@ import base64
 import gzip
 import json
 import sys
+from pathlib import Path
 
 import pytest
 from console import console
@@ -15,6 +16,7 @@ from livetui.config import Settings
 from livetui.errors import LivetuiError
 from livetui.session.events import CodeReloaded
 from livetui.session.invocation import LogLine
+from livetui.tui.keys import BINDING_IDS
 
 
 async def test_a_filter_narrows_the_list_while_it_is_typed_and_says_what_is_wrong():
@@ -61,7 +63,10 @@ async def test_m_marks_and_ctrl_r_replays_all_marked_rows():
         assert ("mark", 10, True) in shown.session.asked
         assert shown.main.table.rows.get(12).marked
         await shown.press("ctrl+r")
-        assert [asked for asked in shown.session.asked if asked[0] == "replay"] == [("replay", 10, None, 1), ("replay", 12, None, 1)]
+        assert [asked for asked in shown.session.asked if asked[0] == "replay"] == [
+            ("replay", 10, None, 1),
+            ("replay", 12, None, 1),
+        ]
 
 
 async def test_a_writes_a_note():
@@ -83,7 +88,9 @@ async def test_replay_n_times_takes_only_numbers():
 
 
 async def test_edit_and_replay_checks_shows_the_difference_and_sends_what_was_edited():
-    session = live_session([invocation(1, "GetOrder", "GET /", event=b'{"id": 99, "authorization": "Bearer abcdefgh.secret"}')])
+    session = live_session(
+        [invocation(1, "GetOrder", "GET /", event=b'{"id": 99, "authorization": "Bearer abcdefgh.secret"}')]
+    )
     async with console(session) as shown:
         await shown.opened(1)
         await shown.press("e")
@@ -193,8 +200,15 @@ async def test_objects_fold_and_unfold():
 
 async def test_bodies_are_opened_below_the_event():
     body = base64.b64encode(gzip.compress(b'{"order": {"id": 7}}')).decode()
-    event = json.dumps({"version": "2.0", "headers": {"content-type": "application/json", "content-encoding": "gzip"}, "body": body,
-                        "isBase64Encoded": True, "rawPath": "/"}).encode()
+    event = json.dumps(
+        {
+            "version": "2.0",
+            "headers": {"content-type": "application/json", "content-encoding": "gzip"},
+            "body": body,
+            "isBase64Encoded": True,
+            "rawPath": "/",
+        }
+    ).encode()
     async with console(live_session([invocation(1, "GetOrder", "POST /", event=event)])) as shown:
         await shown.opened(1)
         assert "base64 → gzip → json" in shown.pane_text()
@@ -219,13 +233,21 @@ async def test_frames_of_an_error_show_the_source_here_and_open_in_the_editor(tm
     source.parent.mkdir()
     source.write_text("\n".join(f"line_{number} = {number}" for number in range(1, 40)))
     script = tmp_path / "editor.py"
-    script.write_text("import sys, pathlib; pathlib.Path(sys.argv[0]).with_name('opened').write_text(' '.join(sys.argv[1:]))")
+    script.write_text(
+        "import sys, pathlib; pathlib.Path(sys.argv[0]).with_name('opened').write_text(' '.join(sys.argv[1:]))"
+    )
     monkeypatch.setenv("EDITOR", f"{sys.executable} {script}")
     session = live_session()
     live = session.status().live
     function = type(live.functions["GetOrder"])
-    session.tell(type(live)(**{name: getattr(live, name) for name in live.__struct_fields__ if name != "functions"}, functions={
-        "GetOrder": function("orders-dev-GetOrder", "src/orders.handler", True, code_root=str(tmp_path))}))
+    session.tell(
+        type(live)(
+            **{name: getattr(live, name) for name in live.__struct_fields__ if name != "functions"},
+            functions={
+                "GetOrder": function("orders-dev-GetOrder", "src/orders.handler", True, code_root=str(tmp_path))
+            },
+        )
+    )
     opened: list[list[str]] = []
     monkeypatch.setattr("livetui.tui.screens.records.run_outside", lambda app, command: opened.append(command))
     async with console(session) as shown:
@@ -262,8 +284,13 @@ async def test_a_sample_is_sent_to_a_function():
 
 
 async def test_invocations_of_one_trace_are_shown_as_a_tree():
-    session = live_session([invocation(1, "CreateOrder", "POST /orders", trace_id="1-a"),
-                            invocation(2, "Worker", "sqs orders ×1", trace_id="1-a"), invocation(3, "Other", "schedule", trace_id="1-b")])
+    session = live_session(
+        [
+            invocation(1, "CreateOrder", "POST /orders", trace_id="1-a"),
+            invocation(2, "Worker", "sqs orders ×1", trace_id="1-a"),
+            invocation(3, "Other", "schedule", trace_id="1-b"),
+        ]
+    )
     async with console(session) as shown:
         await shown.opened(2)
         await shown.press("t")
@@ -277,7 +304,9 @@ async def test_invocations_of_one_trace_are_shown_as_a_tree():
 async def test_the_pager_gets_the_text_with_its_secrets_masked(monkeypatch):
     seen: list[str] = []
     monkeypatch.setenv("PAGER", "cat")
-    monkeypatch.setattr("livetui.tui.screens.records.run_outside", lambda app, command: seen.append(open(command[-1]).read()))
+    monkeypatch.setattr(
+        "livetui.tui.screens.records.run_outside", lambda app, command: seen.append(Path(command[-1]).read_text())
+    )
     async with console() as shown:
         await shown.opened(12)
         await shown.press("enter", "o")
@@ -286,8 +315,16 @@ async def test_the_pager_gets_the_text_with_its_secrets_masked(monkeypatch):
     assert "secret" not in seen[0]
 
 
-@pytest.mark.parametrize(("key", "words"), [
-    ("f3", "orders-dev-GetOrder"), ("f4", "https://ab12cd34"), ("f6", "hello from Worker"), ("f9", "round trip"), ("f12", "Breakpoints")])
+@pytest.mark.parametrize(
+    ("key", "words"),
+    [
+        ("f3", "orders-dev-GetOrder"),
+        ("f4", "https://ab12cd34"),
+        ("f6", "hello from Worker"),
+        ("f9", "round trip"),
+        ("f12", "Breakpoints"),
+    ],
+)
 async def test_views_open_by_key_and_close_by_escape(key, words):
     async with console(size=(160, 45)) as shown:
         shown.session.write(11, "hello from Worker")
@@ -388,14 +425,51 @@ async def test_first_rows_come_from_the_store_and_dropped_ones_are_counted():
 
 async def test_before_anything_happened_nothing_breaks():
     async with console(RecordedSession()) as shown:
-        for key in ("r", "e", "x", "y", "m", "a", "p", "t", "u", "i", "b", "s", "1", "8", "enter", "escape", "f3", "escape", "j", "G", "k"):
+        for key in (
+            "r",
+            "e",
+            "x",
+            "y",
+            "m",
+            "a",
+            "p",
+            "t",
+            "u",
+            "i",
+            "b",
+            "s",
+            "1",
+            "8",
+            "enter",
+            "escape",
+            "f3",
+            "escape",
+            "j",
+            "G",
+            "k",
+        ):
             await shown.press(key)
         await shown.sees("No invocation is chosen.")
 
 
 async def test_logs_show_no_escape_sequences():
-    session = live_session([invocation(1, "GetOrder", "GET /", time=NOON, logs=[LogLine("stdout", "\x1b[31mred\x1b[0m", 1.0)])])
+    session = live_session(
+        [invocation(1, "GetOrder", "GET /", time=NOON, logs=[LogLine("stdout", "\x1b[31mred\x1b[0m", 1.0)])]
+    )
     async with console(session) as shown:
         await shown.opened(1)
         await shown.press("3")
         assert shown.pane_text().endswith(" red")
+
+
+def test_the_documentation_names_every_key_that_can_be_rebound():
+    page = (Path(__file__).parents[2] / "docs" / "console.md").read_text()
+    missing = [id for id in sorted(BINDING_IDS) if f"`{id}`" not in page and not id.startswith("tab-")]
+    assert not missing
+
+
+def test_every_binding_has_an_id_and_a_tooltip():
+    from livetui.tui import keys
+
+    tables = [value for name, value in vars(keys).items() if name.endswith("_KEYS")]
+    assert all(binding.id and binding.tooltip for table in tables for binding in table)

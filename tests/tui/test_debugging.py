@@ -12,8 +12,15 @@ from livetui.session.events import EditorsChanged, FunctionInfo
 def debugged(tmp_path) -> RecordedSession:
     session = live_session()
     session.debug = RecordedDebugger(session, tmp_path / "src")
-    functions = {**LIVE.functions, "Nightly": FunctionInfo("orders-dev-Nightly", "src/nightly.handler", True, code_root=str(tmp_path))}
-    session.tell(type(LIVE)(**{name: getattr(LIVE, name) for name in LIVE.__struct_fields__ if name != "functions"}, functions=functions))
+    functions = {
+        **LIVE.functions,
+        "Nightly": FunctionInfo("orders-dev-Nightly", "src/nightly.handler", True, code_root=str(tmp_path)),
+    }
+    session.tell(
+        type(LIVE)(
+            **{name: getattr(LIVE, name) for name in LIVE.__struct_fields__ if name != "functions"}, functions=functions
+        )
+    )
     return session
 
 
@@ -84,7 +91,9 @@ async def test_a_pause_shows_source_frames_variables_and_how_long_it_may_stand(t
     session = debugged(tmp_path)
     async with console(session, now=NOON + 22) as shown:
         session.debug.pause()
-        await shown.sees("Frames", "rows", "‖ #14 Nightly", "▶  13", "▶ total", "Lambda deadline 0:21", "‖ 1 paused", "api_key")
+        await shown.sees(
+            "Frames", "rows", "‖ #14 Nightly", "▶  13", "▶ total", "Lambda deadline 0:21", "‖ 1 paused", "api_key"
+        )
         await shown.lacks("sk-123456")
 
 
@@ -145,7 +154,9 @@ async def test_a_variable_is_given_another_value(tmp_path):
         await shown.press("j", "equals_sign", *["backspace"] * 4)
         await shown.type("7")
         await shown.press("enter")
-        await shown.until(lambda: ("set_variable", 101, "s", "7") in session.debug.asked, "the question to the debugger")
+        await shown.until(
+            lambda: ("set_variable", 101, "s", "7") in session.debug.asked, "the question to the debugger"
+        )
 
 
 async def test_steps_and_continue(tmp_path):

@@ -35,11 +35,25 @@ def session_of(names: list[str]) -> RecordedSession:
     for number, name in enumerate(names, 1):
         payload = PAYLOADS[name]
         words = payload[:5_000].decode("utf-8", "replace")
-        session.hold(invocation(
-            number, f"Fn{MARKUP}{ESCAPES}", f"GET {words[:300]}", "error", event=payload, response=payload[::-1] or payload,
-            error=words[:500], note=words[:100], replay_of=max(1, number - 1),
-            logs=[LogLine("stdout", words, 1.0), LogLine("stderr", payload[:1_100_000].decode("utf-8", "replace"), 2.0)],
-            calls=[AwsCall(MARKUP, ESCAPES, words, 500, 1.0, error=words)], context={MARKUP: words, "function_name": ESCAPES}))
+        session.hold(
+            invocation(
+                number,
+                f"Fn{MARKUP}{ESCAPES}",
+                f"GET {words[:300]}",
+                "error",
+                event=payload,
+                response=payload[::-1] or payload,
+                error=words[:500],
+                note=words[:100],
+                replay_of=max(1, number - 1),
+                logs=[
+                    LogLine("stdout", words, 1.0),
+                    LogLine("stderr", payload[:1_100_000].decode("utf-8", "replace"), 2.0),
+                ],
+                calls=[AwsCall(MARKUP, ESCAPES, words, 500, 1.0, error=words)],
+                context={MARKUP: words, "function_name": ESCAPES},
+            )
+        )
     return session
 
 
@@ -74,7 +88,9 @@ async def test_every_pane_takes_every_payload(names):
             await watching
         gc.enable()
         allowed = BLOCK_S + 2 * repaint_s(shown)
-    assert max(slices) < allowed, f"the loop was blocked for {max(slices):.3f} s, a repaint takes {allowed - BLOCK_S:.3f} s"
+    assert max(slices) < allowed, (
+        f"the loop was blocked for {max(slices):.3f} s, a repaint takes {allowed - BLOCK_S:.3f} s"
+    )
 
 
 async def test_markup_in_payloads_is_shown_as_it_is_written():

@@ -42,7 +42,9 @@ async def test_a_failed_start_says_what_why_and_what_to_do_and_hands_its_exit_co
     session = RecordedSession(end_at_once=False)
     async with console(session) as shown:
         session.tell(StackProgress("deploy", "Table", "CREATE_FAILED", "AWS::DynamoDB::Table", "Table already exists"))
-        session.tell(StackProgress("deploy", "Other", "CREATE_FAILED", "AWS::SQS::Queue", "Resource creation cancelled"))
+        session.tell(
+            StackProgress("deploy", "Other", "CREATE_FAILED", "AWS::SQS::Queue", "Resource creation cancelled")
+        )
         session.tell(SessionFailed("The stack could not be deployed.", "Table already exists", "Rename [/red]it.", 2))
         await shown.settle()
         await shown.sees("The stack could not be deployed.", "→ Rename [/red]it.")

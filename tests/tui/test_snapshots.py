@@ -1,4 +1,4 @@
-"""What the main states look like at the three sizes. `LIVETUI_ACCEPT=1 pytest tests/tui/test_snapshots.py` accepts changes."""
+"""What the main states look like at the three sizes. `LIVETUI_ACCEPT=1 pytest …` accepts changes."""
 
 from __future__ import annotations
 
@@ -21,8 +21,14 @@ async def starting(shown: Console) -> None:
 
 
 async def failed(shown: Console) -> None:
-    shown.session.tell(SessionFailed("There is no template here.", "Neither template.yaml nor livetui.toml is in ~/empty.",
-                                     "Run livetui in a folder with a SAM template, or try livetui demo.", 2))
+    shown.session.tell(
+        SessionFailed(
+            "There is no template here.",
+            "Neither template.yaml nor livetui.toml is in ~/empty.",
+            "Run livetui in a folder with a SAM template, or try livetui demo.",
+            2,
+        )
+    )
     await shown.sees("There is no template here.")
 
 

@@ -23,7 +23,13 @@ def causes_of(chosen: Row, related: Iterable[Row]) -> list[Pick]:
         later = row.time - first.time
         words = f"{lead}#{row.id} {row.function} · {trigger_words(row)}"
         mark = " ← here" if row.id == chosen.id else ""
-        picks.append(Pick(str(row.id), words, f"{state_words(row, row.time)[0]}  {text.ms(row.handler_ms)} ms  +{later:.1f} s{mark}"))
+        picks.append(
+            Pick(
+                str(row.id),
+                words,
+                f"{state_words(row, row.time)[0]}  {text.ms(row.handler_ms)} ms  +{later:.1f} s{mark}",
+            )
+        )
     return picks
 
 

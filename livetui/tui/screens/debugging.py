@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _QUESTIONS = {
-    "condition": ("Stop when", "A Python expression, such as order[\"amount\"] > 100. Empty: always."),
+    "condition": ("Stop when", 'A Python expression, such as order["amount"] > 100. Empty: always.'),
     "hit": ("Stop at hits", "5 the fifth, >=3 from the third, %10 every tenth. Empty: every hit."),
     "log": ("Write", "Text with {expressions}; the call does not stop. Empty: stop instead."),
 }
@@ -99,7 +99,9 @@ class DebugActions(Screen[None]):
     def _paused(self, thread: PausedThread) -> None:
         if self.thread is not None and self.thread.thread_id != thread.thread_id:
             self._fill_frames([], 0)
-            self.app.notify(f"‖ {text.safe(thread.function_id)} stands at {Path(thread.path).name}:{thread.line} too.", markup=False)
+            self.app.notify(
+                f"‖ {text.safe(thread.function_id)} stands at {Path(thread.path).name}:{thread.line} too.", markup=False
+            )
             return
         self.look_at(thread)
         # The user set the breakpoint to be shown this; who is typing something is not torn away from it.
@@ -154,7 +156,11 @@ class DebugActions(Screen[None]):
 
     def _fill_frames(self, frames: list[Frame], chosen: int) -> None:
         debug, thread = self.debug, self.thread
-        others = [] if debug is None or thread is None else [each for each in debug.paused() if each.thread_id != thread.thread_id]
+        others = (
+            []
+            if debug is None or thread is None
+            else [each for each in debug.paused() if each.thread_id != thread.thread_id]
+        )
         self.debugger.frames.fill(frames or self._frames, chosen, others)
 
     @on(FramesPane.Chosen)
@@ -162,7 +168,9 @@ class DebugActions(Screen[None]):
         if event.thread is not None:
             self.look_at(event.thread)
         elif event.frame is not None:
-            self.run_worker(self._choose_frame(event.frame, self._frames), group="stack", exclusive=True, description="frame")
+            self.run_worker(
+                self._choose_frame(event.frame, self._frames), group="stack", exclusive=True, description="frame"
+            )
 
     @on(VariablesPane.Wanted)
     def _children_wanted(self, event: VariablesPane.Wanted) -> None:
@@ -209,7 +217,9 @@ class DebugActions(Screen[None]):
     def show_countdown(self) -> None:
         """Write how long the paused call may stand."""
         thread = self.thread
-        self.debugger.title(thread, None if thread is None else self.row_of(thread), str(self.session.settings.root), self.clock())
+        self.debugger.title(
+            thread, None if thread is None else self.row_of(thread), str(self.session.settings.root), self.clock()
+        )
 
     def row_of(self, thread: PausedThread) -> Row | None:
         """The row of a paused call."""
@@ -217,7 +227,14 @@ class DebugActions(Screen[None]):
         id = known(thread.work_id) if known is not None and thread.work_id else None
         if id is not None:
             return self.table.rows.get(id)
-        return next((row for row in self.table.rows.unfinished() if row.state == "paused" and row.function == thread.function_id), None)
+        return next(
+            (
+                row
+                for row in self.table.rows.unfinished()
+                if row.state == "paused" and row.function == thread.function_id
+            ),
+            None,
+        )
 
     def handler_file(self, function: str) -> str:
         """The file of a function's handler; empty when it is not known."""
@@ -277,7 +294,14 @@ class DebugActions(Screen[None]):
         place, debug = self._place(), self.debug
         if place is None or debug is None:
             return None
-        return next((point for point in debug.breakpoints() if point.path == place[0] and place[1] in (point.line, point.asked)), None)
+        return next(
+            (
+                point
+                for point in debug.breakpoints()
+                if point.path == place[0] and place[1] in (point.line, point.asked)
+            ),
+            None,
+        )
 
     def action_toggle_point(self) -> None:
         """Set or remove a breakpoint on this line."""
@@ -311,8 +335,9 @@ class DebugActions(Screen[None]):
         def chosen(answer: str | None) -> None:
             if answer is not None:
                 wanted = {**texts, what: answer.strip()}
-                self.ask_debugger(lambda debug: debug.set(
-                    *place, condition=wanted["condition"], hit=wanted["hit"], log=wanted["log"]))
+                self.ask_debugger(
+                    lambda debug: debug.set(*place, condition=wanted["condition"], hit=wanted["hit"], log=wanted["log"])
+                )
 
         self.app.push_screen(Ask(f"{title} · {Path(place[0]).name}:{place[1]}", texts[what], hint, problem), chosen)
 
@@ -334,9 +359,14 @@ class DebugActions(Screen[None]):
                 self.ask_debugger(lambda face: face.set_filters(uncaught=answer != "none", raised=answer == "raised"))
 
         marks = {"raised" if now.raised else "uncaught" if now.uncaught else "none"}
-        picks = [Pick(id, f"{'●' if id in marks else '○'} {label}", remark) for id, label, remark in (
-            ("none", "never", ""), ("uncaught", "errors the handler lets out", "shown where they are raised"),
-            ("raised", "every exception", "handled ones too; slows handlers down"))]
+        picks = [
+            Pick(id, f"{'●' if id in marks else '○'} {label}", remark)
+            for id, label, remark in (
+                ("none", "never", ""),
+                ("uncaught", "errors the handler lets out", "shown where they are raised"),
+                ("raised", "every exception", "handled ones too; slows handlers down"),
+            )
+        ]
         self.app.push_screen(Choose("Stop on", picks), chosen)
 
     # -- running on ------------------------------------------------------------------------------------------------
@@ -387,7 +417,9 @@ class DebugActions(Screen[None]):
                 if given is not None:
                     await self._choose_frame(frame, self._frames)
 
-        self.app.push_screen(Ask(f"Set {node.variable.name} to", node.variable.value[:1_000], "A Python expression."), chosen)
+        self.app.push_screen(
+            Ask(f"Set {node.variable.name} to", node.variable.value[:1_000], "A Python expression."), chosen
+        )
 
 
 def _compiles(expression: str) -> str:

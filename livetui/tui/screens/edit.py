@@ -59,8 +59,11 @@ def unmasked(edited: bytes, shown: bytes, original: bytes) -> bytes:
         return edited
     changes = diff_bytes(shown, edited, MOST_CHANGES)
     if any(change.kind == "more" for change in changes):
-        raise LivetuiError("Too much was changed to put the masked secrets back.", f"More than {MOST_CHANGES:,} changes.",
-                           "Unmask with u before you edit.")
+        raise LivetuiError(
+            "Too much was changed to put the masked secrets back.",
+            f"More than {MOST_CHANGES:,} changes.",
+            "Unmask with u before you edit.",
+        )
     return json.dumps(apply(json.loads(original), changes), ensure_ascii=False).encode("utf-8", "surrogatepass")
 
 
@@ -85,8 +88,14 @@ class EditScreen(ModalScreen[bytes | None]):
     def compose(self) -> ComposeResult:
         """Editor, what is wrong, difference, buttons."""
         with Vertical(id="dialog", classes="-large"):
-            yield TextArea(self._text, id="editor", language="json" if len(self._text) <= COLOURED else None, tab_behavior="indent",
-                           soft_wrap=len(self._text) <= COLOURED, show_line_numbers=True)
+            yield TextArea(
+                self._text,
+                id="editor",
+                language="json" if len(self._text) <= COLOURED else None,
+                tab_behavior="indent",
+                soft_wrap=len(self._text) <= COLOURED,
+                show_line_numbers=True,
+            )
             yield Static("", id="problem", markup=False)
             yield LinesPane(id="changes")
             with Horizontal(id="dialog-buttons"):
@@ -126,7 +135,10 @@ class EditScreen(ModalScreen[bytes | None]):
         if text == self._text:
             return of_lines([line("Nothing is changed.", "dim")])
         changes = diff_bytes(self.shown, text.encode("utf-8", "replace"), 200)
-        return of_lines([each for change in changes for each in change_lines(change)] or [line("Only its spacing is changed.", "dim")])
+        return of_lines(
+            [each for change in changes for each in change_lines(change)]
+            or [line("Only its spacing is changed.", "dim")]
+        )
 
     def action_run(self) -> None:
         """Run it, unless it is wrong."""

@@ -16,23 +16,41 @@ from livetui.tui.text import Line, line
 from livetui.tui.widgets.lines import LinesPane
 
 ABOUT: dict[str, tuple[str, ...]] = {
-    "list": ("Invocations", "Every call of a live function is a row; a replay is a new row, its origin stays as it was.",
-             "The list follows the newest row until you move away; F follows again, space holds it still.",
-             "… queued   ▶ running   ‖ paused at a breakpoint   ✓ ok   ✗ error or timeout",
-             "○ offline: nobody was there   ~ late: the caller was gone before the answer   ◆ marked   ✎ has a note"),
-    "pane": ("Details", "What came in, what went out, and what happened between. 1 to 8 choose a tab.",
-             "Enter folds an object or opens a source line in $EDITOR; y copies the value under the cursor.",
-             "Secrets are masked until you press u. Below an event, base64, gzip and form bodies are opened."),
-    "filter": ("Filter", "Words are searched in function, trigger, error and note. Fields narrow it down:",
-               "fn:Get*   state:error,timeout   trigger:sqs   ms:>100   bytes:>10kb   id:10..20   #12",
-               "is:marked   is:replay   /a regular expression/   !word negates"),
-    "steps": ("Start-up steps", "What bootstrap and deployment did, resource by resource; the root cause first if one failed."),
-    "functions-pane": ("Functions", "Which handlers run here, with which interpreter, and what became of their last reload."),
+    "list": (
+        "Invocations",
+        "Every call of a live function is a row; a replay is a new row, its origin stays as it was.",
+        "The list follows the newest row until you move away; F follows again, space holds it still.",
+        "… queued   ▶ running   ‖ paused at a breakpoint   ✓ ok   ✗ error or timeout",
+        "○ offline: nobody was there   ~ late: the caller was gone before the answer   ◆ marked   ✎ has a note",
+    ),
+    "pane": (
+        "Details",
+        "What came in, what went out, and what happened between. 1 to 8 choose a tab.",
+        "Enter folds an object or opens a source line in $EDITOR; y copies the value under the cursor.",
+        "Secrets are masked until you press u. Below an event, base64, gzip and form bodies are opened.",
+    ),
+    "filter": (
+        "Filter",
+        "Words are searched in function, trigger, error and note. Fields narrow it down:",
+        "fn:Get*   state:error,timeout   trigger:sqs   ms:>100   bytes:>10kb   id:10..20   #12",
+        "is:marked   is:replay   /a regular expression/   !word negates",
+    ),
+    "steps": (
+        "Start-up steps",
+        "What bootstrap and deployment did, resource by resource; the root cause first if one failed.",
+    ),
+    "functions-pane": (
+        "Functions",
+        "Which handlers run here, with which interpreter, and what became of their last reload.",
+    ),
     "stack-pane": ("Stack", "Outputs and resources of the deployed stack."),
     "logs-pane": ("Logs", "stdout, stderr and logging of all handlers as they are written; the newest 20,000 lines."),
     "link-pane": ("Link", "The MQTT connection between the stubs in the cloud and this console."),
-    "source-pane": ("Source", "● breakpoint   ◆ with a condition   ✎ log point   ○ disabled   ▶ here it stands",
-                    "A click on the gutter sets or removes a breakpoint. Editors that are attached see the same ones."),
+    "source-pane": (
+        "Source",
+        "● breakpoint   ◆ with a condition   ✎ log point   ○ disabled   ▶ here it stands",
+        "A click on the gutter sets or removes a breakpoint. Editors that are attached see the same ones.",
+    ),
 }
 
 
@@ -61,10 +79,15 @@ def key_lines(app: App[int], bindings: dict[str, ActiveBinding]) -> list[Line]:
 
 def help_document(app: App[int], focused: Widget | None, bindings: dict[str, ActiveBinding]) -> Document:
     """Words about the pane, then its keys."""
-    title, *words = ABOUT.get((focused.id or "") if focused is not None else "", ("livetui", "Live Lambda development."))
+    title, *words = ABOUT.get(
+        (focused.id or "") if focused is not None else "", ("livetui", "Live Lambda development.")
+    )
     lines: list[Line] = [heading(title), *[line(each) for each in words], ((" ", ""),), heading("Keys")]
     lines += key_lines(app, bindings)
-    lines += [((" ", ""),), line("Rebind any of them in livetui.toml: [keys] replay = \"f3\" (see docs/console.md for the ids).", "dim")]
+    lines += [
+        ((" ", ""),),
+        line('Rebind any of them in livetui.toml: [keys] replay = "f3" (see docs/console.md for the ids).', "dim"),
+    ]
     return of_lines(lines)
 
 
@@ -72,7 +95,8 @@ class HelpScreen(ModalScreen[None]):
     """The help of one pane."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        bind("help-close", "escape,question_mark,f1,q", "dismiss(None)", "Close", "Close the help", True)]
+        bind("help-close", "escape,question_mark,f1,q", "dismiss(None)", "Close", "Close the help", True)
+    ]
 
     def __init__(self, document: Document) -> None:
         super().__init__()
@@ -96,6 +120,8 @@ class HelpPane(LinesPane, inherit_bindings=False):
     """Text that only scrolls, so that `?` and `q` close the help."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        bind("down", "down,j", "down", "Down", "One line down"), bind("up", "up,k", "up", "Up", "One line up"),
+        bind("down", "down,j", "down", "Down", "One line down"),
+        bind("up", "up,k", "up", "Up", "One line up"),
         bind("page-down", "pagedown,space", "page_down", "Page down", "One page down"),
-        bind("page-up", "pageup", "page_up", "Page up", "One page up")]
+        bind("page-up", "pageup", "page_up", "Page up", "One page up"),
+    ]

@@ -1,4 +1,4 @@
-"""The screen people keep open: header, start-up line, views, footer. It takes the session's events in and shows them."""
+"""The screen people keep open: header, start-up line, views, footer; it takes the session's events in."""
 
 from __future__ import annotations
 
@@ -68,8 +68,14 @@ class MainScreen(RecordActions, DebugActions):
 
     app: LivetuiApp
     BINDINGS: ClassVar[list[BindingType]] = [*VIEW_KEYS, BACK_KEY]
-    HORIZONTAL_BREAKPOINTS = [(0, "-stacked"), (100, "-beside")]
-    VERTICAL_BREAKPOINTS = [(0, "-low"), (30, "-high")]
+    HORIZONTAL_BREAKPOINTS = [  # noqa: RUF012  (as Textual declares it)
+        (0, "-stacked"),
+        (100, "-beside"),
+    ]
+    VERTICAL_BREAKPOINTS = [  # noqa: RUF012
+        (0, "-low"),
+        (30, "-high"),
+    ]
 
     def __init__(self, session: SessionFace, clock: Callable[[], float]) -> None:
         super().__init__()
@@ -105,10 +111,9 @@ class MainScreen(RecordActions, DebugActions):
         """Header, start-up line, views, footer."""
         yield self.header
         yield self.progress
-        with self.views:
-            with Horizontal(id="invocations"):
-                yield self.invocations
-                yield self.details
+        with self.views, Horizontal(id="invocations"):
+            yield self.invocations
+            yield self.details
         yield Footer(compact=True, show_command_palette=True)
 
     def on_mount(self) -> None:
@@ -127,7 +132,7 @@ class MainScreen(RecordActions, DebugActions):
         self.call_after_refresh(self._mount_views)
 
     async def _mount_views(self) -> None:
-        # The other views come after the first paint; only then are events taken in, since they may write to any of them.
+        # The other views come after the first paint. Only then are events taken in: they may write to any of them.
         views = (self.functions, self.stack, self.logs, self.link_view, self.debugger)
         for view in views:
             view.display = False
@@ -231,7 +236,13 @@ class MainScreen(RecordActions, DebugActions):
         name = text.safe(event.function)
         self.seen.reloads[event.function] = event
         if event.error:
-            self.app.notify(text.safe(event.error)[:1_000], title=f"✗ {name} does not import", severity="error", timeout=10, markup=False)
+            self.app.notify(
+                text.safe(event.error)[:1_000],
+                title=f"✗ {name} does not import",
+                severity="error",
+                timeout=10,
+                markup=False,
+            )
         else:
             self.app.notify(f"↻ {name} reloaded in {text.ms(event.ms)} ms", timeout=3, markup=False)
             self.replay_pinned(event.function)
@@ -284,7 +295,9 @@ class MainScreen(RecordActions, DebugActions):
     def _load(self) -> None:
         row = self.details.row
         if row is not None:
-            self.run_worker(partial(self._read, row), thread=True, exclusive=True, group="details", description="details")
+            self.run_worker(
+                partial(self._read, row), thread=True, exclusive=True, group="details", description="details"
+            )
 
     def _read(self, row: Row) -> None:
         worker = get_current_worker()
@@ -429,7 +442,13 @@ class MainScreen(RecordActions, DebugActions):
         if matches is None or self.table.rows.held <= FILTERED_AT_ONCE:
             self.table.filter(matches)
         else:
-            self.run_worker(partial(self._filter_many, event.words, matches), thread=True, exclusive=True, group="filter", description="filter")
+            self.run_worker(
+                partial(self._filter_many, event.words, matches),
+                thread=True,
+                exclusive=True,
+                group="filter",
+                description="filter",
+            )
 
     def _filter_many(self, words: str, matches: Callable[[Row], bool]) -> None:
         # So many rows are asked of the store's index, in a thread; rows that came meanwhile are tested one by one.

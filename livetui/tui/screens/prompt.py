@@ -25,7 +25,9 @@ Problem = Callable[[str], str]
 class Ask(ModalScreen[str | None]):
     """Asks for one line. What is wrong with it is shown while it is typed; escape gives None."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [bind("ask-back", "escape", "dismiss(None)", "Cancel", "Close without an answer", True)]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        bind("ask-back", "escape", "dismiss(None)", "Cancel", "Close without an answer", True)
+    ]
 
     def __init__(self, title: str, value: str = "", hint: str = "", problem: Problem | None = None) -> None:
         super().__init__()
@@ -84,8 +86,17 @@ class Choose(ModalScreen[str | None]):
         """The choices."""
         with Vertical(id="dialog", classes="-small"):
             width = max((len(pick.label) for pick in self._picks), default=0)
-            yield OptionList(*[Option(Content.assemble(safe(pick.label).ljust(width + 3), (safe(pick.remark), "$foreground 60%")),
-                                      id=str(at)) for at, pick in enumerate(self._picks)], id="choices", compact=True)
+            yield OptionList(
+                *[
+                    Option(
+                        Content.assemble(safe(pick.label).ljust(width + 3), (safe(pick.remark), "$foreground 60%")),
+                        id=str(at),
+                    )
+                    for at, pick in enumerate(self._picks)
+                ],
+                id="choices",
+                compact=True,
+            )
 
     def on_mount(self) -> None:
         """Title and focus."""

@@ -113,7 +113,9 @@ class RecordActions(Screen[None]):
             self.app.notify(f"#{row.id} is not pinned any more.", timeout=3)
         else:
             self.pinned[row.function] = row.id
-            self.app.notify(f"#{row.id} runs again whenever {text.safe(row.function)} is saved.", timeout=4, markup=False)
+            self.app.notify(
+                f"#{row.id} runs again whenever {text.safe(row.function)} is saved.", timeout=4, markup=False
+            )
 
     def replay_pinned(self, function: str) -> None:
         """New code of a function is there: run the invocation that is pinned to it."""
@@ -198,17 +200,25 @@ class RecordActions(Screen[None]):
         opened = self.details.opened
         try:
             words = export.export(
-                self.session.invocation(row.id), kind, reveal=opened is not None and opened.unmasked,
-                endpoint=endpoint_of(self.live), handler=function.handler if function else "",
+                self.session.invocation(row.id),
+                kind,
+                reveal=opened is not None and opened.unmasked,
+                endpoint=endpoint_of(self.live),
+                handler=function.handler if function else "",
                 code_root=Path(function.code_root) if function and function.code_root else None,
-                project=self.session.settings.root)
+                project=self.session.settings.root,
+            )
         except LivetuiError as error:
             self.app.call_from_thread(self.app.tell, error)
             return
         self.app.call_from_thread(self._save_export, row, kind, words)
 
     def _save_export(self, row: Row, kind: str, words: str) -> None:
-        name = f"test_{row.function.lower()}_{row.id}.py" if kind == "pytest" else f"{row.function}-{row.id}{_SUFFIXES[kind]}"
+        name = (
+            f"test_{row.function.lower()}_{row.id}.py"
+            if kind == "pytest"
+            else f"{row.function}-{row.id}{_SUFFIXES[kind]}"
+        )
         default = str(Path("tests" if kind == "pytest" else ".", name))
 
         def save(answer: str | None) -> None:
@@ -225,9 +235,13 @@ class RecordActions(Screen[None]):
             except OSError as error:
                 self.app.tell(LivetuiError(f"{path.name} could not be written.", str(error), "Choose another name."))
                 return
-            self.app.notify(f"{text.safe(str(path))}, {text.size(len(words))}", title="Written", timeout=4, markup=False)
+            self.app.notify(
+                f"{text.safe(str(path))}, {text.size(len(words))}", title="Written", timeout=4, markup=False
+            )
 
-        self.app.push_screen(Ask(f"Write {kind} of #{row.id} to", default, "An empty name copies it to the clipboard."), save)
+        self.app.push_screen(
+            Ask(f"Write {kind} of #{row.id} to", default, "An empty name copies it to the clipboard."), save
+        )
 
     # -- looking ---------------------------------------------------------------------------------------------------
 
@@ -268,7 +282,9 @@ class RecordActions(Screen[None]):
     def _causes(self, row: Row, related: list[Row]) -> None:
         def chosen(answer: str | None) -> None:
             if answer is not None and not self.table.select(int(answer)):
-                self.app.notify(f"#{answer} is not in the list: the filter hides it, or it is too old.", severity="warning")
+                self.app.notify(
+                    f"#{answer} is not in the list: the filter hides it, or it is too old.", severity="warning"
+                )
 
         self.app.push_screen(Choose(f"What belongs to #{row.id}", causes_of(row, related)), chosen)
 

@@ -49,7 +49,10 @@ class PointsPane(LinesPane, inherit_bindings=False):
         self.points = list(points)
         lines = [point_line(point) for point in points]
         targets = {at: Target(point.path, point.line) for at, point in enumerate(points)}
-        self.show(of_lines(lines, targets=targets) if lines else empty("No breakpoints. b on a line of the source sets one."), keep=True)
+        self.show(
+            of_lines(lines, targets=targets) if lines else empty("No breakpoints. b on a line of the source sets one."),
+            keep=True,
+        )
 
 
 class FramesPane(LinesPane, inherit_bindings=False):
@@ -77,12 +80,22 @@ class FramesPane(LinesPane, inherit_bindings=False):
         lines: list[Line] = []
         for at, frame in enumerate(frames):
             role = "dim" if frame.subtle else "title" if at == chosen else ""
-            lines.append((("▶ " if at == chosen else "  ", "warn"), (text.safe(frame.name)[:60].ljust(min(width, 60)) + "  ", role),
-                          (f"{text.safe(Path(frame.path).name)}:{frame.line}", "dim")))
+            lines.append(
+                (
+                    ("▶ " if at == chosen else "  ", "warn"),
+                    (text.safe(frame.name)[:60].ljust(min(width, 60)) + "  ", role),
+                    (f"{text.safe(Path(frame.path).name)}:{frame.line}", "dim"),
+                )
+            )
         if others:
             lines.append(((" ", ""),))
-        lines += [((f"‖ worker {other.pid}  ", "warn"), (f"{text.safe(other.function_id)} {Path(other.path).name}:{other.line}", "dim"))
-                  for other in others]
+        lines += [
+            (
+                (f"‖ worker {other.pid}  ", "warn"),
+                (f"{text.safe(other.function_id)} {Path(other.path).name}:{other.line}", "dim"),
+            )
+            for other in others
+        ]
         self.show(of_lines(lines) if lines else empty("…"), keep=True)
 
     def action_open(self) -> None:
@@ -165,7 +178,11 @@ class DebugView(Vertical):
     def on_mount(self) -> None:
         """Titles."""
         self.source.border_title, self.points.border_title = "Source", "Breakpoints"
-        self.frames.border_title, self.variables.border_title, self.evaluate.border_title = "Frames", "Variables", "Evaluate"
+        self.frames.border_title, self.variables.border_title, self.evaluate.border_title = (
+            "Frames",
+            "Variables",
+            "Evaluate",
+        )
         self.source.mark([])
         self.points.fill([])
         self.show_paused(False)
@@ -186,7 +203,9 @@ class DebugView(Vertical):
         number = f"#{row.id} " if row is not None else ""
         stale = " · stale code: saved since it started" if thread.stale else ""
         why = f" · {text.safe(thread.text)[:80]}" if thread.text else ""
-        self.source.border_title = Content(f"‖ {number}{text.safe(thread.function_id)} · {shown}:{thread.line} · worker {thread.pid}{why}{stale}")
+        self.source.border_title = Content(
+            f"‖ {number}{text.safe(thread.function_id)} · {shown}:{thread.line} · worker {thread.pid}{why}{stale}"
+        )
         self.source.border_subtitle = Content(countdowns(row, now))
 
 
@@ -206,10 +225,18 @@ def countdowns(row: Row | None, now: float) -> str:
 
 def point_line(point: Breakpoint) -> Line:
     """A breakpoint in one line: where, when it stops, who set it."""
-    when = "".join(f"  {label} {value}" for label, value in (("when", point.condition), ("hits", point.hit), ("log", point.log)) if value)
+    when = "".join(
+        f"  {label} {value}"
+        for label, value in (("when", point.condition), ("hits", point.hit), ("log", point.log))
+        if value
+    )
     owners = f"  {', '.join(point.owners)}" if point.owners else ""
     message = f"  {point.message}" if not point.verified else ""
-    return ((f"{glyph_of(point)} ", "point"), (f"{text.safe(Path(point.path).name)}:{point.line}", "link"), (text.safe(when)[:300], ""),
-            (text.safe(message)[:200], "warn"), ("" if point.enabled else "  disabled", "dim"), (text.safe(owners)[:100], "dim"))
-
-
+    return (
+        (f"{glyph_of(point)} ", "point"),
+        (f"{text.safe(Path(point.path).name)}:{point.line}", "link"),
+        (text.safe(when)[:300], ""),
+        (text.safe(message)[:200], "warn"),
+        ("" if point.enabled else "  disabled", "dim"),
+        (text.safe(owners)[:100], "dim"),
+    )

@@ -45,8 +45,16 @@ class Details(Vertical):
         yield self.pane
         yield Input(placeholder="find in this pane · n N move · esc closes", id="search", select_on_focus=False)
         with Horizontal(id="buttons"):
-            yield Button("↻ Replay", id="button-replay", compact=True, action="screen.replay", tooltip="Run this event again (r)")
-            yield Button("✎ Edit & replay", id="button-edit", compact=True, action="screen.edit", tooltip="Change the event first (e)")
+            yield Button(
+                "↻ Replay", id="button-replay", compact=True, action="screen.replay", tooltip="Run this event again (r)"
+            )
+            yield Button(
+                "✎ Edit & replay",
+                id="button-edit",
+                compact=True,
+                action="screen.edit",
+                tooltip="Change the event first (e)",
+            )
             yield Static("", id="path", markup=False)
 
     def on_mount(self) -> None:
@@ -132,7 +140,13 @@ class Details(Vertical):
         if made is not None:
             self._made(opened, self.tab, made, keep)
         else:
-            self.run_worker(partial(self._make, opened, self.tab, keep), thread=True, exclusive=True, group="document", description="document")
+            self.run_worker(
+                partial(self._make, opened, self.tab, keep),
+                thread=True,
+                exclusive=True,
+                group="document",
+                description="document",
+            )
 
     def _make(self, opened: Opened, tab: str, keep: bool) -> None:
         worker = get_current_worker()
@@ -183,7 +197,9 @@ class Details(Vertical):
         event.stop()
         found = self.pane.search(event.value)
         self.query_one("#search", Input).border_title = ""
-        words = "" if not event.value else f"{found} line{'' if found == 1 else 's'} found" if found else "nothing found"
+        words = (
+            "" if not event.value else f"{found} line{'' if found == 1 else 's'} found" if found else "nothing found"
+        )
         self.query_one("#path", Static).update(Content(words))
 
     @on(Input.Submitted, "#search")

@@ -31,7 +31,13 @@ class ListHead(Widget):
         """The names, above the cells they belong to."""
         segments = [Segment(" ", self.rich_style)]
         for column in self._list.columns:
-            arrow = "" if column.name != self._list.rows.sort or not self._sorted else "↓" if self._list.rows.descending else "↑"
+            arrow = (
+                ""
+                if column.name != self._list.rows.sort or not self._sorted
+                else "↓"
+                if self._list.rows.descending
+                else "↑"
+            )
             gap = " " if column.right or column.name in ("state", "time") else "  "
             segments.append(Segment(text.fit(column.name + arrow, column.width, column.right) + gap, self.rich_style))
         return Strip(segments).adjust_cell_length(self.size.width, self.rich_style)
@@ -72,8 +78,11 @@ class InvocationsPane(Vertical):
         super().__init__(id=id)
         self.table = InvocationList(clock, id="list")
         self.head = ListHead(self.table)
-        self.filter = Input(placeholder="/ filter   fn:Get*  state:error  trigger:sqs  ms:>100  is:marked  !is:replay",
-                            id="filter", select_on_focus=False)
+        self.filter = Input(
+            placeholder="/ filter   fn:Get*  state:error  trigger:sqs  ms:>100  is:marked  !is:replay",
+            id="filter",
+            select_on_focus=False,
+        )
         self._problem = Static("", id="filter-problem", markup=False)
 
     def compose(self) -> ComposeResult:

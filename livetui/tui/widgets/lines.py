@@ -86,7 +86,9 @@ class LinesPane(ScrollView, can_focus=True):
         else:
             self._order = None
         lines = self.document.lines
-        longest = max((len(each) if isinstance(each, str) else sum(len(text) for text, _ in each) for each in lines), default=0)
+        longest = max(
+            (len(each) if isinstance(each, str) else sum(len(text) for text, _ in each) for each in lines), default=0
+        )
         # Wide characters take two cells: room for a line of nothing else costs only empty space to scroll into.
         self._width = min(longest, LINE_LIMIT + 40) + 2
         self._strips.clear()
@@ -197,7 +199,9 @@ class LinesPane(ScrollView, can_focus=True):
         self._into_view()
 
     def _into_view(self) -> None:
-        self.scroll_to_region(Region(self.scroll_offset.x, self.cursor, 1, 1), animate=False, immediate=True, force=True)
+        self.scroll_to_region(
+            Region(self.scroll_offset.x, self.cursor, 1, 1), animate=False, immediate=True, force=True
+        )
 
     def action_down(self) -> None:
         """One line down."""
@@ -296,7 +300,9 @@ class LinesPane(ScrollView, can_focus=True):
     def action_copy(self) -> None:
         """Copy the value that begins on this line."""
         if len(self):
-            self.post_message(CopyRequested(self.document.value(self.current), f"value of {self.document.path(self.current)}"))
+            self.post_message(
+                CopyRequested(self.document.value(self.current), f"value of {self.document.path(self.current)}")
+            )
 
     def action_copy_path(self) -> None:
         """Copy where this line stands."""
@@ -312,7 +318,9 @@ class LinesPane(ScrollView, can_focus=True):
 
     def search(self, text: str) -> int:
         """Mark every line with `text` (case does not matter unless it has capitals); the number of lines found."""
-        self._pattern = re.compile(re.escape(safe(text)), 0 if text != text.lower() else re.IGNORECASE) if text else None
+        self._pattern = (
+            re.compile(re.escape(safe(text)), 0 if text != text.lower() else re.IGNORECASE) if text else None
+        )
         self._strips.clear()
         self._search_again()
         if self._hits:

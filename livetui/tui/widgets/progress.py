@@ -16,8 +16,14 @@ from livetui.tui.documents import Document, of_lines
 from livetui.tui.text import Line
 from livetui.tui.widgets.lines import LinesPane
 
-_PHASES = {"cloud": "local cloud", "bootstrap": "bootstrap", "package": "package", "deploy": "deploy",
-           "remove": "remove", "connect": "connect"}
+_PHASES = {
+    "cloud": "local cloud",
+    "bootstrap": "bootstrap",
+    "package": "package",
+    "deploy": "deploy",
+    "remove": "remove",
+    "connect": "connect",
+}
 
 
 def outcome(step: StackProgress) -> str:
@@ -47,11 +53,17 @@ def step_line(step: StackProgress) -> Line:
     glyph, role = {"failed": ("✗", "error"), "done": ("✓", "ok"), "going": ("…", "warn")}[outcome(step)]
     kind = step.type.removeprefix("AWS::")
     elapsed = text.seconds(step.elapsed_s) if step.elapsed_s else ""
-    words = text.line(step.reason, "error" if role == "error" else "dim") if step.reason else ((text.safe(kind), "dim"),)
-    return ((f"{glyph} ", role), (f"{_PHASES.get(step.phase, step.phase):<12}", "dim"),
-            (text.fit(text.safe(step.resource), 24) + " ", ""),
-            (text.fit(text.safe(step.status.replace("_", " ").lower()), 18) + " ", role),
-            (f"{elapsed:>6}  ", "dim"), *words)
+    words = (
+        text.line(step.reason, "error" if role == "error" else "dim") if step.reason else ((text.safe(kind), "dim"),)
+    )
+    return (
+        (f"{glyph} ", role),
+        (f"{_PHASES.get(step.phase, step.phase):<12}", "dim"),
+        (text.fit(text.safe(step.resource), 24) + " ", ""),
+        (text.fit(text.safe(step.status.replace("_", " ").lower()), 18) + " ", role),
+        (f"{elapsed:>6}  ", "dim"),
+        *words,
+    )
 
 
 def steps_document(steps: Sequence[StackProgress]) -> Document:
@@ -59,14 +71,18 @@ def steps_document(steps: Sequence[StackProgress]) -> Document:
     lines = [step_line(step) for step in latest(steps)]
     cause = root_cause(steps)
     if cause is not None:
-        lines.insert(0, (("✗ ", "error"), (text.safe(cause.resource), "title"), (": ", ""), *text.line(cause.reason, "error")))
+        lines.insert(
+            0, (("✗ ", "error"), (text.safe(cause.resource), "title"), (": ", ""), *text.line(cause.reason, "error"))
+        )
     return of_lines(lines or [text.line("Nothing has happened yet.", "dim")])
 
 
 def summary(steps: Sequence[StackProgress], live: SessionLive | None, failed: SessionFailed | None) -> Content:
     """The whole start in one line."""
     if failed is not None:
-        return Content.assemble((" ✗ ", "$text-error"), text.safe(failed.what)[:200], ("   d details", "$foreground 60%"))
+        return Content.assemble(
+            (" ✗ ", "$text-error"), text.safe(failed.what)[:200], ("   d details", "$foreground 60%")
+        )
     if live is not None:
         return _live_summary(live)
     last = latest(steps)
@@ -86,7 +102,9 @@ def _live_summary(live: SessionLive) -> Content:
     parts: list[str | tuple[str, str]] = []
     if live.bootstrap_version:
         parts += [(" ✓ ", "$text-success"), f"bootstrap v{live.bootstrap_version.lstrip('v')}  "]
-    what = f"deployed {live.resources} resources in {live.deploy_s:.0f} s" if live.changed else "unchanged, not deployed"
+    what = (
+        f"deployed {live.resources} resources in {live.deploy_s:.0f} s" if live.changed else "unchanged, not deployed"
+    )
     parts += [(" ✓ ", "$text-success"), f"{what}   "]
     on = [name for name, function in live.functions.items() if function.live]
     off = [function for function in live.functions.values() if not function.live]

@@ -82,7 +82,11 @@ class SourcePane(LinesPane, inherit_bindings=False):
         for number, code in enumerate(self._code, 1):
             point = self._points.get(number)
             arrow = "▶" if number == self.here else " "
-            gutter = ((glyph_of(point) if point else " ", "point"), (arrow, "warn"), (f"{number:>4}  ", "title" if arrow == "▶" else "dim"))
+            gutter = (
+                (glyph_of(point) if point else " ", "point"),
+                (arrow, "warn"),
+                (f"{number:>4}  ", "title" if arrow == "▶" else "dim"),
+            )
             lines.append((*gutter, *code))
         backs = {self.here - 1: "here"} if self.here is not None and self.here <= len(lines) else {}
         self.show(Document(lines, source=self._source, kind="py", backs=backs), keep=keep)

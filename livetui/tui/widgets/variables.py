@@ -67,7 +67,9 @@ class VariablesPane(LinesPane, inherit_bindings=False):
         if at is None or node.open:
             return
         node.open = True
-        self.nodes[at + 1:at + 1] = [Node(child, node.variable.reference, node.depth + 1) for child in children[:MOST_CHILDREN]]
+        self.nodes[at + 1 : at + 1] = [
+            Node(child, node.variable.reference, node.depth + 1) for child in children[:MOST_CHILDREN]
+        ]
         self._write()
 
     def clear(self, why: str) -> None:
@@ -88,7 +90,7 @@ class VariablesPane(LinesPane, inherit_bindings=False):
         end = at + 1
         while end < len(self.nodes) and self.nodes[end].depth > node.depth:
             end += 1
-        del self.nodes[at + 1:end]
+        del self.nodes[at + 1 : end]
         self._write()
 
     def action_unmask(self) -> None:
@@ -103,8 +105,20 @@ class VariablesPane(LinesPane, inherit_bindings=False):
     def _line(self, node: Node) -> Line:
         variable = node.variable
         hidden = not self.unmasked and is_secret_name(variable.name) and not variable.reference
-        value, left_out = clipped(MASK if hidden else variable.value if self.unmasked else mask_text(variable.value[:4_000]))
+        value, left_out = clipped(
+            MASK if hidden else variable.value if self.unmasked else mask_text(variable.value[:4_000])
+        )
         branch = ("▼ " if node.open else "▶ ") if variable.reference else "  "
-        kind = f"  {safe(variable.type)[:40]}" if variable.type and variable.type not in ("str", "int", "NoneType", "bool", "float") else ""
-        return (("  " * node.depth + branch, "dim"), (safe(variable.name)[:80], "key"), ("  ", ""), (value, "string" if variable.type == "str" else ""),
-                (kind, "dim"), (f" … {left_out:,} more" if left_out else "", "dim"))
+        kind = (
+            f"  {safe(variable.type)[:40]}"
+            if variable.type and variable.type not in ("str", "int", "NoneType", "bool", "float")
+            else ""
+        )
+        return (
+            ("  " * node.depth + branch, "dim"),
+            (safe(variable.name)[:80], "key"),
+            ("  ", ""),
+            (value, "string" if variable.type == "str" else ""),
+            (kind, "dim"),
+            (f" … {left_out:,} more" if left_out else "", "dim"),
+        )

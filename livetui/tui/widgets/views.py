@@ -79,8 +79,14 @@ class LogsView(TextView):
         follow = self.pane.cursor >= len(self.pane) - 1
         self._shown_at = self.written
         found = [line for words, line in self.lines if self._words in words]
-        self.show(Document(found or [(("Nothing matches.", "dim"),)], self._note(len(found)), kind="log",
-                           source="\n".join(plain(line) for line in found)))
+        self.show(
+            Document(
+                found or [(("Nothing matches.", "dim"),)],
+                self._note(len(found)),
+                kind="log",
+                source="\n".join(plain(line) for line in found),
+            )
+        )
         if follow:
             self.pane.action_bottom()
 
