@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import configparser
+import json
 import os
 import re
 import subprocess
 import sys
 import tarfile
 import zipfile
+from collections.abc import Callable
 from email.message import Message
 from email.parser import Parser
 from pathlib import Path, PurePosixPath
@@ -222,3 +224,45 @@ def test_no_file_is_state_or_a_product_of_a_run() -> None:
     wrong = re.compile(r"(?:^|/)(?:\.livetui|__pycache__|\.venv|node_modules|dist|build)(?:/|$)|"
                        r"\.(?:pyc|sqlite|log|whl)$")
     assert [name for name in tracked() if wrong.search(name)] == []
+
+
+# --- installers -----------------------------------------------------------------------------------------------------
+
+def with_pip(wheel: Path, folder: Path) -> Path:
+    """Into an environment of its own, by pip; the folder of its commands."""
+    subprocess.run([sys.executable, "-m", "venv", folder / "venv"], check=True)
+    subprocess.run([folder / "venv/bin/python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check",
+                    "--constraint", unhashed(folder), f"{wheel}[local]"], check=True, capture_output=True)
+    return folder / "venv/bin"
+
+
+def with_uv_tool(wheel: Path, folder: Path) -> Path:
+    """As a tool, by uv; the folder of its commands."""
+    places = {"UV_TOOL_DIR": str(folder / "tools"), "UV_TOOL_BIN_DIR": str(folder / "bin")}
+    subprocess.run([sys.executable, "-m", "uv", "tool", "install", "--quiet", "--python", sys.executable,
+                    "--constraints", unhashed(folder), f"livetui[local] @ file://{wheel}"], check=True,
+                   capture_output=True, env={**os.environ, **places})
+    return folder / "bin"
+
+
+def unhashed(folder: Path) -> Path:
+    """The lock's versions as constraints; with hashes pip would want one of the wheel itself."""
+    lock = (ROOT / "requirements.lock").read_text("utf-8")
+    pins = re.findall(r"(?m)^(\S+==[^\s;\\]+(?: ; [^\\\n]+)?)", lock)
+    constraints = folder / "constraints.txt"
+    constraints.write_text("\n".join(re.sub(r"\[.*?\]", "", pin, count=1) for pin in pins) + "\n")
+    return constraints
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("install", [with_pip, with_uv_tool], ids=["pip", "uv-tool"])
+def test_it_works_however_it_is_installed(install: Callable[[Path, Path], Path], wheel: Path, tmp_path: Path) -> None:
+    commands = install(wheel, tmp_path)
+    folder = tmp_path / "empty"
+    folder.mkdir()
+    clean = {"PATH": f"{commands}{os.pathsep}/usr/bin:/bin", "HOME": str(tmp_path), "TMPDIR": str(tmp_path),
+             "LANG": "C.UTF-8"}
+    told = subprocess.run([commands / "livetui", "demo", "--headless", "--json", "--for", "6"], cwd=folder, env=clean,
+                          capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL, timeout=120)
+    assert told.returncode == 0, told.stderr
+    assert {"session.live", "invocation.finished"} <= {json.loads(line)["event"] for line in told.stdout.splitlines()}
