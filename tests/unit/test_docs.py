@@ -206,3 +206,12 @@ def test_what_contributors_are_told_is_there(where: str, name: str) -> None:
 
 def test_the_recipes_are_looked_at() -> None:
     assert ("livetui/session/trigger.py", "SHAPES") in set(recipes())
+
+
+def test_every_direct_dependency_has_its_reason() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    asked = [*project["dependencies"], *project["optional-dependencies"]["local"]]
+    names = {re.split(r"[<>=!~; \[]", line)[0].lower() for line in asked}
+    rows = re.findall(r"(?m)^\| ([^|]+) \|", (ROOT / "docs" / "dependencies.md").read_text("utf-8"))
+    reasoned = {name.strip().split(" ")[0].lower() for row in rows for name in row.split(",")}
+    assert names - reasoned == set()
