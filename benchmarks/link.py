@@ -81,11 +81,11 @@ def p99(times: list[float]) -> float:
 class Bench:
     """A local cloud, a console in a process of its own, and as many environments as a row needs."""
 
-    def __init__(self, live: Live, connections: int = 1) -> None:
+    def __init__(self, live: Live, connections: int = 1, most: int = 4) -> None:
         self.live = live
         settings = {"app": live.app, "stage": live.stage, "bucket": live.bucket, "seed": SEED.hex(),
                     "owner": "ada@laptop", "access": asdict(live.aws.access), "hold": False,
-                    "connections": connections}
+                    "connections": connections, "most_connections": max(connections, most)}
         self.console = subprocess.Popen(
             [sys.executable, "-m", "tests.integration.link.console_child", json.dumps(settings)], cwd=ROOT,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(ROOT)})
@@ -163,7 +163,7 @@ def cold(rows: dict[str, dict[str, float]], live: Live) -> None:
 def sustained(rows: dict[str, dict[str, float]], live: Live, connections: int, stubs: int = 8,
               seconds: float = 6.0) -> None:
     """Calls a second without pause, which the quota of each connection decides."""
-    with Bench(live, connections):
+    with Bench(live, connections, most=connections):
         environments = [live.environment() for _ in range(stubs)]
         event = document(0)
         try:

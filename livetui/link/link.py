@@ -50,6 +50,8 @@ class LinkConfig:
     take_over: bool = False
     connections: int = 1
     """MQTT connections to begin with; more are opened when one quota is not enough."""
+    most_connections: int = MAX_CONNECTIONS
+    """How many it may become, at most 4."""
     s3_from: int = 256 * 1024
     """Sealed messages from this many bytes go through the bucket."""
 
@@ -395,7 +397,7 @@ class Link:
                 pinged = now
                 self._publish(machine.ping(now))
             busy = busy + 1 if max(c.pace.load(now) for c in self._connections.values()) > BUSY else 0
-            if busy >= 2 and len(self._connections) < MAX_CONNECTIONS:
+            if busy >= 2 and len(self._connections) < min(self.config.most_connections, MAX_CONNECTIONS):
                 busy = 0
                 await self._widen()
 

@@ -48,7 +48,8 @@ async def main(settings: dict[str, Any]) -> None:
         return "started" if attempt in started else "unknown"
 
     config = LinkConfig(settings["app"], settings["stage"], settings["bucket"], bytes.fromhex(settings["seed"]),
-                        settings["owner"], connections=settings.get("connections", 1))
+                        settings["owner"], connections=settings.get("connections", 1),
+                        most_connections=settings.get("most_connections", 4))
     aws = ByProxy(CloudAccess(**settings["access"]))
     aws.dial_port = settings.get("port", 0)
     link = Link(config, aws, on_call, lambda attempt: None, lambda state: None, known)

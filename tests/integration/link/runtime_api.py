@@ -46,6 +46,13 @@ class _Pending:
     done: queue.SimpleQueue[Result] = field(default_factory=queue.SimpleQueue)
 
 
+class _Server(http.server.ThreadingHTTPServer):
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A runtime client that is killed resets its connection; that is no news."""
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handle_error(request, client_address)
+
+
 class Environment:
     """One execution environment: a process of awslambdaric that runs `handler`."""
 
@@ -53,7 +60,7 @@ class Environment:
         self._next: queue.SimpleQueue[_Pending | None] = queue.SimpleQueue()
         self._running: dict[str, _Pending] = {}
         self.log: list[str] = []
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._server = _Server(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
         self._serving = threading.Thread(target=self._server.serve_forever, args=(0.02,))
         self._serving.start()

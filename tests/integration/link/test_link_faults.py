@@ -131,10 +131,10 @@ def test_a_few_calls_survive_cuts(live: Live, tmp_path: Path) -> None:
     with FaultProxy(live.aws.iot_endpoint().port) as proxy:
         console = Console(live, proxy.port, tmp_path / "store")
         try:
-            seen, wrong = storm(live, console, proxy, 24, ("cut", "delay", "reset"), 2.0)
+            seen, wrong = storm(live, console, proxy, 15, ("cut", "delay", "reset"), 1.5)
         finally:
             console.end()
-    check(seen, wrong, console, 24)
+    check(seen, wrong, console, 15)
 
 
 @pytest.mark.long

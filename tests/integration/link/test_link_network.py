@@ -137,15 +137,14 @@ async def test_nagle_is_off_where_the_platform_allows(live: Live) -> None:
         assert here.link._connections[0].no_delay
 
 
-async def test_no_second_exceeds_the_quota_of_iot(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_no_second_exceeds_the_quota_of_iot(live: Live) -> None:
     """An administrator meters what goes over the console's one connection while four stubs call without a pause."""
-    monkeypatch.setattr("livetui.link.link.BUSY", 99.0)  # no second connection, whose quota is its own
     with client(live.aws, f"meter-{live.app}") as meter:
         for topic in (f"{live.topics.root}/console/+", f"{live.topics.root}/stub/#", live.topics.stubs):
             meter.subscribe(topic)
         environments = [live.environment() for _ in range(4)]
         try:
-            async with console(live, echo) as here:
+            async with console(live, echo, most_connections=1) as here:
                 end = time.monotonic() + 4
                 event = b'"' + bytes(65 + i % 7 for i in range(3000)) + b'"'
 

@@ -40,7 +40,7 @@ def test_a_frame_is_what_it_was(kind: Kind, attempt: str, payload: bytes, index:
     assert Frame.decode(frame.encode()) == frame
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(size=st.one_of(st.integers(0, 600_000), st.sampled_from([0, MAX_CHUNK - 1, MAX_CHUNK, MAX_CHUNK + 1,
                                                                 6 * 1024 * 1024, MAX_MESSAGE])),
        rng=st.randoms(use_true_random=False))
