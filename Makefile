@@ -35,8 +35,8 @@ check: $(STAMP) ## Lint, types, import contracts: what CI runs first
 screenshots: $(STAMP) ## Pictures of the real application, into screenshots/
 	@$(BIN)/python screenshots/make.py
 
-bench: $(STAMP) ## Measured ratios, one table each
-	@for script in benchmarks/[a-z]*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+bench: $(STAMP) ## Measured ratios in one table, into benchmarks/RESULTS.md (under 15 minutes)
+	@$(BIN)/python -m benchmarks.run
 
 lock: $(STAMP) ## Resolve requirements.lock anew (hashes, no registry host)
 	@$(BIN)/uv pip compile pyproject.toml --extra local --group dev --universal --python-version 3.11 --upgrade \

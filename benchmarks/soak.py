@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import queue
 import random
 import statistics
@@ -25,12 +26,12 @@ from typing import Any
 
 import psutil
 
-from benchmarks.soaking.faults import FaultProxy
 from benchmarks.soaking.project import PAUSE_LINE, Project
 from benchmarks.soaking.traffic import Callers, Tally
 from livetui.aws import Aws
 from livetui.cloud import LocalCloud
 from livetui.cloud.traffic import Traffic
+from tests.integration.link.fault_proxy import FaultProxy
 
 ROOT = Path(__file__).parents[1]
 GROWTH = 0.2
@@ -38,6 +39,10 @@ SETTLED_MINUTES = 10
 """Shorter runs end before the console has warmed up (pools, caches of SQLite): their growth is shown, not judged."""
 DRAIN_S = 60
 """How long queued messages may take when all is well again: the queue shows a failed one after 20 s."""
+
+FAULTS = (("cut", 0), ("reset", 0), ("stall", 1), ("stall", 4), ("stall", 13), ("half-open", 0), ("delay", 5),
+          ("throttle", 2))
+"""What the network does, and for how many seconds. After 10 s of silence a stub gives its console up."""
 
 Row = float | int
 
@@ -129,15 +134,14 @@ class Soak:
         """Start everything, wait, end everything."""
         with LocalCloud.start(self._project.folder / ".livetui") as cloud:
             cloud_pid = psutil.Process(cloud.record.pid)
-            proxy = FaultProxy("127.0.0.1", cloud.record.gateway_port, self._seed).start()
-            console = self.console = ConsoleChild(self._project, proxy.port)
-            try:
-                if not console.is_live.wait(120) or not console.live:
-                    raise RuntimeError(f"the session is not live: {dict(console.texts)}")
-                self._soak(cloud, console, proxy)
-            finally:
-                self.left += console.end()
-                proxy.stop()
+            with FaultProxy(cloud.record.gateway_port) as proxy:
+                console = self.console = ConsoleChild(self._project, proxy.port)
+                try:
+                    if not console.is_live.wait(120) or not console.live:
+                        raise RuntimeError(f"the session is not live: {dict(console.texts)}")
+                    self._soak(cloud, console, proxy)
+                finally:
+                    self.left += console.end()
             below = cloud_pid.children(recursive=True)
         self.left += psutil.wait_procs(below, timeout=5)[1]
 
@@ -196,14 +200,10 @@ class Soak:
             self._over.wait(8)
 
     def _break_network(self, proxy: FaultProxy) -> None:
-        faults = [("cut all", proxy.cut), ("cut half", lambda: proxy.cut(0.5)),
-                  ("stall 1 s", lambda: proxy.stall(1)), ("stall 4 s", lambda: proxy.stall(4)),
-                  ("refuse 2 s", lambda: proxy.refuse(2)), ("slow 5 s", lambda: proxy.slow(5, 0.03)),
-                  ("stall 13 s", lambda: proxy.stall(13))]
         while not self._over.wait(self._random.uniform(7, 14)):
-            name, fault = self._random.choices(faults, [3, 3, 2, 2, 2, 2, 1])[0]
-            self.faults[name] += 1
-            fault()
+            name, seconds = self._random.choices(FAULTS, [2, 2, 2, 1, 1, 2, 2, 2])[0]
+            self.faults[f"{name} {seconds} s" if seconds else name] += 1
+            proxy.fault(name, seconds)
 
     def _sample(self, console: ConsoleChild) -> None:
         began = time.monotonic()
@@ -300,6 +300,7 @@ def main() -> int:
     parser.add_argument("--save", type=Path, help="also write the table to this file, as JSON")
     parser.add_argument("--keep", type=Path, help="work in this folder and leave it, to look at its log")
     options = parser.parse_args()
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # the proxy's own connections, cancelled at the end
     with tempfile.TemporaryDirectory(prefix="livetui-soak-") as temporary:
         soak = Soak(options.keep or Path(temporary), options.minutes, options.seed)
         soak.run()

@@ -1,0 +1,66 @@
+"""The one command: every script is bounded in time, and what it said becomes rows or a reason."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from benchmarks import run as bench
+from benchmarks.run import ROOT, SCRIPTS, TOTAL_S, Outcome, Script, found_rows, report, table, words
+
+
+def test_every_script_of_the_list_exists_and_takes_json() -> None:
+    for script in SCRIPTS:
+        source = (ROOT / "benchmarks" / f"{script.name}.py").read_text("utf-8")
+        assert '"--json"' in source, script.name
+
+
+def test_all_together_stay_under_a_quarter_of_an_hour() -> None:
+    assert TOTAL_S < 15 * 60
+    assert all(script.seconds <= TOTAL_S for script in SCRIPTS)
+
+
+@pytest.mark.parametrize(("said", "rows"), [
+    ('{"a": 1}\n', {"a": 1}),
+    ('progress 1 2\n{"not json\n{"a": {"p50": 1.5}}\n', {"a": {"p50": 1.5}}),
+    ("nothing of use\n", {}),
+    ("", {}),
+])
+def test_rows_are_found_behind_progress(said: str, rows: dict[str, object]) -> None:
+    assert found_rows(said) == rows
+
+
+@pytest.mark.parametrize(("value", "shown"), [
+    (3, "3"), (1234567.0, "1,234,567"), (0.04243, "0.0424"), (1234.56, "1,235"), (float("nan"), "–"),
+    ({"p50": 1.5, "bare": {"p99": 2.25}}, "p50 1.5 · bare p99 2.25"), ("skipped: no npm", "skipped: no npm"),
+])
+def test_values_are_shown_with_the_digits_that_matter(value: object, shown: str) -> None:
+    assert words(value) == shown
+
+
+def test_a_script_that_takes_too_long_is_stopped_with_its_children(monkeypatch: pytest.MonkeyPatch,
+                                                                   tmp_path: Path) -> None:
+    (tmp_path / "benchmarks").mkdir()
+    (tmp_path / "benchmarks" / "slow.py").write_text(
+        "import subprocess, sys, pathlib\n"
+        "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])\n"
+        "pathlib.Path('pid').write_text(str(child.pid))\nchild.wait()\n", "utf-8")
+    monkeypatch.setattr(bench, "ROOT", tmp_path)
+    outcome = bench.run(Script("slow", "Slow", 2), 2)
+    assert outcome.failure == "stopped after 2 s"
+    pid = int((tmp_path / "pid").read_text())
+    state = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False).stdout
+    assert state.strip() in ("", "Z")
+
+
+def test_a_failure_is_a_row_of_the_table_and_of_the_report() -> None:
+    script = Script("store", "The history", 10)
+    outcomes = [Outcome(script, {"a | b": {"p50": 2.0}}, "exit code 1: what went wrong", 3.0)]
+    assert "| FAILED | exit code 1: what went wrong |" in table(outcomes)
+    assert "| a \\| b | p50 2 |" in report(outcomes, "a machine", "now")
+
+
+def test_the_make_target_calls_it() -> None:
+    assert "python -m benchmarks.run\n" in (ROOT / "Makefile").read_text("utf-8")
