@@ -20,7 +20,9 @@ ABSENT_AFTER = 1.0
 STALE_WITHIN = 0.05
 """A `gone` this soon after an offer had been waiting in the socket of a frozen container."""
 GONE_GRACE = 0.3
-"""A retained `gone` may be a late last will that its owner corrects at once."""
+"""After a farewell, or the `gone` of a deployment: time for an owner to correct a forgery."""
+LOST_GRACE = 1.2
+"""After a last will: a console whose network broke is often back within this time."""
 CONNECT_WITHIN = 8.0
 RECONNECT_EVERY = 2.0
 SUBSCRIBE_WITHIN = 2.5

@@ -18,6 +18,7 @@ from stub_runtime.call import (
     IDLE_RECONNECT,
     IDLE_SUSPECT,
     LEASE_EVERY,
+    LOST_GRACE,
     MARGIN,
     RECONNECT_EVERY,
     SILENCE,
@@ -236,7 +237,7 @@ class StubMachine:
             return []
         if call.phase == "looking":
             call.gone_at = now
-            call.until = now + GONE_GRACE
+            call.until = now + (GONE_GRACE if presence.farewell or not presence.session else LOST_GRACE)
         elif call.phase == "offered":
             fresh = now - call.offered_at > STALE_WITHIN and self.idle <= IDLE_SUSPECT
             call.died = fresh and not presence.farewell

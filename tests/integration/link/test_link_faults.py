@@ -131,7 +131,7 @@ def test_a_few_calls_survive_cuts(live: Live, tmp_path: Path) -> None:
     with FaultProxy(live.aws.iot_endpoint().port) as proxy:
         console = Console(live, proxy.port, tmp_path / "store")
         try:
-            seen, wrong = storm(live, console, proxy, 15, ("cut", "delay", "reset"), 1.5)
+            seen, wrong = storm(live, console, proxy, 15, ("cut", "delay", "reset"), 3.0)
         finally:
             console.end()
     check(seen, wrong, console, 15)
