@@ -113,8 +113,8 @@ def written(document: str) -> str:
     """The document with its tables renewed."""
     for name, text in (("calls", table(per_call())), ("thresholds", table(by_threshold())),
                        ("teams", table(by_team())), ("facts", facts())):
-        document, found = re.subn(rf"(<!-- {name} -->\n).*?(\n<!-- /{name} -->)",
-                                  lambda match, text=text: match[1] + text + match[2], document, flags=re.DOTALL)
+        document, found = re.subn(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)",
+                                  lambda match, text=text: f"{match[1]}{text}\n{match[2]}", document, flags=re.DOTALL)
         if not found:
             raise ValueError(f"the document has no place for {name}")
     return document

@@ -1,16 +1,16 @@
-"""AWS's published quotas and prices, each with where it was read and what it is dated."""
+"""AWS's published quotas and prices, each with its source. Read in stored copies, most of them undated, in 2026."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-_QUOTAS = "AWS General Reference, AWS IoT Core quotas, and the developer guide's limits page; undated copies"
-_METERING = "AWS IoT Core pricing, “additional metering details”; undated copy"
-_REGIONAL = "the same quotas as noted for a smaller region; undated copy. Look yours up in Service Quotas"
-_IOT_PRICE = "AWS IoT Core pricing, US East (N. Virginia), as quoted on 2025-01-16; first tier"
-_LAMBDA = "AWS Lambda quotas and pricing, x86, US East (N. Virginia); undated copies"
-_S3 = "Amazon S3 pricing, Standard, US East (N. Virginia); undated copy; without the free 100 GB"
-_S3_RATE = "Amazon S3 user guide, request rates per prefix"
+_QUOTAS = "AWS IoT developer guide, limits page"
+_REGIONAL = "AWS IoT Core quotas as noted by others for a smaller region; look yours up in Service Quotas"
+_METERING = "AWS IoT Core pricing, “additional metering details”"
+_IOT_PRICE = "AWS IoT Core pricing, US East (N. Virginia), first tier, as quoted in January 2025"
+_LAMBDA = "AWS Lambda quotas and pricing, x86, US East (N. Virginia), as quoted by others"
+_S3 = "Amazon S3 pricing, Standard, US East (N. Virginia), as quoted by others; without free transfer"
+_S3_RATE = "Amazon S3 user guide, performance design patterns, as quoted by others"
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ QUOTAS = {
     "publishes per account, small regions": Fact(2_000, "per second, in and out each", _REGIONAL, True),
     "connections per account": Fact(500_000, "at a time", _QUOTAS, True),
     "connects per account": Fact(500, "per second", _QUOTAS, True),
-    "Lambda concurrency": Fact(1_000, "executions at a time (new accounts: as few as 10)", _LAMBDA, True),
+    "Lambda concurrency": Fact(1_000, "executions at a time; new accounts have fewer", _LAMBDA, True),
     "S3 writes": Fact(3_500, "PUT/DELETE per second and prefix (a function's)", _S3_RATE),
 }
 
