@@ -40,6 +40,8 @@ class Document:
     """The whole text for the pager, the editor and the clipboard."""
     secrets: int = 0
     """How many secrets are masked."""
+    wrap: bool = False
+    """Whether long lines go on in the next one instead of beyond the border."""
     backs: dict[int, str] = field(default_factory=dict)
     """Lines with a background of their own, by role."""
     kind: str = "json"
@@ -151,10 +153,14 @@ def empty(text: str) -> Document:
 
 
 def of_lines(
-    lines: Sequence[Line], note: str = "", targets: dict[int, Target] | None = None, kind: str = "text"
+    lines: Sequence[Line],
+    note: str = "",
+    targets: dict[int, Target] | None = None,
+    kind: str = "text",
+    wrap: bool = False,
 ) -> Document:
     """A document of painted lines."""
-    return Document(lines, note, targets or {}, "\n".join(plain(each) for each in lines), kind=kind)
+    return Document(lines, note, targets or {}, "\n".join(plain(each) for each in lines), kind=kind, wrap=wrap)
 
 
 def formatted(payload: bytes) -> tuple[list[str] | None, str]:

@@ -103,6 +103,7 @@ READ_KEYS = [
     bind("copy-path", "Y", "copy_path", "Copy path", "Copy the path of this line, such as .headers.accept"),
     bind("copy-all", "C", "copy_all", "Copy all", "Copy the whole pane as shown"),
     bind("pager", "o", "screen.pager", "Pager", "Open the whole text in $PAGER"),
+    bind("wrap", "w", "wrap", "Wrap", "Wrap long lines, or scroll sideways"),
     bind("next-hit", "n", "next_hit", "Next hit", "To the next line found"),
     bind("previous-hit", "N", "previous_hit", "Previous hit", "To the line found before"),
     bind("left", "left,h", "left", "Left", "Scroll to the left"),

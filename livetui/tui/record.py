@@ -122,7 +122,7 @@ def _logs(opened: Opened) -> Document:
     lines = [log_line(each.stream, opened.masked(each.text), each.at_ms) for each in logs[-MOST_LOG_LINES:]]
     if len(logs) > MOST_LOG_LINES:
         lines.insert(0, text.line(f"… {len(logs) - MOST_LOG_LINES:,} earlier lines: o opens all in the pager", "dim"))
-    made = of_lines(lines, f"{len(logs):,} line{'' if len(logs) == 1 else 's'}", kind="log")
+    made = of_lines(lines, f"{len(logs):,} line{'' if len(logs) == 1 else 's'}", kind="log", wrap=True)
     made.source = "\n".join(each.text for each in logs)
     return made
 
@@ -166,7 +166,7 @@ def _error(opened: Opened) -> Document:
     for call in opened.invocation.calls:
         if call.error:
             lines += _statement(statement_for(call, opened.invocation.context), f"for {text.safe(call.operation)}")
-    made = of_lines(lines, "enter opens a frame in the editor" if targets else "", targets)
+    made = of_lines(lines, "enter opens a frame in the editor" if targets else "", targets, wrap=True)
     made.source = _plain_trace(answer)
     return made
 
@@ -341,7 +341,7 @@ def _diff(opened: Opened) -> Document:
     if edited:
         lines += [((" ", ""),), heading("The event was edited")]
         lines += [each for change in edited for each in change_lines(change, opened.unmasked)]
-    return of_lines(lines, f"{len(changes)} change{'' if len(changes) == 1 else 's'}")
+    return of_lines(lines, f"{len(changes)} change{'' if len(changes) == 1 else 's'}", wrap=True)
 
 
 def change_lines(change: Change, unmasked: bool = False) -> list[Line]:
@@ -376,6 +376,7 @@ def _calls(opened: Opened) -> Document:
     return of_lines(
         [line for call in calls[:5_000] for line in _call(call, context)],
         f"{len(calls)} calls · {text.ms(sum(call.ms for call in calls))} ms · C copies all",
+        wrap=True,
     )
 
 

@@ -89,6 +89,18 @@ def plain(pieces: Sequence[Piece]) -> str:
     return "".join(text for text, _ in pieces)
 
 
+def cut(pieces: Line, start: int, length: int) -> Line:
+    """A stretch of a line, counted in characters."""
+    found: list[Piece] = []
+    at = 0
+    for words, role in pieces:
+        first, last = max(0, start - at), min(len(words), start + length - at)
+        if first < last:
+            found.append((words[first:last], role))
+        at += len(words)
+    return tuple(found)
+
+
 def fit(text: str, width: int, right: bool = False) -> str:
     """`text` in exactly `width` cells, shortened with an ellipsis."""
     if width <= 0:

@@ -63,10 +63,14 @@ class Console:
                 self.main._loading.stop()
                 self.main._loading = None
                 self.main._load()
-            for worker in [worker for worker in self.app.workers if worker.group in THREADS]:
-                with contextlib.suppress(WorkerCancelled):  # a newer request took its place
-                    await worker.wait()
+            await self.threads()
             await self.handled()
+
+    async def threads(self) -> None:
+        """What was read or made in threads is there."""
+        for worker in [worker for worker in self.app.workers if worker.group in THREADS]:
+            with contextlib.suppress(WorkerCancelled):  # a newer request took its place
+                await worker.wait()
 
     async def until(self, condition: Callable[[], bool], what: str = "condition", within_s: float = 15.0) -> None:
         """Wait for a condition; fails after `within_s` seconds."""

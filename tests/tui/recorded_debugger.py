@@ -118,7 +118,7 @@ class RecordedDebugger:
 
     def pause(self, line: int = 13, function: str = "Nightly") -> None:
         thread = PausedThread(2, 7, function, "", self.path, line, "breakpoint")
-        self.standing = [thread]
+        self.standing = [thread, *(each for each in self.standing if each.thread_id != 7)]
         self.session.tell(ThreadPaused(thread))
 
     def stack(self, thread_id: int) -> Future[Any]:

@@ -462,6 +462,27 @@ async def test_logs_show_no_escape_sequences():
         assert shown.pane_text().endswith(" red")
 
 
+async def test_long_log_lines_wrap_and_w_lets_them_run_on():
+    words = " ".join(f"word{number}" for number in range(40))
+    session = live_session([invocation(1, "GetOrder", "GET /", time=NOON, logs=[LogLine("stdout", words, 1.0)])])
+    async with console(session) as shown:
+        await shown.opened(1)
+        await shown.press("3")
+        await shown.sees("word39")
+        await shown.press("enter", "w")
+        await shown.lacks("word39")
+
+
+async def test_the_cursor_stays_on_a_replay_while_other_calls_come_in():
+    async with console() as shown:
+        await shown.opened(12)
+        await shown.press("r")
+        await shown.until(lambda: shown.main.table.current.id == 17, "the replay's row")
+        shown.session.arrive(invocation(18, "GetOrder", "GET /orders/1", "queued"))
+        await shown.settle()
+        assert shown.main.table.current.id == 17
+
+
 def test_the_documentation_names_every_key_that_can_be_rebound():
     page = (Path(__file__).parents[2] / "docs" / "console.md").read_text()
     missing = [id for id in sorted(BINDING_IDS) if f"`{id}`" not in page and not id.startswith("tab-")]

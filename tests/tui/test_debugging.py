@@ -6,7 +6,8 @@ from console import console
 from recorded import LIVE, NOON, RecordedSession, invocation, live_session
 from recorded_debugger import RecordedDebugger, photograph
 
-from livetui.session.events import EditorsChanged, FunctionInfo
+from livetui.session.debugging import PausedThread
+from livetui.session.events import EditorsChanged, FunctionInfo, ThreadPaused
 
 
 def debugged(tmp_path) -> RecordedSession:
@@ -171,6 +172,21 @@ async def test_steps_and_continue(tmp_path):
         await shown.press("f5")
         assert ("resume", 7) in session.debug.asked
         await shown.lacks("Frames")
+
+
+async def test_a_step_stays_with_its_call_while_another_one_is_paused_too(tmp_path):
+    session = debugged(tmp_path)
+    async with console(session) as shown:
+        session.debug.pause()
+        await shown.sees("▶  13")
+        other = PausedThread(3, 9, "Nightly", "", session.debug.path, 7, "breakpoint")
+        session.debug.standing.append(other)
+        session.tell(ThreadPaused(other))
+        await shown.sees("stands at nightly.py:7 too", "‖ worker 3")
+        shown.main.debugger.source.focus()
+        await shown.press("f10")
+        await shown.sees("▶  14", "worker 2")
+        assert shown.main.thread.pid == 2
 
 
 async def test_the_caller_is_answered_now(tmp_path):

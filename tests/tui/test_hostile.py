@@ -74,9 +74,10 @@ async def test_every_pane_takes_every_payload(names):
         watching = asyncio.create_task(watch_the_loop(slices))
         for number, name in enumerate(names, 1):
             await shown.opened(number)
-            for tab in range(1, len(TABS) + 1):
+            for tab in (at for at, tab in enumerate(TABS, 1) if tab != "Timing"):
                 shown.main.action_tab(tab)
-                await shown.settle()
+                await shown.handled()
+                await shown.threads()
                 pane = shown.main.details.pane
                 for act in (pane.action_bottom, pane.action_open, pane.action_fold_all, pane.action_copy_path):
                     act()

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from textual import on
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from livetui.tui.widgets.invocations import InvocationList
 
 T = TypeVar("T")
+STEP_S = 1.0
+"""How long a step may take before another paused call is shown."""
 _QUESTIONS = {
     "condition": ("Stop when", 'A Python expression, such as order["amount"] > 100. Empty: always.'),
     "hit": ("Stop at hits", "5 the fifth, >=3 from the third, %10 every tenth. Empty: every hit."),
@@ -52,6 +55,8 @@ class DebugActions(Screen[None]):
     """The paused call that is looked at."""
     frame: Frame | None
     editors: tuple[str, ...]
+    stepping: bool
+    """A step was asked for: the call stops again in a moment."""
     _frames: list[Frame]
 
     @property
@@ -84,13 +89,22 @@ class DebugActions(Screen[None]):
                 self._paused(event.paused)
             case ThreadResumed():
                 if self.thread is not None and self.thread.thread_id == event.paused.thread_id:
-                    self._resumed()
+                    if self.stepping:
+                        # A step runs on and stops again at once; if it does not, the call has ended.
+                        self.set_timer(STEP_S, lambda: self._step_ended(event.paused))
+                    else:
+                        self._resumed()
             case BreakpointsChanged():
                 self.debugger.points.fill(event.breakpoints)
                 self.debugger.source.mark(event.breakpoints)
             case EditorsChanged():
                 self.editors = tuple(event.editors)
                 self.show_badges()
+
+    def _step_ended(self, thread: PausedThread) -> None:
+        if self.stepping and self.thread is not None and self.thread.thread_id == thread.thread_id:
+            self.stepping = False
+            self._resumed()
 
     def show_badges(self) -> None:
         """Write how many calls are paused and which editors are attached."""
@@ -103,6 +117,7 @@ class DebugActions(Screen[None]):
                 f"‖ {text.safe(thread.function_id)} stands at {Path(thread.path).name}:{thread.line} too.", markup=False
             )
             return
+        self.stepping = False
         self.look_at(thread)
         # The user set the breakpoint to be shown this; who is typing something is not torn away from it.
         if self.app.screen is self and not isinstance(self.focused, Input):
@@ -223,18 +238,29 @@ class DebugActions(Screen[None]):
 
     def row_of(self, thread: PausedThread) -> Row | None:
         """The row of a paused call."""
-        known = getattr(self.session, "row_of", None)
-        id = known(thread.work_id) if known is not None and thread.work_id else None
-        if id is not None:
-            return self.table.rows.get(id)
-        return next(
-            (
-                row
-                for row in self.table.rows.unfinished()
-                if row.state == "paused" and row.function == thread.function_id
-            ),
-            None,
-        )
+        id = self._rows_of_calls.get(thread.work_id)
+        if id is None:
+            id = self._row_among_paused(thread)
+            if id is not None and thread.work_id:
+                self._rows_of_calls = {**self._rows_of_calls, thread.work_id: id}
+        return None if id is None else self.table.rows.get(id)
+
+    _rows_of_calls: Mapping[str, int] = MappingProxyType({})
+
+    def _row_among_paused(self, thread: PausedThread) -> int | None:
+        found = [
+            row for row in self.table.rows.unfinished() if row.state == "paused" and row.function == thread.function_id
+        ]
+        if len(found) > 1 and thread.work_id:
+            # Several calls of one function stand still: the attempt tells them apart. There are never many.
+            found = [row for row in found[:20] if self._attempt_of(row) == thread.work_id]
+        return found[0].id if found else None
+
+    def _attempt_of(self, row: Row) -> str:
+        try:
+            return self.session.invocation(row.id).attempt
+        except LivetuiError:  # dropped from the store: it is not the one
+            return ""
 
     def handler_file(self, function: str) -> str:
         """The file of a function's handler; empty when it is not known."""
@@ -380,15 +406,18 @@ class DebugActions(Screen[None]):
 
     def action_resume(self) -> None:
         """Let the paused call run on."""
+        self.stepping = False
         self._with_thread(lambda debug, thread: debug.resume(thread))
 
     def action_step(self, how: Literal["over", "into", "out"]) -> None:
         """One step."""
+        self.stepping = self.thread is not None
         self._with_thread(lambda debug, thread: debug.step(thread, how))
 
     def action_run_to(self) -> None:
         """Let the paused call run to this line."""
         pane = self.debugger.source
+        self.stepping = self.thread is not None
         self._with_thread(lambda debug, thread: debug.run_to(thread, pane.path, pane.line_number))
 
     def action_answer_now(self) -> None:

@@ -99,6 +99,8 @@ class MainScreen(RecordActions, DebugActions):
         self.debugger = DebugView(id="source")
         self.thread, self.frame, self.editors = None, None, ()
         self._frames = []
+        self.stepping = False
+        self.expected: int | None = None
         self.seen = Seen()
         self.pinned = {}
         self.ready = False
@@ -274,6 +276,10 @@ class MainScreen(RecordActions, DebugActions):
         self.details.pane.focus()
 
     def _rows_changed(self, changed: dict[int, Row]) -> None:
+        for each in changed.values():
+            if self.expected is not None and each.replay_of == self.expected and each.state == "queued":
+                self.expected = None
+                self.table.stay(each.id)
         row = self.details.row
         if row is not None and row.id in changed:
             self.details.show_row(changed[row.id], self.clock())

@@ -51,6 +51,9 @@ class RecordActions(Screen[None]):
     pinned: dict[str, int]
     """Function to the invocation that is run again at each of its reloads."""
 
+    expected: int | None
+    """The cursor goes to the next replay of this invocation as soon as it has a row."""
+
     def chosen(self) -> Row | None:
         """The row that actions are about; says so when there is none."""
         row = self.details.row or self.table.current
@@ -64,7 +67,7 @@ class RecordActions(Screen[None]):
         """Run this event again as a new row."""
         row = self.chosen()
         if row is not None and self.app.ask(lambda: self.session.replay(row.id)):
-            self.table.follow()
+            self.expected = row.id
 
     def action_replay_times(self) -> None:
         """Ask how often, then run it."""
@@ -98,7 +101,7 @@ class RecordActions(Screen[None]):
     def _edit(self, row: Row, event: bytes) -> None:
         def run(edited: bytes | None) -> None:
             if edited is not None and self.app.ask(lambda: self.session.replay(row.id, edited)):
-                self.table.follow()
+                self.expected = row.id
 
         masked = self.details.opened is None or not self.details.opened.unmasked
         self.app.push_screen(EditScreen(f"Edit #{row.id} {row.function} · {row.trigger}", event, masked=masked), run)

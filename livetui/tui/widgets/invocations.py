@@ -292,6 +292,12 @@ class InvocationList(ScrollView, can_focus=True):
         self.move_to(at)
         return True
 
+    def stay(self, id: int) -> None:
+        """Put the cursor on a row and leave it there, however many come after it."""
+        if self.select(id):
+            self.following = False
+            self.post_message(self.Changed())
+
     def action_down(self) -> None:
         """One row down."""
         self.move_to(self.cursor + 1)

@@ -21,7 +21,10 @@ from livetui.tui.documents import Document, empty
 from livetui.tui.keys import DETAIL_KEYS, TEXT_KEYS
 from livetui.tui.messages import CopyRequested, TargetOpened
 from livetui.tui.paint import ink
-from livetui.tui.text import LINE_LIMIT, Line, plain, safe
+from livetui.tui.text import LINE_LIMIT, Line, cut, plain, safe
+
+WRAPPED_UP_TO = 20_000
+"""Lines of a document that is wrapped; a longer one is scrolled sideways."""
 
 
 class LinesPane(ScrollView, can_focus=True):
@@ -45,6 +48,8 @@ class LinesPane(ScrollView, can_focus=True):
         self.document: Document = empty("")
         self.cursor = 0
         self._order: list[int] | None = None
+        self._parts: list[int] | None = None
+        """Which part of its line each line of the pane shows, while lines are wrapped."""
         self._folds: dict[int, int] = {}
         self._pattern: re.Pattern[str] | None = None
         self._hits: list[int] = []
@@ -76,24 +81,55 @@ class LinesPane(ScrollView, can_focus=True):
         return len(self.document) if self._order is None else len(self._order)
 
     def _arrange(self) -> None:
-        if self._folds:
-            order: list[int] = []
-            at, total = 0, len(self.document)
-            while at < total:
-                order.append(at)
-                at = self._folds[at] + 1 if at in self._folds else at + 1
-            self._order = order
-        else:
-            self._order = None
+        self._parts = None
+        self._order = self._unfolded() if self._folds else None
         lines = self.document.lines
-        longest = max(
-            (len(each) if isinstance(each, str) else sum(len(text) for text, _ in each) for each in lines), default=0
-        )
+        lengths = [len(each) if isinstance(each, str) else sum(len(text) for text, _ in each) for each in lines]
+        longest = max(lengths, default=0)
+        room = self._room
+        if self.document.wrap and room > 10 and longest > room and len(lines) <= WRAPPED_UP_TO:
+            self._wrap(lengths, room)
+            longest = room
         # Wide characters take two cells: room for a line of nothing else costs only empty space to scroll into.
         self._width = min(longest, LINE_LIMIT + 40) + 2
         self._strips.clear()
         self.virtual_size = Size(self._width, len(self))
         self.refresh()
+
+    def _unfolded(self) -> list[int]:
+        order: list[int] = []
+        at, total = 0, len(self.document)
+        while at < total:
+            order.append(at)
+            at = self._folds[at] + 1 if at in self._folds else at + 1
+        return order
+
+    @property
+    def _room(self) -> int:
+        return self.scrollable_content_region.width - 2
+
+    def _wrap(self, lengths: list[int], room: int) -> None:
+        order: list[int] = []
+        parts: list[int] = []
+        for at in self._order if self._order is not None else range(len(lengths)):
+            count = 1 if at in self._folds else max(1, -(-min(lengths[at], LINE_LIMIT + 40) // room))
+            order += [at] * count
+            parts += range(count)
+        self._order, self._parts = order, parts
+
+    def on_resize(self) -> None:
+        """Wrapped lines depend on the width."""
+        if self.document.wrap:
+            self._arrange()
+
+    def action_wrap(self) -> None:
+        """Wrap long lines, or let them go on beyond the border."""
+        at = self.current
+        self.document.wrap = not self.document.wrap
+        self._arrange()
+        self._search_again()
+        self.cursor = -1
+        self.move_to(next((row for row in range(len(self)) if self.line_at(row) == at), 0))
 
     def line_at(self, y: int) -> int:
         """The document's line on a line of the pane."""
@@ -130,7 +166,7 @@ class LinesPane(ScrollView, can_focus=True):
         key = (row, under, self._pattern is not None)
         strip = self._strips.get(key)
         if strip is None:
-            strip = self._draw(self.line_at(row), under)
+            strip = self._draw(self.line_at(row), under, 0 if self._parts is None else self._parts[row])
             self._strips[key] = strip
         selection = self.text_selection
         if selection is not None:
@@ -139,9 +175,11 @@ class LinesPane(ScrollView, can_focus=True):
         rest = self.role(back or ("line" if under else ""))
         return strip.crop_extend(scroll_x, scroll_x + width, rest).apply_offsets(scroll_x, row)
 
-    def _draw(self, index: int, under: bool) -> Strip:
+    def _draw(self, index: int, under: bool, part: int = 0) -> Strip:
         end = self._folds.get(index)
         pieces: Line = self.document.line(index) if end is None else self.document.folded(index, end)
+        if self._parts is not None:
+            pieces = cut(pieces, part * self._room, self._room)
         marker = "▸" if end is not None else " "
         if under:
             marker = "▌" if end is None else "▸"
@@ -179,8 +217,12 @@ class LinesPane(ScrollView, can_focus=True):
 
     def get_selection(self, selection: Selection) -> tuple[str, str] | None:
         """The text that the mouse selected."""
-        text = "\n".join(" " + plain(self.document.line(self.line_at(row))) for row in range(len(self)))
+        text = "\n".join(" " + plain(self._pieces(row)) for row in range(len(self)))
         return selection.extract(text), "\n"
+
+    def _pieces(self, row: int) -> Line:
+        pieces = self.document.line(self.line_at(row))
+        return pieces if self._parts is None else cut(pieces, self._parts[row] * self._room, self._room)
 
     def selection_updated(self, selection: Selection | None) -> None:
         """The mouse selects: draw the lines again."""
@@ -337,7 +379,12 @@ class LinesPane(ScrollView, can_focus=True):
         pattern = self._pattern
         self._hits = []
         if pattern is not None:
-            self._hits = [row for row in range(len(self)) if pattern.search(self.document.text(self.line_at(row)))]
+            self._hits = [
+                row
+                for row in range(len(self))
+                if (self._parts is None or self._parts[row] == 0)
+                and pattern.search(self.document.text(self.line_at(row)))
+            ]
 
     def _to_hit(self, row: int) -> None:
         self.move_to(row)

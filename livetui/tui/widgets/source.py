@@ -70,7 +70,11 @@ class SourcePane(LinesPane, inherit_bindings=False):
         if number is not None:
             self.cursor = -1
             self.move_to(number - 1)
-            self.scroll_to(y=max(0, number - 1 - self.size.height // 2), animate=False, immediate=True)
+            # The view may be changing its layout: what is the middle is known after that.
+            self.call_after_refresh(self._centre)
+
+    def _centre(self) -> None:
+        self.scroll_to(y=max(0, self.cursor - self.size.height // 2), animate=False, immediate=True)
 
     def mark(self, points: Sequence[Breakpoint], keep: bool = True) -> None:
         """Write the gutter anew."""

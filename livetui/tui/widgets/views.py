@@ -84,6 +84,7 @@ class LogsView(TextView):
                 found or [(("Nothing matches.", "dim"),)],
                 self._note(len(found)),
                 kind="log",
+                wrap=True,
                 source="\n".join(plain(line) for line in found),
             )
         )
