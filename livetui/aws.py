@@ -148,8 +148,9 @@ class Aws:
         return self._caller()["Arn"].split(":")[1]
 
     def iot_endpoint(self) -> IotEndpoint:
-        """Ask IoT for this account's data endpoint (ATS)."""
+        """Ask IoT for this account's data endpoint (ATS); the user's CA bundle (`AWS_CA_BUNDLE`) counts there too."""
         host = str(self.client("iot").describe_endpoint(endpointType="iot:Data-ATS")["endpointAddress"])
         name, _, port = host.partition(":")
         dial = "localhost" if self.access.is_local else name
-        return IotEndpoint(host, dial, int(port or 443), self.region, self.access.ca_bundle)
+        bundle = self.access.ca_bundle or self.session._session.get_config_variable("ca_bundle")
+        return IotEndpoint(host, dial, int(port or 443), self.region, bundle)

@@ -25,6 +25,8 @@ class _DevByDefault(click.Group):
     """`livetui --stage x` means `livetui dev --stage x`."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if ctx.resilient_parsing and not args:  # the shell asks for completions
+            return super().parse_args(ctx, args)
         if not args or (args[0].startswith("-") and args[0] not in ("--help", "-h", "--version")):
             args = ["dev", *args]
         return super().parse_args(ctx, args)
@@ -96,7 +98,11 @@ def _run(settings: Settings, *, headless: bool, as_json: bool, **options: Any) -
         from livetui.session import outputs
         from livetui.session.headless import run
 
-        return run(session, outputs.JsonOutput(sys.stdout) if as_json else outputs.LineOutput(sys.stdout))
+        code = run(session, outputs.JsonOutput(sys.stdout) if as_json else outputs.LineOutput(sys.stdout))
+        failed = session.status().failed
+        if as_json and failed:
+            _say("\n".join(part for part in (failed.what, failed.why, failed.hint) if part))
+        return code
     from livetui.tui.app import run as run_console
 
     return run_console(session)
@@ -105,7 +111,11 @@ def _run(settings: Settings, *, headless: bool, as_json: bool, **options: Any) -
 def _store(settings: Settings) -> Store:
     from livetui.session.store import Store
 
-    return Store.open(settings.state / "invocations.sqlite", max_invocations=settings.history.max_invocations,
+    path = settings.state / "invocations.sqlite"
+    if not path.exists():
+        raise LivetuiError("Nothing was captured in this folder yet.",
+                           hint="Run livetui or livetui demo here first, or go to the project's folder.")
+    return Store.open(path, max_invocations=settings.history.max_invocations,
                       max_mb=settings.history.max_mb)
 
 
@@ -159,6 +169,8 @@ def bootstrap(remove: bool, yes: bool, **flags: Any) -> None:
     from livetui.session import chores
 
     settings = _settings(**flags)
+    if remove and not yes and not sys.stdin.isatty():
+        raise UsageError("Removing asks first, and there is no terminal.", hint="Pass --yes.")
     if remove and not yes:
         click.confirm("Delete the bootstrap stack, with all stub bundles and metadata in its bucket?", abort=True,
                       err=True)
@@ -203,6 +215,8 @@ def remove(yes: bool, log_groups: bool, **flags: Any) -> None:
     from livetui.session import chores
 
     settings = _settings_of_last(**flags)
+    if not yes and not sys.stdin.isatty():
+        raise UsageError("Removing asks first, and there is no terminal.", hint="Pass --yes.")
     if not yes:
         click.confirm(f"Delete the live stack of {settings.app}, stage {settings.stage}?", abort=True, err=True)
     _say(chores.remove(settings, on_progress=_show_progress, log_groups=log_groups))
@@ -296,7 +310,7 @@ def invoke(function: str, event: str | None, sample: str | None, asynchronous: b
     """Invoke FUNCTION through the cloud and print what the caller gets."""
     from livetui.session import chores
 
-    payload = chores.sample(sample) if sample else _read(event) if event else b"{}"
+    payload = chores.sample(sample) if sample else chores.event(_read(event)) if event else b"{}"
     answer = chores.invoke(_settings_of_last(**flags), function, payload, asynchronous=asynchronous)
     click.echo(answer.body)
     if answer.error:
@@ -333,9 +347,11 @@ def events(action: str, name: str) -> None:
 def invocations(filter: str, as_json: bool, limit: int, **flags: Any) -> None:
     """What was captured; FILTER as in the console (`fn:Get* state:error ms:>100`)."""
     from livetui.session import outputs
+    from livetui.session.filter import parse
 
+    wanted = parse(filter)
     store = _store(_settings_of_last(**flags))
-    for row in store.rows(filter, limit=limit):
+    for row in store.rows(wanted, limit=limit):
         click.echo(outputs.row_json(row) if as_json else outputs.row_line(row))
 
 
@@ -359,12 +375,12 @@ def show(id: int, as_json: bool, reveal: bool, **flags: Any) -> None:
 @click.option("--diff", is_flag=True, help="Compare each answer with the origin's.")
 def replay(id: int, event: str | None, times: int, diff: bool, as_json: bool, **flags: Any) -> int:
     """Run invocation ID again on your local code, as new records."""
-    from livetui.session import headless, outputs
+    from livetui.session import chores, headless, outputs
 
     settings = _settings_of_last(**flags)
     store = _store(settings)
     origin = store.invocation(id)
-    payload = _read(event) if event else None
+    payload = chores.event(_read(event)) if event else None
     session = _session(settings, kind="replay", serve=False)
     rows = headless.replay(session, id, payload, times, outputs.LineOutput(sys.stderr))
     for row in rows:
@@ -437,7 +453,7 @@ def main() -> None:
     except click.exceptions.Exit as stop:
         code = stop.exit_code
     except click.ClickException as error:
-        error.show()
+        _say(f"{error.format_message()} (see livetui --help)")
         code = 2
     except LivetuiError as error:
         _say(str(error))

@@ -12,12 +12,13 @@ import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
 from livetui.errors import UsageError
 
+Count = Annotated[int, msgspec.Meta(ge=1)]
 OfflinePolicy = Literal["error", "http-503", "deployed"]
 STATE_FOLDER = ".livetui"
 _LAST = "last-session.json"
@@ -40,9 +41,9 @@ class FunctionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     """Folder of its code, relative to the project."""
     runtime: str | None = None
     """Such as `python3.13`; the Python that runs livetui by default."""
-    timeout: int = 30
+    timeout: Count = 30
     """Seconds."""
-    memory: int = 256
+    memory: Count = 256
     """MB."""
     routes: tuple[str, ...] = ()
     """HTTP routes that call it, such as `GET /orders/{id}`."""
@@ -55,8 +56,8 @@ class FunctionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
 class HistorySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="kebab"):
     """`[history]`: bounds of the project's store."""
 
-    max_invocations: int = 20_000
-    max_mb: int = 512
+    max_invocations: Count = 20_000
+    max_mb: Count = 512
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="kebab"):
@@ -85,7 +86,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="
     """What happens when the template is saved while it is live: told what would change, or deployed at once."""
     overrun: Literal["kill", "finish"] = "kill"
     """What happens to a handler that overruns its timeout: killed as in Lambda, or left to finish (`late`)."""
-    concurrency: int = 8
+    concurrency: Count = 8
     """Most workers of one function at a time."""
     theme: str = "tokyo-night"
     keys: dict[str, str] = {}
@@ -158,7 +159,7 @@ def load(project: Path, flags: Mapping[str, Any], environ: Mapping[str, str] | N
         wrong = re.search(r"unknown field `([^`]+)`|\$\.([\w-]+)", str(error))
         key = (wrong[1] or wrong[2]) if wrong else ""
         raise UsageError(f"{origins.get(key, 'The settings')} has a setting that cannot be used: {key or error}",
-                         str(error), "See `livetui config` for the settings and their values.") from error
+                         str(error), "docs/configuration.md lists the settings and their values.") from error
 
 
 def overrides(settings: Settings, logical_id: str) -> dict[str, str]:

@@ -170,6 +170,13 @@ def sample(name: str) -> bytes:
     return samples.sample(name)
 
 
+def event(text: bytes) -> bytes:
+    """The event in a JSON file, or in an invocation that was exported as any kind. Raises `UsageError`."""
+    from livetui.session.export import import_event
+
+    return import_event(text.decode("utf-8", "surrogateescape"))
+
+
 def export(settings: Settings, store: Store, id: int, kind: str, *, reveal: bool) -> str:
     """An invocation as text for another tool. A `pytest` file calls real AWS when its handler does."""
     from livetui.session import export as exporting
