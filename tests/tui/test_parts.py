@@ -1,0 +1,149 @@
+"""The parts of the console that know no screen: rows, texts, documents."""
+
+from __future__ import annotations
+
+import json
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from recorded import invocation
+
+from livetui.session.events import StackProgress
+from livetui.session.invocation import Row
+from livetui.tui import text
+from livetui.tui.documents import of_json
+from livetui.tui.python_source import painted
+from livetui.tui.rows import Rows
+from livetui.tui.widgets.invocations import columns_for
+from livetui.tui.widgets.progress import root_cause
+
+
+def row(id: int, state: str = "ok", **values: object) -> Row:
+    return invocation(id, "Fn", "GET /", state, **values).row
+
+
+def test_rows_stay_in_the_order_of_their_numbers_however_they_come():
+    rows = Rows()
+    rows.apply([row(3), row(1), row(2)])
+    assert rows.shown == [1, 2, 3]
+    assert rows.index(2) == 1
+
+
+def test_an_update_moves_nothing():
+    rows = Rows()
+    rows.apply([row(1, "queued"), row(2, "queued")])
+    change = rows.apply([row(1)])
+    assert (change.added, change.updated, change.reshaped) == (0, {1}, False)
+
+
+def test_rows_enter_and_leave_a_filter_as_they_change():
+    rows = Rows()
+    rows.filter(lambda each: each.state == "error")
+    rows.apply([row(1, "queued"), row(2, "error")])
+    assert rows.shown == [2]
+    rows.apply([row(1, "error")])
+    assert rows.shown == [1, 2]
+    rows.apply([row(2, "ok")])
+    assert rows.shown == [1]
+
+
+def test_the_oldest_rows_are_let_go_beyond_the_bound():
+    rows = Rows(most=100)
+    rows.apply(row(id) for id in range(1, 203))
+    assert len(rows) <= 101
+    assert rows.newest == 202
+    assert rows.let_go == 202 - rows.held
+
+
+@given(st.lists(st.tuples(st.integers(1, 40), st.sampled_from(["queued", "running", "ok", "error"])), max_size=60))
+def test_rows_applied_one_by_one_are_those_arranged_at_once(changes):
+    one_by_one, at_once = Rows(), Rows()
+
+    def matches(each: Row) -> bool:
+        return each.state != "running"
+
+    one_by_one.filter(matches)
+    for id, state in changes:
+        one_by_one.apply([row(id, state)])
+    at_once.apply(row(id, state) for id, state in changes)
+    at_once.filter(matches)
+    assert one_by_one.shown == at_once.shown
+
+
+@given(st.text())
+def test_safe_text_cannot_steer_a_terminal(words):
+    shown = text.safe(words)
+    assert not any(ord(letter) < 32 or 0x7F <= ord(letter) < 0xA0 or 0xD800 <= ord(letter) < 0xE000 for letter in shown)
+    assert not set(shown) & set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f")
+
+
+@given(st.text(max_size=50), st.integers(1, 30))
+def test_a_cell_is_as_wide_as_its_column(words, width):
+    from rich.cells import cell_len
+
+    assert cell_len(text.fit(text.safe(words), width)) == width
+
+
+@given(st.text())
+def test_a_coloured_line_of_json_has_the_same_letters(words):
+    assert text.plain(text.json_line(words)) == text.safe(words)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(10**6), 10**6) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=4),
+    max_leaves=20,
+)
+
+
+@given(JSON)
+def test_the_value_of_the_first_line_is_the_whole_payload(value):
+    document = of_json(msgspec.json.encode(value))
+    assert json.loads(document.value(0)) == value
+
+
+def test_paths_are_those_of_jq():
+    document = of_json(b'{"Records": [{"body": 1}, {"body": 2, "a b": [true]}], "x": {"y": null}}')
+    paths = {document.text(at).strip(): document.path(at) for at in range(len(document))}
+    assert paths['"body": 2,'] == ".Records[1].body"
+    assert paths["true"] == '.Records[1]["a b"][0]'
+    assert paths['"y": null'] == ".x.y"
+
+
+def test_a_large_payload_is_masked_line_by_line():
+    payload = json.dumps({"password": "hunter2", "filler": ["x" * 100] * 6_000}).encode()
+    document = of_json(payload, masked=True)
+    assert "hunter2" not in "\n".join(document.text(at) for at in range(len(document)))
+    assert document.secrets == 1
+
+
+def test_source_that_is_being_written_is_coloured_as_far_as_it_is_read():
+    source = 'def total(rows):\n    """Sum."""\n    return sum((\n'
+    lines = painted(source)
+    assert [text.plain(each) for each in lines] == source.split("\n")
+    assert ("def", "keyword") in lines[0]
+    assert ("total", "call") in lines[0]
+
+
+def test_the_root_cause_is_the_first_failure_of_its_own():
+    steps = [
+        StackProgress("deploy", "Queue", "CREATE_FAILED", reason="Resource creation cancelled"),
+        StackProgress("deploy", "Table", "CREATE_FAILED", reason="Table already exists"),
+    ]
+    assert root_cause(steps).resource == "Table"
+
+
+@pytest.mark.parametrize("width", range(24, 200, 7))
+def test_columns_fit_into_their_width(width):
+    columns = columns_for(width)
+    used = 1 + sum(each.width + (1 if each.right or each.name in ("state", "time") else 2) for each in columns)
+    assert used - 1 <= max(width, 32)  # the gap behind the last one may be cut
+
+
+@pytest.mark.parametrize(
+    ("count", "words"), [(0, "0 B"), (999, "999 B"), (1_200, "1.2 KB"), (6_000_000, "6.0 MB"), (None, "–")]
+)
+def test_sizes_are_for_people(count, words):
+    assert text.size(count) == words
