@@ -302,7 +302,10 @@ def main() -> None:
     for name in sys.argv[1:] or PICTURES:
         svg = asyncio.run(take(name, PICTURES[name]))
         drawn = to_png(svg)
-        print(f"{svg.name}{' and .png' if drawn else ' (no Chromium: no .png)'}")  # noqa: T201  (what the script is for)
+        if drawn:
+            svg.unlink()
+        made = svg.with_suffix(".png").name if drawn else f"{svg.name} (no Chromium: no .png)"
+        print(made)  # noqa: T201  (what the script is for)
 
 
 if __name__ == "__main__":
