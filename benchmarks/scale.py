@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -110,13 +109,15 @@ def facts() -> str:
 
 
 def written(document: str) -> str:
-    """The document with its tables renewed."""
+    """The document with its tables renewed. Raises `ValueError` when it has no place for one."""
     for name, text in (("calls", table(per_call())), ("thresholds", table(by_threshold())),
                        ("teams", table(by_team())), ("facts", facts())):
-        document, found = re.subn(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)",
-                                  lambda match, text=text: f"{match[1]}{text}\n{match[2]}", document, flags=re.DOTALL)
-        if not found:
+        begin, end = f"<!-- {name} -->\n", f"<!-- /{name} -->"
+        before, found, rest = document.partition(begin)
+        _, closed, after = rest.partition(end)
+        if not found or not closed:
             raise ValueError(f"the document has no place for {name}")
+        document = f"{before}{begin}{text}\n{end}{after}"
     return document
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from benchmarks.scaling.quotas import UNIT
 from livetui.link.machine import ConsoleMachine, Deliver
 from livetui.link.messages import Answer
-from stub_runtime.actions import Fetch, Finish, Publish, Store
+from stub_runtime.actions import Fetch, Finish, Publish, Store, StubAction
 from stub_runtime.call import ACK_AFTER
 from stub_runtime.machine import StubMachine
 from stub_runtime.presence import Presence, presence_frame
@@ -98,7 +98,7 @@ def call_cost(event: int, answer: int, seconds: float, s3_from: int = 256 * 1024
     bucket: dict[str, bytes] = {}
     call: Deliver | None = None
 
-    sent = stub.begin("ab" * 16, call_head(), document(event), lambda: 30_000, 1.0)  # type: ignore[arg-type]
+    sent = stub.begin("ab" * 16, call_head(), document(event), lambda: 30_000, 1.0)
     while sent:
         action = sent.pop(0)
         if isinstance(action, Store):
@@ -129,16 +129,16 @@ def call_cost(event: int, answer: int, seconds: float, s3_from: int = 256 * 1024
         bucket[console.answer_key(attempt)] = message
         cost.puts += 1
         message = console.pointer(attempt, console.answer_key(attempt), len(message))
-    finished = None
-    for action in console.answered(call.call.attempt, message, 1.0 + seconds):
-        if isinstance(action, Publish):
-            cost.down.append(metered(action))
-            for reaction in stub.received(action.payload, 1.0 + seconds):
-                if isinstance(reaction, Fetch):
+    finished: StubAction | None = None
+    for reply in console.answered(call.call.attempt, message, 1.0 + seconds):
+        if isinstance(reply, Publish):
+            cost.down.append(metered(reply))
+            for effect in stub.received(reply.payload, 1.0 + seconds):
+                if isinstance(effect, Fetch):
                     cost.gets += 1
-                    finished = stub.fetched(reaction.key, bucket.pop(reaction.key), "", 1.0 + seconds)[0]
-                elif isinstance(reaction, Finish):
-                    finished = reaction
+                    finished = stub.fetched(effect.key, bucket.pop(effect.key), "", 1.0 + seconds)[0]
+                elif isinstance(effect, Finish):
+                    finished = effect
     if not isinstance(finished, Finish) or finished.body != document(answer):
         raise RuntimeError(f"the answer did not arrive: {finished!r}"[:200])
     return cost
