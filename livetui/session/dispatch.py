@@ -38,6 +38,8 @@ _LOG_FLUSH_S = 0.1
 _LARGE = 256 * 1024
 _WARN_S, _ANSWER_S = 15, 3
 """Seconds before Lambda's deadline at which a paused call is warned of, and its caller answered."""
+_TIMER_S = 0.05
+"""A timer of the loop may fire this much early."""
 _STATE_OF: dict[str, State] = {"ok": "ok", "error": "error", "crash": "error", "timeout": "timeout",
                                "cancelled": "interrupted"}
 
@@ -68,6 +70,8 @@ class _Live(msgspec.Struct):
     deadline: float | None = None
     """`time.monotonic()` at which Lambda gives up; None for a replay."""
     paused: bool = False
+    warned: bool = False
+    """The user knows that the deadline is near."""
     answered: bool = False
     """The caller was answered before the handler ended."""
 
@@ -133,9 +137,12 @@ class Dispatcher:
         work = Work(id=call.attempt, event=call.event, context=call.context,
                     credentials=credentials(call.keys), remaining_ms=max(0, int(left * 1000)), overrun=self._overrun)
         live = _Live(row.id, call.function, deadline=call.deadline)
-        watch = asyncio.get_running_loop().call_later(max(0.0, left - _WARN_S), self._deadline_nears, call.attempt)
+        loop = asyncio.get_running_loop()
+        watches = [loop.call_later(max(0.0, left - seconds), self._deadline_nears, call.attempt)
+                   for seconds in (_WARN_S, _ANSWER_S)]
         outcome = await self._run(live, work)
-        watch.cancel()
+        for watch in watches:
+            watch.cancel()
         answered = time.monotonic()
         if self._link is not None and outcome.kind != "cancelled" and not live.answered:
             live.answered = not self._link.answer(call.attempt, Answer(outcome.body, error=outcome.kind != "ok"))
@@ -158,12 +165,12 @@ class Dispatcher:
         if live is None or not live.paused or live.deadline is None or live.answered:
             return
         left = live.deadline - time.monotonic()
-        if left > _ANSWER_S:
+        if left <= _ANSWER_S + _TIMER_S:
+            self.answer_now(live.id)
+        elif left <= _WARN_S + _TIMER_S and not live.warned:
+            live.warned = True
             self._hub.publish(Notice("warning", f"#{live.id} {live.function}: Lambda gives up in {left:.0f} s. "
                                      f"{_ANSWER_S} s before, the caller is answered and the handler stays paused."))
-            asyncio.get_running_loop().call_later(left - _ANSWER_S, self._deadline_nears, attempt)
-        else:
-            self.answer_now(live.id)
 
     # --- replays --------------------------------------------------------------------------------------------------
 
@@ -249,6 +256,7 @@ class Dispatcher:
         if work := self._live.get(work_id):
             work.paused = True
             self._hub.publish(InvocationPaused(self._store.changed(work.id, state="paused")))
+            self._deadline_nears(work_id)  # it may stop when the deadline is near already
 
     def resumed(self, work_id: str) -> None:
         """It runs on."""

@@ -50,6 +50,20 @@ def trace_root(event: bytes, context: Mapping[str, Any]) -> str:
     return ""
 
 
+def caller_waits_s(event: bytes) -> float | None:
+    """How many seconds the caller of an HTTP event waits for Lambda; None when only Lambda's own timeout counts.
+
+    Sources: API Gateway quotas, "Integration timeout": REST and WebSocket APIs 29 s by default, HTTP APIs 30 s at
+    most. A function URL waits as long as the function may run.
+    """
+    context = Peek(event)["requestContext"]
+    if ".lambda-url." in context.text("domainName") or context.has("elb"):
+        return None
+    if context.has("http"):
+        return 30.0
+    return 29.0 if context.has("httpMethod") or context.has("connectionId") else None
+
+
 def printable(words: str) -> str:
     """One line without control, bidirectional or unpaired characters, cut to 80."""
     words = " ".join(words[:LONGEST * 4].split())

@@ -103,7 +103,7 @@ async def test_the_caller_of_an_http_call_is_counted_down_too(tmp_path):
     session.hold(invocation(20, "Api", "GET /orders", "paused", time=NOON, deadline=NOON + 60))
     async with console(session, now=NOON + 21) as shown:
         session.debug.pause(function="Api")
-        await shown.sees("caller gone in 0:08")
+        await shown.sees("caller gone in 0:09")
 
 
 async def test_variables_open_lazily_and_close(tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -12,11 +13,13 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from textual import on
 from textual.screen import Screen
 from textual.widgets import Input
+from textual.worker import WorkType
 
 from livetui.errors import LivetuiError
 from livetui.session.debugging import Breakpoint, Frame, PausedThread
 from livetui.session.events import BreakpointsChanged, EditorsChanged, SessionLive, ThreadPaused, ThreadResumed
 from livetui.session.invocation import Row
+from livetui.session.trigger import caller_waits_s
 from livetui.tui import text
 from livetui.tui.messages import DebugFace, SessionFace, TargetOpened
 from livetui.tui.outside import editor_command, run_outside
@@ -128,7 +131,11 @@ class DebugActions(Screen[None]):
         self.thread, self.frame = thread, None
         self.debugger.show_paused(True)
         self.open_source(thread.path, thread.line, thread.line)
-        self.run_worker(self._read_stack(thread), group="stack", exclusive=True, description="stack")
+        self._look_into(partial(self._read_stack, thread))
+
+    def _look_into(self, reading: WorkType[None]) -> None:
+        # A callable, because the next one may take its place before it began.
+        self.run_worker(reading, group="stack", exclusive=True, description="stack")
 
     def _resumed(self) -> None:
         self.thread, self.frame = None, None
@@ -183,9 +190,7 @@ class DebugActions(Screen[None]):
         if event.thread is not None:
             self.look_at(event.thread)
         elif event.frame is not None:
-            self.run_worker(
-                self._choose_frame(event.frame, self._frames), group="stack", exclusive=True, description="frame"
-            )
+            self._look_into(partial(self._choose_frame, event.frame, self._frames))
 
     @on(VariablesPane.Wanted)
     def _children_wanted(self, event: VariablesPane.Wanted) -> None:
@@ -232,9 +237,20 @@ class DebugActions(Screen[None]):
     def show_countdown(self) -> None:
         """Write how long the paused call may stand."""
         thread = self.thread
-        self.debugger.title(
-            thread, None if thread is None else self.row_of(thread), str(self.session.settings.root), self.clock()
-        )
+        row = None if thread is None else self.row_of(thread)
+        self.debugger.title(thread, row, str(self.session.settings.root), self.clock(), self._caller_waits(row))
+
+    def _caller_waits(self, row: Row | None) -> float | None:
+        if row is None:
+            return None
+        if self._waits is None or self._waits[0] != row.id:
+            try:
+                self._waits = (row.id, caller_waits_s(self.session.invocation(row.id).event))
+            except LivetuiError:  # dropped from the store: nobody knows
+                self._waits = (row.id, None)
+        return self._waits[1]
+
+    _waits: tuple[int, float | None] | None = None
 
     def row_of(self, thread: PausedThread) -> Row | None:
         """The row of a paused call."""

@@ -24,9 +24,6 @@ from livetui.tui.widgets.lines import LinesPane
 from livetui.tui.widgets.source import SourcePane, glyph_of
 from livetui.tui.widgets.variables import VariablesPane
 
-HTTP_WAIT_S = 29.0
-"""How long API Gateway waits for Lambda. Source: API Gateway quotas, "Integration timeout"; HTTP APIs wait 30 s."""
-_METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "ANY"})
 MOST_ANSWERS = 500
 
 
@@ -193,7 +190,9 @@ class DebugView(Vertical):
         self.points.display = not on_
         self.set_class(on_, "-paused")
 
-    def title(self, thread: PausedThread | None, row: Row | None, root: str, now: float) -> None:
+    def title(
+        self, thread: PausedThread | None, row: Row | None, root: str, now: float, caller_waits: float | None = None
+    ) -> None:
         """The words of the source's frame: what stands where, and how long it may."""
         path = self.source.path
         shown = text.safe(path.removeprefix(root.rstrip("/") + "/")) if path else "Source"
@@ -206,19 +205,19 @@ class DebugView(Vertical):
         self.source.border_title = Content(
             f"‖ {number}{text.safe(thread.function_id)} · {shown}:{thread.line} · worker {thread.pid}{why}{stale}"
         )
-        self.source.border_subtitle = Content(countdowns(row, now))
+        self.source.border_subtitle = Content(countdowns(row, now, caller_waits))
 
 
-def countdowns(row: Row | None, now: float) -> str:
-    """How long Lambda and the caller still wait."""
+def countdowns(row: Row | None, now: float, caller_waits: float | None = None) -> str:
+    """How long Lambda and the caller still wait; `caller_waits` is the caller's own limit in seconds."""
     if row is None:
         return ""
     parts = []
     if row.deadline is not None:
         left = row.deadline - now
         parts.append(f"Lambda deadline {text.countdown(left)}" if left > 0 else "Lambda has given up")
-    if row.replay_of is None and row.trigger.split(" ", 1)[0] in _METHODS:
-        left = row.time + HTTP_WAIT_S - now
+    if row.replay_of is None and caller_waits is not None:
+        left = row.time + caller_waits - now
         parts.append(f"caller gone in {text.countdown(left)}" if left > 0 else "the caller is gone")
     return " · ".join(parts)
 

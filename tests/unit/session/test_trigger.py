@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from livetui.session.samples import list_samples, sample
-from livetui.session.trigger import LONGEST, describe, trace_root
+from livetui.session.trigger import LONGEST, caller_waits_s, describe, trace_root
 
 EXPECTED = {
     "activemq": "mq orders", "alb": "alb GET /orders/7", "appsync": "appsync Query.getOrder",
@@ -125,3 +125,10 @@ def test_a_consumer_belongs_to_the_trace_of_its_message() -> None:
 def test_a_mobile_client_is_named() -> None:
     assert describe(b"{}", {"client_context": {"client": {"app_title": "Shop\n"}}}) == "invoke from Shop"
     assert describe(b"{}", {"client_context": "x"}) == "invoke"
+
+
+@pytest.mark.parametrize(("name", "seconds"), [
+    ("rest-api", 29.0), ("rest-api-post", 29.0), ("http-api", 30.0), ("function-url", None), ("alb", None),
+    ("sqs", None), ("empty", None)])
+def test_how_long_the_caller_of_an_http_event_waits(name: str, seconds: float | None) -> None:
+    assert caller_waits_s(sample(name)) == seconds
