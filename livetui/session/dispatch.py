@@ -155,7 +155,7 @@ class Dispatcher:
         for attempt, live in self._live.items():
             if live.id == id and live.deadline is not None and not live.answered and self._link is not None:
                 error = {"errorType": "LivetuiDebugTimeout",
-                         "errorMessage": "The handler stands at a breakpoint; the developer answered the caller."}
+                         "errorMessage": "The handler stands at a breakpoint, so livetui answered its caller."}
                 live.answered = self._link.answer(attempt, Answer(json.dumps(error).encode(), error=True))
                 self._hub.publish(Notice("info", f"#{id}: the caller has its answer; the handler runs on."))
 

@@ -309,7 +309,7 @@ def orders() -> list[Invocation]:
             ],
         ),
         invocation(13, "GetOrder", "replay of #12", handler_ms=9.0, overhead_ms=0.0, replay_of=12),
-        invocation(14, "Nightly", "schedule", "paused", deadline=NOON + 14 + 29),
+        invocation(14, "Nightly", "schedule", "paused", event=b'{"source":"aws.events"}', deadline=NOON + 14 + 29),
         invocation(15, "Worker", "sqs orders ×2", "queued", event=QUEUE_EVENT),
         invocation(16, "CreateOrder", "POST /orders", "running", overhead_ms=4.0),
     ]

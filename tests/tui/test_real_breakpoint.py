@@ -1,0 +1,161 @@
+"""Breakpoints with everything real: session, local cloud, worker, debugpy and `curl`; only the terminal is Pilot's."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import pytest
+from console import Console
+from real import Shop, console_on, shop
+
+from livetui.debug.values import PausedThread
+
+pytestmark = [pytest.mark.timeout(180), pytest.mark.xdist_group("real-breakpoint")]
+PATIENCE_S = 60.0
+LINE = 8
+"""Of list_orders.py: its table was read, the answer is not made yet."""
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    with shop(tmp_path_factory.mktemp("real") / "shop") as it:
+        yield it
+
+
+@pytest.fixture
+async def desk(running: Shop) -> AsyncIterator[Shop]:
+    """The shop with no breakpoint before and after."""
+    yield running
+    debug = running.session.debug
+    for point in debug.breakpoints():
+        await asyncio.wrap_future(debug.remove(point.path, point.line))
+    await asyncio.wrap_future(debug.set_filters())
+    for thread in debug.paused():
+        await asyncio.wrap_future(debug.resume(thread.thread_id))
+
+
+async def open_handler(shown: Console, function: str) -> None:
+    """F12, O, and the function's name in the list."""
+    await shown.press("f12", "O")
+    names = sorted(shown.main.live.functions, key=list(shown.main.live.functions).index)
+    for _ in range(names.index(function)):
+        await shown.press("down")
+    await shown.press("enter")
+    await shown.sees("def handler(event, context)")
+
+
+async def break_in_list_orders(shown: Console) -> None:
+    await open_handler(shown, "ListOrders")
+    await shown.press("g", *["j"] * (LINE - 1), "b")
+    await shown.sees(f"●{LINE:>5}", f"● list_orders.py:{LINE}")
+
+
+async def stopped(shown: Console, function: str) -> PausedThread:
+    """The call stands, and its variables are on screen."""
+    main = shown.main
+    await shown.until(
+        lambda: main.thread is not None and main.thread.function_id == function and bool(main.debugger.variables.nodes),
+        f"{function} at a breakpoint",
+        PATIENCE_S,
+    )
+    return main.thread
+
+
+async def choose_variable(shown: Console, name: str) -> None:
+    pane = shown.main.debugger.variables
+    pane.focus()
+    await shown.press("g")
+    for _ in range([node.variable.name for node in pane.nodes].index(name)):
+        await shown.press("j")
+
+
+async def ended(shown: Console, call: asyncio.Task[Any]) -> Any:
+    await shown.until(call.done, "the caller's answer", PATIENCE_S)
+    return call.result()
+
+
+async def test_a_variable_changed_at_a_breakpoint_changes_what_curl_receives(desk: Shop) -> None:
+    async with console_on(desk) as shown:
+        await break_in_list_orders(shown)
+        call = asyncio.create_task(desk.curl("orders"))
+        await stopped(shown, "ListOrders")
+        await shown.sees(
+            "Variables",
+            "orders  []",
+            f"▶{LINE:>4}",
+            "▶ handler",
+            "‖ 1 paused",
+            "Lambda deadline 14:",
+            "caller gone in 0:",
+        )
+        assert not call.done()
+        await choose_variable(shown, "orders")
+        await shown.press("equals_sign", "ctrl+u")
+        await shown.type('[{"id": "changed by hand"}]')
+        await shown.press("enter")
+        await shown.sees("orders  [{'id': 'changed by hand'}]")
+        await shown.press("f2")
+        await shown.sees("GET /orders", "‖ ")
+        await shown.press("f12", "f5")
+        assert await ended(shown, call) == (200, {"orders": [{"id": "changed by hand"}]})
+        await shown.press("f2")
+        await shown.lacks("‖ ")
+        await shown.sees("✓ ok")
+
+
+async def test_the_caller_is_answered_while_the_handler_stays_at_its_breakpoint(desk: Shop) -> None:
+    async with console_on(desk) as shown:
+        await break_in_list_orders(shown)
+        call = asyncio.create_task(desk.curl("orders"))
+        await stopped(shown, "ListOrders")
+        await shown.press("A")
+        status, _ = await ended(shown, call)
+        assert status >= 500
+        assert shown.main.thread is not None
+        await choose_variable(shown, "orders")
+        done = len(desk.finished("ListOrders"))
+        await shown.press("f5")
+        await shown.until(lambda: len(desk.finished("ListOrders")) > done, "the end of the handler", PATIENCE_S)
+        last = desk.finished("ListOrders")[-1].row
+        assert last.state == "late"
+        assert b'"orders' in desk.session.invocation(last.id).response
+
+
+async def test_before_lambdas_deadline_the_caller_is_answered_by_itself(desk: Shop) -> None:
+    async with console_on(desk) as shown:
+        await open_handler(shown, "ShipOrders")
+        await shown.press("g", *["j"] * 16, "b")
+        await shown.sees("● ship_orders.py:")
+        call = asyncio.create_task(desk.invoke("ShipOrders", {"Records": []}))
+        await stopped(shown, "ShipOrders")
+        await shown.sees("Lambda gives up in")
+        answer = await ended(shown, call)
+        # The local cloud keeps an error's message only, where AWS gives its type (LivetuiDebugTimeout) too.
+        assert answer["errorMessage"] == "The handler stands at a breakpoint, so livetui answered its caller."
+        assert shown.main.thread is not None
+        done = len(desk.finished("ShipOrders"))
+        await shown.press("f5")
+        await shown.until(lambda: len(desk.finished("ShipOrders")) > done, "the end of the handler", PATIENCE_S)
+        assert desk.finished("ShipOrders")[-1].row.state == "late"
+
+
+async def test_a_step_stays_with_its_call_while_another_stands_at_the_same_line(desk: Shop) -> None:
+    async with console_on(desk) as shown:
+        await break_in_list_orders(shown)
+        first = asyncio.create_task(desk.curl("orders"))
+        thread = await stopped(shown, "ListOrders")
+        second = asyncio.create_task(desk.curl("orders"))
+        await shown.until(lambda: len(desk.session.debug.paused()) == 2, "both calls to stand", PATIENCE_S)
+        await shown.press("f10")
+        await shown.until(lambda: shown.main.thread is not None and shown.main.thread.line == LINE + 1, "the step")
+        assert shown.main.thread.thread_id == thread.thread_id
+        await shown.press("f5")
+        assert (await ended(shown, first))[0] == 200
+        await shown.until(
+            lambda: shown.main.thread is not None and shown.main.thread.thread_id != thread.thread_id, "the other call"
+        )
+        await shown.sees(f"▶{LINE:>4}")
+        await shown.press("f5")
+        assert (await ended(shown, second))[0] == 200
