@@ -6,12 +6,14 @@ from console import console
 from recorded import LIVE, NOON, RecordedSession, invocation, live_session
 from recorded_debugger import RecordedDebugger, photograph
 
+from livetui.config import Settings
 from livetui.session.debugging import PausedThread
 from livetui.session.events import EditorsChanged, FunctionInfo, ThreadPaused
 
 
 def debugged(tmp_path) -> RecordedSession:
     session = live_session()
+    session.settings = Settings(app="orders", stage="dev", project=str(tmp_path))
     session.debug = RecordedDebugger(session, tmp_path / "src")
     functions = {
         **LIVE.functions,
