@@ -28,8 +28,8 @@ ROOT = DOCS.parent
 COMMON = ("--template", "--stage", "--region", "--profile", "--local", "--log")
 """Options of nearly every command, listed once."""
 NOT_SET_BY_PEOPLE = ("project", "origins")
-TABLES = {"keys": "table of text, see [Keys](#keys)", "functions": "tables, see [One function](#one-function)",
-          "history": "table, see [The history](#the-history)"}
+TABLES = {"tags": "table of text", "keys": "table of text, see [Keys](#keys)",
+          "functions": "tables, see [One function](#one-function)", "history": "table, see [The history](#the-history)"}
 MEANINGS = {
     "theme": "Colours of the console; `ctrl+t` there offers those that exist.",
     "functions": "How single functions run here.",

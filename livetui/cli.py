@@ -57,6 +57,8 @@ _SESSION = [
     click.option("--json", "as_json", is_flag=True, help="One JSON object per line instead of the console."),
     click.option("--for", "seconds", type=float, metavar="SECONDS", help="End this long after the session is live."),
 ]
+_PRODUCTION = click.option("--yes-production", metavar="NAME",
+                           help="Go live although NAME (the live stack, or what is attached) looks like production.")
 _JSON = click.option("--json", "as_json", is_flag=True, help="JSON, one object per line.")
 
 
@@ -93,6 +95,8 @@ def _session(settings: Settings, **options: Any) -> Session:
 
 
 def _run(settings: Settings, *, headless: bool, as_json: bool, **options: Any) -> int:
+    if sys.stdin.isatty() and not as_json:
+        settings = _typed_production(settings, options.get("attach", ()))
     session = _session(settings, **options)
     if headless or as_json or not (sys.stdin.isatty() and sys.stdout.isatty()):
         from livetui.session import outputs
@@ -106,6 +110,19 @@ def _run(settings: Settings, *, headless: bool, as_json: bool, **options: Any) -
     from livetui.tui.app import run as run_console
 
     return run_console(session)
+
+
+def _typed_production(settings: Settings, targets: tuple[str, ...]) -> Settings:
+    """The settings, after the name was typed where names look like production. What only AWS tells is refused later."""
+    import msgspec
+
+    from livetui.session import chores
+
+    name, signs = chores.production_signs(settings, targets)
+    if not signs:
+        return settings
+    typed = click.prompt(f"This looks like production: {'; '.join(signs)}.\nType {name} to go on", err=True)
+    return msgspec.structs.replace(settings, yes_production=typed)
 
 
 def _store(settings: Settings) -> Store:
@@ -137,6 +154,7 @@ def cli() -> None:
 @cli.command()
 @_with(*_COMMON, *_STACK, *_SESSION)
 @click.option("--take-over", is_flag=True, default=None, help="Take the stage from another console that holds it.")
+@_PRODUCTION
 def dev(headless: bool, as_json: bool, seconds: float | None, **flags: Any) -> int:
     """Deploy live if the template changed, then serve invocations (the default command)."""
     return _run(_settings(**flags), headless=headless, as_json=as_json, seconds=seconds)
@@ -199,7 +217,7 @@ def _write(text: str, output: str | None) -> None:
 
 
 @cli.command()
-@_with(*_COMMON, *_STACK, _JSON)
+@_with(*_COMMON, *_STACK, _JSON, _PRODUCTION)
 def deploy(as_json: bool, **flags: Any) -> int:
     """Deploy live and leave."""
     settings = _settings(**flags)
@@ -226,6 +244,7 @@ def remove(yes: bool, log_groups: bool, **flags: Any) -> None:
 @_with(*_COMMON, *_SESSION)
 @click.argument("targets", nargs=-1, required=True, metavar="TARGET…")
 @click.option("--take-over", is_flag=True, default=None, help="Take the stage from another console that holds it.")
+@_PRODUCTION
 def attach(targets: tuple[str, ...], headless: bool, as_json: bool, seconds: float | None, **flags: Any) -> int:
     """Make deployed functions live by a layer, without deploying; TARGET is a stack, a function or a glob.
 

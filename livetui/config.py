@@ -91,6 +91,14 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="
     theme: str = "tokyo-night"
     keys: dict[str, str] = {}
     """Binding id to key, such as `replay = "R"`."""
+    tags: dict[str, str] = {}
+    """Tags of all that livetui creates, besides its own: `livetui:app`, `livetui:stage`, `livetui:owner`."""
+    permissions_boundary: str = ""
+    """ARN of the policy that bounds roles of the bootstrap and live stacks which have no boundary of their own."""
+    production_accounts: tuple[str, ...] = ()
+    """Ids of accounts in which going live asks for the name typed first."""
+    yes_production: str = ""
+    """Name of the stack (or attached targets) that may go live although it looks like production."""
     functions: dict[str, FunctionSettings] = {}
     history: HistorySettings = HistorySettings()
     log: str | None = None

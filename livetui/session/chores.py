@@ -51,7 +51,7 @@ def bootstrap(settings: Settings, *, remove: bool, on_progress: OnProgress) -> s
     if remove:
         removed = bootstrap_stack.remove(aws, on_progress)
         return f"The bootstrap stack of {place} is removed." if removed else f"{place} has no bootstrap stack."
-    found = bootstrap_stack.ensure(aws, on_progress)
+    found = bootstrap_stack.ensure(aws, on_progress, None, settings.permissions_boundary, settings.tags)
     return f"Bootstrap v{found.version} is ready in {place}; its bucket is {found.bucket}."
 
 
@@ -64,11 +64,19 @@ def synth(settings: Settings) -> str:
 
 def remove(settings: Settings, *, on_progress: OnProgress, log_groups: bool = False) -> str:
     """Delete the live stack of the settings' app and stage."""
-    from livetui.stack import deployment
+    from livetui.stack import deployment, names
 
     removed = deployment.remove_live(reach(settings), settings, on_progress, log_groups=log_groups)
-    name = deployment.stack_name(settings.app, settings.stage)
+    name = names.stack_name(settings.app, settings.stage)
     return f"{name} is removed." if removed else f"There is no stack {name}."
+
+
+def production_signs(settings: Settings, targets: Sequence[str]) -> tuple[str, list[str]]:
+    """The name to type before this goes live, and why; the reasons that names tell without a call (none: go on)."""
+    from livetui.stack import guard
+
+    name = guard.name_to_type(settings, targets)
+    return name, [] if settings.yes_production == name else guard.signs_by_name(settings, targets)
 
 
 def restore(settings: Settings, targets: Sequence[str], *, on_progress: OnProgress) -> str:
@@ -154,9 +162,9 @@ def invoke(settings: Settings, function: str, event: bytes, *, asynchronous: boo
 def _physical_name(aws: Aws, settings: Settings, function: str) -> str:
     from botocore.exceptions import ClientError
 
-    from livetui.stack import deployment
+    from livetui.stack import names
 
-    stack = deployment.stack_name(settings.app, settings.stage)
+    stack = names.stack_name(settings.app, settings.stage)
     with contextlib.suppress(ClientError):  # not a logical id of that stack: Lambda judges the name
         found = aws.client("cloudformation").describe_stack_resource(StackName=stack, LogicalResourceId=function)
         return str(found["StackResourceDetail"]["PhysicalResourceId"])

@@ -141,7 +141,8 @@ class Engine:
             await asyncio.to_thread(own.stop)
 
     async def _deploy(self, aws: Aws, application: template.Application) -> None:
-        started = self._bootstrap = await asyncio.to_thread(bootstrap.ensure, aws, self._progress, self.cancel)
+        started = self._bootstrap = await asyncio.to_thread(bootstrap.ensure, aws, self._progress, self.cancel,
+                                                            self.settings.permissions_boundary, self.settings.tags)
         self._application = application
         if self.attach:
             self.stack = await asyncio.to_thread(attach.attach, aws, started, self.settings, self.attach,

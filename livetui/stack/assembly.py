@@ -60,7 +60,7 @@ def assemble(application: Application, wiring: Wiring, s3_address: str, local: b
         return stub.key
 
     place = Wiring(wiring.topics, wiring.verify_key, wiring.host, wiring.region, wiring.bucket, bundle,
-                   wiring.dial_host, wiring.port, wiring.offline)
+                   wiring.dial_host, wiring.port, wiring.offline, wiring.boundary)
     root = _transform(application.root, place, s3_address, strict, assembly, local)
     state = json.dumps([long_form(root.root), sorted(application.parameters.items())], default=str)
     assembly.digest = hashlib.sha256(state.encode()).hexdigest()[:32]
@@ -107,5 +107,6 @@ def synth(application: Application, settings: Settings) -> str:
     region = settings.region or "region"
     wiring = Wiring(Topics(settings.app, settings.stage), "verify-key-of-the-stage",
                     f"endpoint-ats.iot.{region}.amazonaws.com", region, "livetui-bucket", lambda *_: "",
-                    offline=lambda name: settings.for_function(name).offline or settings.offline)
+                    offline=lambda name: settings.for_function(name).offline or settings.offline,
+                    boundary=settings.permissions_boundary)
     return assemble(application, wiring, f"https://s3.{region}.amazonaws.com", settings.local, strict=False).body

@@ -18,9 +18,10 @@ from botocore.exceptions import ClientError
 from livetui.aws import Aws
 from livetui.config import Settings
 from livetui.errors import LivetuiError, UsageError
+from livetui.stack import guard
 from livetui.stack.bootstrap import Bootstrap
 from livetui.stack.bundle import LAYER_MODULE, StubBundle
-from livetui.stack.changeset import describe, refused, refusing
+from livetui.stack.changeset import StackState, describe, refused, refusing
 from livetui.stack.contract import LiveFunction, LiveStack, OnProgress, Progress
 from livetui.stack.deployment import function_resources, signing_key, upload, wiring_of
 from livetui.stack.live import LIVE_MEMORY_MB, LIVE_TIMEOUT_S, STUB_RUNTIMES
@@ -82,6 +83,14 @@ class _Target:
     def role(self) -> str:
         return str(self.configuration["Role"]).rpartition("/")[2]
 
+    def tags(self, aws: Aws) -> Mapping[str, str]:
+        """Its own, and those that its stack handed on; empty when we may not read them."""
+        try:
+            tags: Mapping[str, str] = aws.client("lambda").list_tags(Resource=self.arn)["Tags"]
+        except ClientError:
+            return {}
+        return tags
+
 
 @refusing("The functions cannot be attached.")
 def attach(aws: Aws, bootstrap: Bootstrap, settings: Settings, targets: Sequence[str], on_progress: OnProgress,
@@ -94,12 +103,13 @@ def attach(aws: Aws, bootstrap: Bootstrap, settings: Settings, targets: Sequence
     begun = time.monotonic()
     found = list(_targets(aws, targets))
     held = {item.function: item for item in attached(aws, bootstrap)}
+    guard.check(aws, settings, *(StackState(target.name, tags=target.tags(aws)) for target in found), targets=targets)
     problems = [f"{target.name}: {problem}" for target in found
                 for problem in (*_problems(aws, target), *_held_by(held.get(target.name), settings))]
     if problems:
         raise LivetuiError("These functions cannot be attached.", "; ".join(problems),
                            "Leave them out, or deploy a live copy: livetui deploy")
-    seed = signing_key(aws, settings.app, settings.stage)
+    seed = signing_key(aws, settings)
     wiring = wiring_of(aws, settings, seed, bootstrap.bucket)
     layers: dict[tuple[str, str], str] = {}
     functions: dict[str, LiveFunction] = {}
@@ -115,10 +125,12 @@ def attach(aws: Aws, bootstrap: Bootstrap, settings: Settings, targets: Sequence
         _arm(aws, bootstrap, target, before, config, layers)
         on_progress(Progress("deploy", target.name, "done", "AWS::Lambda::Function",
                              elapsed_s=time.monotonic() - begun))
+        logging = target.configuration.get("LoggingConfig", {})
         functions[target.id] = LiveFunction(
             target.id, target.name, target.arn, before.handler, str(target.configuration["Runtime"]),
             local.code_root if local else settings.root, before.timeout_s, before.memory_mb, live=True,
-            layers=before.layers, warnings=tuple(warnings))
+            layers=before.layers, warnings=tuple(warnings),
+            log_format=str(logging.get("LogFormat", "")), log_level=str(logging.get("ApplicationLogLevel", "")))
     return LiveStack(", ".join(targets), "", settings.app, settings.stage, {}, functions, bootstrap.bucket,
                      len(functions), True, time.monotonic() - begun, seed)
 

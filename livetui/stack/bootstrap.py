@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import importlib.resources
 import io
-import json
 import threading
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from livetui.aws import Aws
 from livetui.errors import LivetuiError
 from livetui.stack.changeset import StackState, StackWork, describe, refusing
 from livetui.stack.contract import OnProgress, Progress
+from livetui.stack.tags import owned_by
 
 STACK = "livetui-bootstrap"
 VERSION = 1
@@ -62,9 +63,10 @@ def template() -> str:
 
 @refusing("The bootstrap stack cannot be made.")
 def ensure(aws: Aws, on_progress: OnProgress, cancel: threading.Event | None = None,
-           permissions_boundary: str = "") -> Bootstrap:
+           permissions_boundary: str = "", tags: Mapping[str, str] | None = None) -> Bootstrap:
     """The bootstrap of this account and region, made or upgraded when needed.
 
+    `permissions_boundary` bounds its roles, `tags` are put on all of it; both count when it is made or upgraded.
     One DescribeStacks when it is current. A newer stack than ours (a colleague's livetui) is used as it is.
     """
     begun = time.monotonic()
@@ -74,7 +76,7 @@ def ensure(aws: Aws, on_progress: OnProgress, cancel: threading.Event | None = N
                              elapsed_s=time.monotonic() - begun))
         return found
     work = StackWork(aws, STACK, "bootstrap", on_progress, cancel)
-    after, _ = work.deploy(template(), {"livetui:bootstrap": str(VERSION)},
+    after, _ = work.deploy(template(), {**owned_by(tags or {}), "livetui:bootstrap": str(VERSION)},
                            {"PermissionsBoundary": permissions_boundary} if permissions_boundary else {})
     made = _read(after)
     if made is None:
@@ -114,24 +116,6 @@ def live_stacks(aws: Aws) -> list[str]:
     pages = aws.client("cloudformation").get_paginator("describe_stacks").paginate()
     return sorted(stack["StackName"] for page in pages for stack in page["Stacks"]
                   if any(tag["Key"] == "livetui:app" for tag in stack.get("Tags", [])))
-
-
-@refusing("The metadata cannot be written down.")
-def notify_metadata(aws: Aws, stack_arn: str, status: str, bootstrap: Bootstrap | None = None) -> None:
-    """Hand the metadata function the event that EventBridge would: the local cloud emits none itself.
-
-    The event is AWS's "CloudFormation Stack Status Change". Nothing happens without a bootstrap stack.
-    """
-    bootstrap = bootstrap or find(aws)
-    if bootstrap is None:
-        return
-    event = {"version": "0", "source": "aws.cloudformation", "detail-type": "CloudFormation Stack Status Change",
-             "account": stack_arn.split(":")[4], "region": aws.region, "resources": [stack_arn],
-             "detail": {"stack-id": stack_arn, "status-details": {"status": status, "status-reason": ""}}}
-    answer = aws.client("lambda").invoke(FunctionName=bootstrap.metadata_function, Payload=json.dumps(event).encode())
-    if answer.get("FunctionError"):
-        raise LivetuiError("The bootstrap stack's metadata function failed.",
-                           answer["Payload"].read().decode(errors="replace")[:500])
 
 
 def _read(stack: StackState) -> Bootstrap | None:

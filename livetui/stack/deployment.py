@@ -17,8 +17,9 @@ from botocore.exceptions import ClientError
 from livetui.aws import Aws, IotEndpoint
 from livetui.config import Settings
 from livetui.errors import LivetuiError, UsageError
+from livetui.stack import guard
 from livetui.stack.assembly import DIGEST_OUTPUT, Assembly, assemble, template_key
-from livetui.stack.bootstrap import Bootstrap, notify_metadata
+from livetui.stack.bootstrap import Bootstrap
 from livetui.stack.changeset import (
     STACK_TYPE,
     DeploymentCancelledError,
@@ -31,6 +32,8 @@ from livetui.stack.changeset import (
 from livetui.stack.contract import LiveFunction, LiveStack, OnProgress, Progress
 from livetui.stack.functions import Function
 from livetui.stack.live import Wiring
+from livetui.stack.names import stack_name
+from livetui.stack.tags import as_list, tags_of
 from livetui.stack.template import Application
 from stub_runtime.config import VARIABLE
 from stub_runtime.sealing import verify_key_of
@@ -42,18 +45,13 @@ _CODE_NAMES = re.compile(r"(LD_|DYLD_|PYTHON).*|PATH|AWS_LAMBDA_RUNTIME_API|AWS_
 """Variables that execute code where they are set; they never come from the cloud (protocol.md, requirement 5)."""
 
 
-def stack_name(app: str, stage: str) -> str:
-    """The live stack's name; CloudFormation wants a letter first."""
-    name = f"{app}-{stage}-live"
-    return name if name[0].isalpha() else f"app-{name}"
-
-
 @refusing("The application cannot be deployed.")
 def deploy_live(application: Application, aws: Aws, bootstrap: Bootstrap, settings: Settings,
                 on_progress: OnProgress, cancel: threading.Event | None = None) -> LiveStack:
     """Make the application live and return what is deployed; an unchanged template costs no deployment.
 
-    Raises `UsageError` for what the user can mend (a parameter, a path), `LivetuiError` with the root cause in one
+    Raises `UsageError` for what the user can mend (a parameter, a path, a name that looks like production and was not
+    typed), `LivetuiError` with the root cause in one
     line when the deployment failed, `DeploymentCancelledError` when `cancel` was set.
     """
     begun = time.monotonic()
@@ -61,22 +59,25 @@ def deploy_live(application: Application, aws: Aws, bootstrap: Bootstrap, settin
     name = stack_name(settings.app, settings.stage)
     _check(application, name)
     with ThreadPoolExecutor(4, "livetui-stack") as pool:
-        key_found = pool.submit(signing_key, aws, settings.app, settings.stage)
+        key_found = pool.submit(signing_key, aws, settings)
         endpoint_found = pool.submit(aws.iot_endpoint)
         resources_found = pool.submit(resources_of, aws, name)
         before = describe(aws, name)
         seed, endpoint, resources = key_found.result(), endpoint_found.result(), resources_found.result()
     _check_owner(before, settings)
+    guard.check(aws, settings, before)
     wiring = wiring_of(aws, settings, seed, bootstrap.bucket, endpoint)
     address = s3_address(aws)
     assembly = assemble(application, wiring, address, aws.access.is_local)
     after, changed = before, False
-    if before.usable and before.outputs.get(DIGEST_OUTPUT) == assembly.digest:
+    tags = tags_of(settings)
+    if (before.usable and before.outputs.get(DIGEST_OUTPUT) == assembly.digest
+            and settings.tags.items() <= before.tags.items()):
         on_progress(Progress("deploy", name, "skipped", STACK_TYPE, "nothing changed", time.monotonic() - begun))
     else:
         _upload(aws, bootstrap.bucket, assembly, on_progress, cancel)
         after, changed = StackWork(aws, name, "deploy", on_progress, cancel).deploy(
-            assembly.body, {"livetui:app": settings.app, "livetui:stage": settings.stage}, application.parameters,
+            assembly.body, tags, application.parameters,
             lambda: _upload_template(aws, bootstrap.bucket, wiring.topics, assembly.body, address))
         resources = resources_of(aws, name)
         on_progress(Progress("deploy", name, "done" if changed else "skipped", STACK_TYPE,
@@ -93,7 +94,8 @@ def wiring_of(aws: Aws, settings: Settings, seed: bytes, bucket: str, endpoint: 
     endpoint = endpoint or aws.iot_endpoint()
     return Wiring(Topics(settings.app, settings.stage), base64.b64encode(verify_key_of(seed)).decode(), endpoint.host,
                   aws.region, bucket, lambda *_: "", endpoint.dial_host if endpoint.dial_host != endpoint.host else "",
-                  endpoint.port, lambda name: settings.for_function(name).offline or settings.offline)
+                  endpoint.port, lambda name: settings.for_function(name).offline or settings.offline,
+                  settings.permissions_boundary)
 
 
 def function_resources(aws: Aws, stack: str) -> dict[str, str]:
@@ -103,9 +105,10 @@ def function_resources(aws: Aws, stack: str) -> dict[str, str]:
 
 
 @refusing("The live stack cannot be removed.")
-def remove_live(aws: Aws, settings: Settings, on_progress: OnProgress, bootstrap: Bootstrap | None = None,
+def remove_live(aws: Aws, settings: Settings, on_progress: OnProgress,
                 cancel: threading.Event | None = None, *, log_groups: bool = False) -> bool:
-    """Delete the live stack, its signing key and its metadata; False when there was none.
+    """Delete the live stack and its signing key; False when there was none. The bootstrap's functions hear of it and
+    take its metadata, artifacts and payloads away.
 
     With `log_groups` the log groups of its functions are deleted too; AWS keeps them otherwise.
     """
@@ -125,8 +128,6 @@ def remove_live(aws: Aws, settings: Settings, on_progress: OnProgress, bootstrap
     for function in functions:
         with contextlib.suppress(aws.client("logs").exceptions.ResourceNotFoundException):
             aws.client("logs").delete_log_group(logGroupName=f"/aws/lambda/{function}")
-    if aws.access.is_local:
-        notify_metadata(aws, stack.arn, "DELETE_COMPLETE", bootstrap)
     on_progress(Progress("remove", name, "done", STACK_TYPE, elapsed_s=time.monotonic() - begun))
     return True
 
@@ -137,9 +138,9 @@ def key_name(app: str, stage: str) -> str:
 
 
 @refusing("The stage's signing key cannot be read.")
-def signing_key(aws: Aws, app: str, stage: str) -> bytes:
+def signing_key(aws: Aws, settings: Settings) -> bytes:
     """The stage's Ed25519 seed (32 bytes) from SSM, made there once; whoever comes second takes the first one's."""
-    ssm, name = aws.client("ssm"), key_name(app, stage)
+    ssm, name = aws.client("ssm"), key_name(settings.app, settings.stage)
     for _ in range(2):
         try:
             value = ssm.get_parameter(Name=name, WithDecryption=True)["Parameter"]["Value"]
@@ -148,6 +149,7 @@ def signing_key(aws: Aws, app: str, stage: str) -> bytes:
             with contextlib.suppress(ssm.exceptions.ParameterAlreadyExists):
                 ssm.put_parameter(Name=name, Type="SecureString", Overwrite=False,
                                   Description="Signs who may answer for the live functions of this stage",
+                                  Tags=as_list(tags_of(settings)),
                                   Value=base64.b64encode(secrets.token_bytes(32)).decode())
         except ClientError as error:
             raise refused(error, f"The signing key {name} cannot be read.") from error

@@ -21,8 +21,7 @@ from livetui.stack import bootstrap as bootstrap_stack
 from livetui.stack import template
 from livetui.stack.attach import attached
 from livetui.stack.bootstrap import STACK, Bootstrap
-from livetui.stack.deployment import stack_name
-from livetui.stack.names import fixed_names
+from livetui.stack.names import fixed_names, stack_name
 from livetui.stack.park import parked
 from stub_runtime.topics import Topics, console_policy
 
@@ -91,7 +90,8 @@ _OWN_CALLS: dict[str, tuple[list[str], list[str]]] = {
          "arn:{partition}:cloudformation:{region}:aws:transform/Serverless-2016-10-31"]),
     "LivetuiBucket": (["s3:GetObject", "s3:PutObject", "s3:DeleteObject"], ["arn:{partition}:s3:::{bucket}/*"]),
     "LivetuiBucketList": (["s3:ListBucket"], ["arn:{partition}:s3:::{bucket}"]),
-    "LivetuiKey": (["ssm:GetParameter", "ssm:PutParameter", "ssm:DeleteParameter"],
+    "LivetuiKey": (["ssm:GetParameter", "ssm:PutParameter", "ssm:DeleteParameter",
+                    "ssm:AddTagsToResource"],
                    ["arn:{partition}:ssm:{region}:{account}:parameter/livetui/{app}/{stage}/*"]),
     "LivetuiFunctions": (["lambda:GetFunctionConfiguration", "lambda:InvokeFunction"],
                          ["arn:{partition}:lambda:{region}:{account}:function:{stack}-*",

@@ -42,6 +42,8 @@ class Function:
     reason: str = ""
     """Why it is not live."""
     warnings: tuple[str, ...] = ()
+    log_format: str = ""
+    log_level: str = ""
 
     def not_live(self, reason: str) -> Function:
         """The same function, left as it is, for this reason."""
@@ -54,7 +56,8 @@ class Function:
     def as_live_function(self, name: str = "", arn: str = "") -> LiveFunction:
         """The value that leaves this room."""
         return LiveFunction(self.id, name, arn, self.handler, self.runtime, self.code_root, self.timeout_s,
-                            self.memory_mb, self.live, self.reason, self.layers, self.warnings)
+                            self.memory_mb, self.live, self.reason, self.layers, self.warnings, self.log_format,
+                            self.log_level)
 
 
 @dataclass(frozen=True)
@@ -98,13 +101,16 @@ class FunctionReader:
 
     def _read(self, logical_id: str, kind: Literal["sam", "lambda"], resource: Mapping[str, Any],
               properties: Mapping[str, Any]) -> Function:
+        logging = properties.get("LoggingConfig")
         function = Function(f"{self.prefix}{logical_id}", logical_id, kind, properties,
                             handler=self._text(properties.get("Handler")),
                             runtime=self._text(properties.get("Runtime")),
                             architecture=self._architecture(properties),
                             timeout_s=self._number(properties.get("Timeout"), DEFAULT_TIMEOUT_S),
                             memory_mb=self._number(properties.get("MemorySize"), DEFAULT_MEMORY_MB),
-                            layers=tuple(self._layers(properties)))
+                            layers=tuple(self._layers(properties)),
+                            log_format=self._text(_member(logging, "LogFormat")),
+                            log_level=self._text(_member(logging, "ApplicationLogLevel")))
         if self._condition_fails(resource):
             return function.not_live("its condition does not hold")
         if properties.get("CodeSigningConfigArn"):
@@ -127,12 +133,16 @@ class FunctionReader:
         inline = function.properties.get("InlineCode") if function.kind == "sam" else _member(code, "ZipFile")
         if inline is not None:
             return self._with_inline_code(function, inline)
+        copied = self.assets.files.get(str(_member(code, "S3Key"))) if self.assets else None
+        if copied is not None and self.assets is not None:
+            source = self.assets.source(copied.key) or copied.path
+            found = replace(function, code_root=source.resolve())
+            return found if source != copied.path else found.warned(
+                f"The folder it was bundled from was not found: CDK's copy {copied.path.name} runs, and edits of your "
+                "sources count after the next `cdk synth` only.")
         asset = (resource.get("Metadata") or {}).get("aws:asset:path")
         if isinstance(asset, str):
             return replace(function, code_root=(self.folder / asset).resolve())
-        source = self.assets.source(_member(code, "S3Key")) if self.assets else None
-        if source is not None:
-            return replace(function, code_root=source.resolve())
         path = self.resolver.resolve(code)
         if path is None and function.kind == "sam":
             path = "."

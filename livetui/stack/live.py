@@ -55,6 +55,8 @@ class Wiring:
     port: int = 443
     offline: Callable[[str], OfflinePolicy] = lambda _: "error"
     """Function id → what its callers get while no console is there."""
+    boundary: str = ""
+    """ARN of the policy that bounds roles which have no boundary of their own; empty for none."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,8 @@ def make_live(template: Template, wiring: Wiring) -> LiveTemplate:
         _put_stub(template, function, resource["Properties"], wiring, copies)
     _release_aliases(template, root, live)
     functions = permissions.grant(template, root, wiring.topics, wiring.bucket) if live else dict(template.functions)
+    if wiring.boundary:
+        permissions.bound(template, root, wiring.boundary)
     for logical_id, function in list(functions.items()):
         if function.live:
             functions[logical_id] = function.warned(*_too_long(root["Resources"][logical_id]["Properties"]))

@@ -1,4 +1,4 @@
-"""Physical names that a template fixes: a second stack in the same account and region cannot have them."""
+"""Names: the live stack's, and those that a template fixes, which a second stack in the region cannot have."""
 
 from __future__ import annotations
 
@@ -14,6 +14,12 @@ NAMES = {
     "AWS::StepFunctions::StateMachine": "StateMachineName",
 }
 """Resource type → the property that names it, for types whose names are unique in an account, a region or the world."""
+
+
+def stack_name(app: str, stage: str) -> str:
+    """The live stack's name; CloudFormation wants a letter first."""
+    name = f"{app}-{stage}-live"
+    return name if name[0].isalpha() else f"app-{name}"
 
 
 def fixed_names(application: Application) -> dict[str, str]:

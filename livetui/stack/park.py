@@ -21,7 +21,8 @@ from livetui.errors import LivetuiError
 from livetui.stack.bootstrap import Bootstrap
 from livetui.stack.changeset import describe, refused, refusing
 from livetui.stack.contract import OnProgress, Progress
-from livetui.stack.deployment import resources_of, stack_name
+from livetui.stack.deployment import resources_of
+from livetui.stack.names import stack_name
 
 Kind = Literal["mapping", "rule", "schedule"]
 _TYPES: dict[str, Kind] = {"AWS::Lambda::EventSourceMapping": "mapping", "AWS::Events::Rule": "rule",

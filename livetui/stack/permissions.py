@@ -80,6 +80,24 @@ def grant(template: Template, root: MutableMapping[str, Any], topics: Topics, bu
     return functions_after
 
 
+_BOUNDED = {"AWS::IAM::Role": None, "AWS::Serverless::Function": "Function", "AWS::Serverless::StateMachine":
+            "StateMachine"}
+"""Types that are roles or make one, and the section of SAM's Globals that may give them a boundary."""
+
+
+def bound(template: Template, root: MutableMapping[str, Any], boundary: str) -> None:
+    """Give `boundary` to every role of the template, written or made by SAM, that has none of its own."""
+    shared = template.long.get("Globals") or {}
+    for logical_id, resource in template.resources.items():
+        kind = resource.get("Type") if isinstance(resource, dict) else None
+        if kind not in _BOUNDED:
+            continue
+        own = resource.get("Properties") or {}
+        has_own = "PermissionsBoundary" in own or "PermissionsBoundary" in (shared.get(_BOUNDED[kind] or "") or {})
+        if not has_own and not (kind != "AWS::IAM::Role" and own.get("Role")):
+            root["Resources"][logical_id].setdefault("Properties", {})["PermissionsBoundary"] = boundary
+
+
 def instruction(role: str, topics: Topics, functions: Sequence[str], bucket: str,
                 place: tuple[str, str, str] = ("aws", "*", "*")) -> str:
     """What to do for a role that this template does not own, with the policy to attach to it.

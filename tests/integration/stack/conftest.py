@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -106,6 +108,15 @@ def make_settings(project: Path, aws: Aws) -> Iterator[Callable[..., Settings]]:
     yield make
     for settings in made:
         remove_live(aws, settings, lambda _: None)
+
+
+def eventually(ask: Callable[[], Any], seconds: float = 20) -> Any:
+    """What `ask` returns as soon as it is true; for what the cloud does in its own time."""
+    deadline = time.monotonic() + seconds
+    while not (answer := ask()):
+        assert time.monotonic() < deadline, f"not so within {seconds} s"
+        threading.Event().wait(0.05)
+    return answer
 
 
 @pytest.fixture

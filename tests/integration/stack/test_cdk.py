@@ -145,4 +145,4 @@ def test_a_real_cdk_application(aws: Aws, bootstrap: Bootstrap, settings: Settin
     assert (function.name, function.code_root) == (live.outputs["Name"], tmp_path / "fn")
     answer = aws.client("lambda").invoke(FunctionName=function.arn)["Payload"].read().decode()
     assert "LivetuiOffline" in answer
-    assert remove_live(aws, settings, lambda _: None, bootstrap)
+    assert remove_live(aws, settings, lambda _: None)

@@ -14,11 +14,13 @@ from livetui.aws import Aws
 from livetui.config import Settings
 from livetui.errors import LivetuiError, UsageError
 from livetui.stack import template
-from livetui.stack.bootstrap import Bootstrap, notify_metadata
+from livetui.stack.bootstrap import Bootstrap
 from livetui.stack.changeset import DeploymentCancelledError
 from livetui.stack.contract import LiveStack, Progress
-from livetui.stack.deployment import deploy_live, environments, remove_live, stack_name
+from livetui.stack.deployment import deploy_live, environments, remove_live
+from livetui.stack.names import stack_name
 from stub_runtime.config import StubConfig
+from tests.integration.stack.conftest import eventually
 
 MakeSettings = Callable[..., Settings]
 
@@ -139,12 +141,12 @@ def test_a_cancelled_deployment_stops(aws: Aws, bootstrap: Bootstrap, make_setti
 def test_removal_takes_stack_key_and_metadata(aws: Aws, bootstrap: Bootstrap, make_settings: MakeSettings) -> None:
     settings = make_settings()
     live = deploy(aws, bootstrap, settings)
-    notify_metadata(aws, live.arn, "CREATE_COMPLETE", bootstrap)
     s3 = aws.client("s3")
     key = f"apps/{settings.app}/{settings.stage}.json"
+    eventually(lambda: s3.list_objects_v2(Bucket=bootstrap.bucket, Prefix=key)["KeyCount"])
     metadata = json.loads(s3.get_object(Bucket=bootstrap.bucket, Key=key)["Body"].read())
     assert metadata["stack"] == live.name
     assert live.functions["Hello"].name in [resource["name"] for resource in metadata["resources"]]
-    assert remove_live(aws, settings, lambda _: None, bootstrap)
-    assert not s3.list_objects_v2(Bucket=bootstrap.bucket, Prefix=key)["KeyCount"]
-    assert not remove_live(aws, settings, lambda _: None, bootstrap)
+    assert remove_live(aws, settings, lambda _: None)
+    eventually(lambda: not s3.list_objects_v2(Bucket=bootstrap.bucket, Prefix=key)["KeyCount"])
+    assert not remove_live(aws, settings, lambda _: None)

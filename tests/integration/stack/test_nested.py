@@ -120,7 +120,7 @@ def test_log_groups_go_on_request(aws: Aws, bootstrap: Bootstrap, make_settings:
     logs = aws.client("logs")
     if not logs.describe_log_groups(logGroupNamePrefix=group)["logGroups"]:
         logs.create_log_group(logGroupName=group)
-    remove_live(aws, settings, lambda _: None, bootstrap, log_groups=True)
+    remove_live(aws, settings, lambda _: None, log_groups=True)
     assert not logs.describe_log_groups(logGroupNamePrefix=group)["logGroups"]
 
 

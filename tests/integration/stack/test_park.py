@@ -12,9 +12,10 @@ from livetui.config import Settings
 from livetui.errors import LivetuiError
 from livetui.stack import template
 from livetui.stack.apps import apps
-from livetui.stack.bootstrap import Bootstrap, notify_metadata
+from livetui.stack.bootstrap import Bootstrap
 from livetui.stack.deployment import deploy_live, resources_of, stack_name
 from livetui.stack.park import park, parked, resume
+from tests.integration.stack.conftest import eventually
 
 MakeSettings = Callable[..., Settings]
 
@@ -64,8 +65,7 @@ def test_park_and_resume(aws: Aws, bootstrap: Bootstrap, make_settings: MakeSett
     assert states(aws, settings) == before
     assert resume(aws, bootstrap, settings, lambda _: None) == []
 
-    notify_metadata(aws, live.arn, "CREATE_COMPLETE", bootstrap)
-    listed = next(item for item in apps(aws, bootstrap) if item.app == settings.app)
+    listed = eventually(lambda: next((item for item in apps(aws, bootstrap) if item.app == settings.app), None))
     assert (listed.stage, listed.status) == ("dev", "CREATE_COMPLETE")
     assert live.functions["Hello"].name in listed.functions
     assert listed.outputs == dict(live.outputs)
