@@ -75,7 +75,8 @@ class FaultProxy:
             end.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         pair = (writer, up_writer)
         self._pairs.append(pair)
-        await asyncio.gather(self._pump(reader, up_writer, pair), self._pump(up_reader, writer, pair))
+        with contextlib.suppress(asyncio.CancelledError):  # the proxy itself ends
+            await asyncio.gather(self._pump(reader, up_writer, pair), self._pump(up_reader, writer, pair))
         if pair in self._pairs:
             self._pairs.remove(pair)
 

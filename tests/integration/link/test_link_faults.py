@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
@@ -63,16 +64,28 @@ class Console:
         return Counter(self.store.read_text().split())
 
 
-def storm(live: Live, console: Console, proxy: FaultProxy, calls: int, faults: tuple[str, ...],
-          between: float) -> tuple[Counter[str], list[str]]:
-    """Run `calls` calls in six environments while faults strike; what callers saw, and what was wrong."""
+def storm(live: Live, proxy: FaultProxy, calls: int, faults: tuple[str, ...], every: int,
+          ended: Callable[[int], None] = lambda count: None) -> tuple[Counter[str], list[str]]:
+    """Run `calls` calls in six environments; after each `every` of them a fault strikes while the others go on.
+
+    What callers saw, and what was wrong. `ended` is told how many calls have ended.
+    """
     rng = random.Random(11)
     work: queue.SimpleQueue[tuple[int, int]] = queue.SimpleQueue()
     for number in range(calls):
         work.put((number, rng.choice(SIZES)))
     seen: Counter[str] = Counter()
     wrong: list[str] = []
-    done = threading.Event()
+    lock = threading.Lock()
+    count = 0
+
+    def one_ended() -> None:
+        nonlocal count
+        with lock:
+            count += 1
+            if count % every == 0:
+                proxy.fault(rng.choice(faults))
+            ended(count)
 
     def caller(environment: Environment) -> None:
         while not work.empty():
@@ -90,20 +103,13 @@ def storm(live: Live, console: Console, proxy: FaultProxy, calls: int, faults: t
                 seen[result.json["errorType"]] += 1
             else:
                 wrong.append(f"call {number} ended as {result.kind} {result.body[:200]!r}")
-
-    def striker() -> None:
-        while not done.wait(between * (0.5 + rng.random())):
-            proxy.fault(rng.choice(faults))
+            one_ended()
 
     environments = [live.environment(port=proxy.port) for _ in range(6)]
-    striking = threading.Thread(target=striker)
-    striking.start()
     try:
         with ThreadPoolExecutor(6) as pool:
             list(pool.map(caller, environments))
     finally:
-        done.set()
-        striking.join()
         for environment in environments:
             environment.close()
     return seen, wrong
@@ -131,7 +137,7 @@ def test_a_few_calls_survive_cuts(live: Live, tmp_path: Path) -> None:
     with FaultProxy(live.aws.iot_endpoint().port) as proxy:
         console = Console(live, proxy.port, tmp_path / "store")
         try:
-            seen, wrong = storm(live, console, proxy, 15, ("cut", "delay", "reset"), 3.0)
+            seen, wrong = storm(live, proxy, 15, ("cut", "delay", "reset"), 4)
         finally:
             console.end()
     check(seen, wrong, console, 15)
@@ -144,7 +150,7 @@ def test_five_hundred_calls_through_every_fault(live: Live, tmp_path: Path) -> N
     with FaultProxy(live.aws.iot_endpoint().port) as proxy:
         console = Console(live, proxy.port, tmp_path / "store")
         try:
-            seen, wrong = storm(live, console, proxy, 500, FAULTS, 4.0)
+            seen, wrong = storm(live, proxy, 500, FAULTS, 10)
         finally:
             console.end()
     print(table("faults", proxy, 500, seen, console, time.monotonic() - started))
@@ -157,12 +163,12 @@ def test_five_hundred_calls_while_the_console_is_killed_five_times(live: Live, t
     started = time.monotonic()
     with FaultProxy(live.aws.iot_endpoint().port) as proxy:
         console = Console(live, proxy.port, tmp_path / "store")
-        done = threading.Event()
+        due: queue.SimpleQueue[bool] = queue.SimpleQueue()
         kills = 0
 
         def killer() -> None:
             nonlocal kills
-            while kills < 5 and not done.wait(12.0):
+            while due.get():
                 console.kill()
                 kills += 1
                 console.start()
@@ -170,9 +176,10 @@ def test_five_hundred_calls_while_the_console_is_killed_five_times(live: Live, t
         killing = threading.Thread(target=killer)
         killing.start()
         try:
-            seen, wrong = storm(live, console, proxy, 500, FAULTS, 6.0)
+            seen, wrong = storm(live, proxy, 500, FAULTS, 15,
+                                lambda count: due.put(True) if count in (60, 140, 220, 300, 380) else None)
         finally:
-            done.set()
+            due.put(False)
             killing.join()
             console.end()
     print(table(f"faults, console killed {kills} times", proxy, 500, seen, console, time.monotonic() - started))
