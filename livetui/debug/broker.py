@@ -12,11 +12,11 @@ from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Any
 
-from livetui.debug.breakpoints import CURSOR, Breakpoint, BreakpointStore, Wish
+from livetui.debug.breakpoints import CONSOLE, CURSOR, Breakpoint, BreakpointStore, Wish
 from livetui.debug.client import Client
 from livetui.debug.crew import HOST, Crew
 from livetui.debug.discovery import DebugPort
-from livetui.debug.exceptions import ExceptionFilters, union
+from livetui.debug.exceptions import ExceptionFilters, read_filters, union, write_filters
 from livetui.debug.face import Face
 from livetui.debug.ids import UnknownIdError
 from livetui.debug.values import DebugListener
@@ -31,6 +31,7 @@ STRANGERS = 16
 REPORT_LIMIT = 8 * 1024 * 1024
 """Largest frame in bytes on the workers' port: an error's photograph."""
 
+_FILTERS = "exceptions.json"
 _RESUMING = frozenset(("continue", "next", "stepIn", "stepOut"))
 _RUNTIME = str(Path(__file__).resolve().parent.parent / "runtime") + os.sep
 
@@ -73,6 +74,7 @@ class Broker:
         self.store.on_trouble = lambda text: self.listener.on_notice("", "warning", text)
         if trouble := self.store.load():
             self.store.on_trouble(trouble)
+        self._filters[CONSOLE] = read_filters(self._state / _FILTERS)
         self._was_wanted, self._shown = self.wanted, self.union()
 
     async def close(self) -> None:
@@ -129,6 +131,11 @@ class Broker:
         """Which errors stop, for one owner. Raises `UsageError` for an impossible class name."""
         filters.check()
         self._filters[owner] = filters
+        if owner == CONSOLE:
+            try:
+                write_filters(self._state / _FILTERS, filters)
+            except OSError as error:
+                self.listener.on_notice("", "warning", f"Which errors stop is forgotten after this session: {error}")
         await self._push_exceptions()
         self._check_wanted()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -52,6 +53,20 @@ class ExceptionFilters(msgspec.Struct, frozen=True):
         if self.uncaught:
             options.append({"path": [{"names": ["Python Exceptions"]}], "breakMode": "unhandled"})
         return {"filters": [], "exceptionOptions": options}
+
+
+def read_filters(file: Path) -> ExceptionFilters:
+    """What was chosen in an earlier session; nothing when that is not known or cannot be read."""
+    try:
+        return msgspec.json.decode(file.read_bytes(), type=ExceptionFilters)
+    except (OSError, msgspec.DecodeError):
+        return ExceptionFilters()
+
+
+def write_filters(file: Path, filters: ExceptionFilters) -> None:
+    """Keep them for the next session. Raises `OSError`."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(msgspec.json.encode(filters) + b"\n")
 
 
 def union(filters: Iterable[ExceptionFilters]) -> ExceptionFilters:

@@ -20,6 +20,7 @@ ALWAYS: list[Binding] = [
     *keys.INVOCATION_KEYS,
     *keys.RECORD_KEYS,
     *keys.COMMON_KEYS,
+    *keys.DEBUGGER_KEYS,
 ]
 """Actions that make sense wherever the focus is."""
 _MOVES = {binding.id for binding in keys.MOVE_KEYS} | {"left", "right", "open", "back"}

@@ -60,6 +60,13 @@ BACK_KEY = bind("back", "escape", "screen.back", "Back", "Back to where you came
 
 INVOCATION_KEYS = [
     bind("replay", "r", "screen.replay", "Replay", "Run this event again as a new row", True),
+    bind(
+        "replay-debugged",
+        "B",
+        "screen.replay_debugged",
+        "Replay under the debugger",
+        "Run this event again and stop where the handler's error is raised",
+    ),
     bind("edit", "e", "screen.edit", "Edit", "Change the event, see the difference, run it as a new row", True),
     bind("breakpoints", "b", "screen.source", "Breakpoints", "Open the handler's source and its breakpoints", True),
 ]
@@ -140,8 +147,9 @@ _POINTS = [
     bind("log-point", "L", "screen.point('log')", "Log point", "Write a message instead of stopping: order {order}"),
     bind("enable", "space", "screen.enable_point", "Enable", "Disable or enable this breakpoint"),
     bind("exceptions", "E", "screen.exceptions", "Stop on errors", "Stop where a handler raises"),
-    bind("handler-file", "O", "screen.choose_source", "Open file", "Show another function's handler"),
+    bind("handler-file", "O", "screen.choose_source", "Open file", "Show another function's handler, or any file"),
     bind("external-editor", "e", "screen.edit_source", "Editor", "Open this line in $EDITOR"),
+    bind("vscode", "V", "screen.vscode", "VS Code", "Write the entry by which VS Code attaches into launch.json"),
 ]
 _HELP_AND_MORE = [
     bind("help", "question_mark", "app.explain", "Help", "Explain the focused pane and its keys"),
@@ -152,6 +160,8 @@ _SEARCH_KEYS = [
     for key in READ_KEYS
     if key.id not in ("open", "fold-all", "copy-path")
 ]
+DEBUGGER_KEYS = [*RUN_KEYS, *_POINTS]
+"""What the palette offers of the debugger wherever the focus is."""
 SOURCE_KEYS = [
     *MOVE_KEYS,
     *RUN_KEYS,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from pathlib import Path
 from typing import Literal, Protocol
 
 from textual.message import Message
@@ -114,6 +115,9 @@ class SessionFace(Protocol):
 
     def answer_now(self, id: int) -> object:
         """Give the caller of a paused invocation a typed error; its handler runs on and ends as `late`."""
+
+    def vscode(self) -> Path:
+        """Write or update VS Code's launch.json entry; its path. Blocks for milliseconds."""
 
     def redeploy(self) -> object:
         """Deploy the template as it is now."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import msgspec
 
@@ -129,6 +130,10 @@ class RecordedSession:
 
     def invoke(self, function: str, event: bytes) -> None:
         self._ask("invoke", function, event)
+
+    def vscode(self) -> Path:
+        self._ask("vscode")
+        return Path(".vscode/launch.json")
 
     def answer_now(self, id: int) -> None:
         self._ask("answer_now", id)

@@ -68,6 +68,7 @@ class RecordedDebugger:
         self.standing: list[PausedThread] = []
         self.values = {"s": "1250"}
         self.post_mortems: dict[int, PostMortem] = {}
+        self.chosen = ExceptionFilters()
 
     def breakpoints(self) -> list[Breakpoint]:
         return sorted(self.points.values(), key=lambda point: (point.path, point.line))
@@ -76,7 +77,7 @@ class RecordedDebugger:
         return list(self.standing)
 
     def filters(self) -> ExceptionFilters:
-        return ExceptionFilters()
+        return self.chosen
 
     def post_mortem(self, id: int) -> PostMortem | None:
         return self.post_mortems.get(id)
@@ -114,6 +115,7 @@ class RecordedDebugger:
 
     def set_filters(self, uncaught: bool = False, raised: bool = False, classes: tuple[str, ...] = ()) -> Future[Any]:
         self.asked.append(("filters", uncaught, raised))
+        self.chosen = ExceptionFilters(uncaught, raised, classes)
         return done(None)
 
     def pause(self, line: int = 13, function: str = "Nightly") -> None:

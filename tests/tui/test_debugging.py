@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import msgspec
+import pytest
 from console import console
 from recorded import LIVE, NOON, RecordedSession, invocation, live_session
 from recorded_debugger import RecordedDebugger, photograph
 
 from livetui.config import Settings
-from livetui.session.debugging import PausedThread
+from livetui.session.debugging import ExceptionFilters, PausedThread
 from livetui.session.events import EditorsChanged, FunctionInfo, ThreadPaused
 
 
@@ -235,3 +237,62 @@ async def test_which_errors_stop_is_chosen(tmp_path):
         await shown.opened(14)
         await shown.press("b", "E", "down", "enter")
         assert ("filters", True, False) in session.debug.asked
+
+
+async def test_exceptions_of_chosen_classes_stop(tmp_path):
+    session = debugged(tmp_path)
+    async with console(session) as shown:
+        await shown.opened(14)
+        await shown.press("b", "E", "down", "down", "down", "enter")
+        await shown.type("ValueError shop.2")
+        await shown.sees("✗ This is no exception class: shop.2")
+        await shown.press("enter")
+        assert not session.debug.chosen
+        await shown.press("backspace", "backspace", "comma", "space")
+        await shown.type("KeyError")
+        await shown.press("enter")
+        await shown.press("E")
+        await shown.sees("● exceptions of some classes", "ValueError, shop, KeyError")
+        await shown.press("down", "enter")
+        assert session.debug.chosen == ExceptionFilters(True, False, ("ValueError", "shop", "KeyError"))
+        await shown.press("E", "enter")
+        assert not session.debug.chosen
+
+
+async def test_a_captured_call_is_replayed_under_the_debugger(tmp_path):
+    session = debugged(tmp_path)
+    async with console(session) as shown:
+        await shown.opened(12)
+        await shown.press("B")
+        await shown.until(lambda: ("replay", 12, None, 1) in session.asked, "the replay")
+        assert session.debug.asked[-1] == ("filters", True, False)
+        await shown.sees("Errors that handlers let out stop from now on")
+
+
+async def test_any_file_of_the_project_opens_by_its_name(tmp_path):
+    session = debugged(tmp_path)
+    session.settings = msgspec.structs.replace(session.settings, project=str(tmp_path))
+    (tmp_path / "src" / "shop.py").write_text("TAX = 19\n")
+    async with console(session) as shown:
+        await shown.press("f12", "O", "end", "enter")
+        await shown.type("src/shop")
+        await shown.sees("✗ src/shop is not there")
+        await shown.type(".py")
+        await shown.press("enter")
+        await shown.sees("TAX = 19")
+
+
+@pytest.mark.parametrize("name", ["Replay under the debugger", "Stop on errors", "Answer caller now", "VS Code"])
+async def test_the_palette_has_what_the_debugger_can_do(tmp_path, name):
+    async with console(debugged(tmp_path)) as shown:
+        await shown.press("ctrl+p")
+        await shown.type(name.lower())
+        await shown.sees(name)
+
+
+async def test_the_entry_for_vs_code_is_written(tmp_path):
+    session = debugged(tmp_path)
+    async with console(session) as shown:
+        await shown.press("f12", "V")
+        await shown.sees("launch.json")
+        assert ("vscode",) in session.asked

@@ -159,3 +159,38 @@ async def test_a_step_stays_with_its_call_while_another_stands_at_the_same_line(
         await shown.sees(f"▶{LINE:>4}")
         await shown.press("f5")
         assert (await ended(shown, second))[0] == 200
+
+
+async def test_an_error_is_opened_with_its_variables_and_replayed_under_the_debugger(desk: Shop) -> None:
+    _, order = await desk.curl("orders", "--data", '{"item": "tea", "quantity": 2}')
+    status, _ = await desk.curl(f"orders/{order['id']}/payment", "--data", '{"card": "4242424242420002"}')
+    assert status >= 500
+    async with console_on(desk) as shown:
+        failed = desk.finished("PayOrder")[-1].row
+        await shown.until(lambda: shown.main.table.rows.get(failed.id) is not None, "the row")
+        await shown.press("F")  # the order's other functions are still being called: stay where the cursor is put
+        await shown.opened(failed.id)
+        await shown.press("4")
+        await shown.until(lambda: "amount = " in shown.pane_text(), "the photograph of the error")
+        assert "order_id = " in shown.pane_text()
+        await shown.press("B")
+        thread = await stopped(shown, "PayOrder")
+        assert (thread.reason, thread.line) == ("exception", 17)
+        await shown.sees("amount", "card", "▶ charge", "  handler", "CardDeclinedError")
+        await shown.press("f5")
+        await shown.until(lambda: desk.finished("PayOrder")[-1].row.replay_of == failed.id, "the end", PATIENCE_S)
+        assert desk.finished("PayOrder")[-1].row.state == "error"
+
+
+async def test_an_exception_class_stops_where_it_is_raised(desk: Shop) -> None:
+    async with console_on(desk) as shown:
+        await shown.press("f12", "E", "end", "enter")
+        await shown.type("KeyError")
+        await shown.press("enter")
+        await shown.until(lambda: desk.session.debug.filters().classes == ("KeyError",), "the choice")
+        # The handler catches this one and reports the message.
+        call = asyncio.create_task(desk.invoke("ShipOrders", {"Records": [{"messageId": "m-1", "body": "{}"}]}))
+        thread = await stopped(shown, "ShipOrders")
+        assert thread.reason == "exception"
+        await shown.press("f5")
+        assert await ended(shown, call) == {"batchItemFailures": [{"itemIdentifier": "m-1"}]}

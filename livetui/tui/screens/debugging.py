@@ -8,52 +8,42 @@ from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from textual import on
-from textual.screen import Screen
 from textual.widgets import Input
 from textual.worker import WorkType
 
 from livetui.errors import LivetuiError
-from livetui.session.debugging import Breakpoint, Frame, PausedThread
+from livetui.session.debugging import Frame, PausedThread
 from livetui.session.events import BreakpointsChanged, EditorsChanged, SessionLive, ThreadPaused, ThreadResumed
 from livetui.session.invocation import Row
 from livetui.session.trigger import caller_waits_s
 from livetui.tui import text
-from livetui.tui.messages import DebugFace, SessionFace, TargetOpened
+from livetui.tui.messages import DebugFace
 from livetui.tui.outside import editor_command, run_outside
 from livetui.tui.python_source import read_source
+from livetui.tui.screens.breakpoints import PointActions
 from livetui.tui.screens.prompt import Ask, Choose, Pick
-from livetui.tui.widgets.debugger import DebugView, Evaluate, FramesPane, PointsPane
-from livetui.tui.widgets.source import SourcePane
+from livetui.tui.widgets.debugger import Evaluate, FramesPane
 from livetui.tui.widgets.variables import VariablesPane
 
 if TYPE_CHECKING:
-    from livetui.tui.app import LivetuiApp
     from livetui.tui.widgets.details import Details
     from livetui.tui.widgets.invocations import InvocationList
 
 T = TypeVar("T")
 STEP_S = 1.0
 """How long a step may take before another paused call is shown."""
-_QUESTIONS = {
-    "condition": ("Stop when", 'A Python expression, such as order["amount"] > 100. Empty: always.'),
-    "hit": ("Stop at hits", "5 the fifth, >=3 from the third, %10 every tenth. Empty: every hit."),
-    "log": ("Write", "Text with {expressions}; the call does not stop. Empty: stop instead."),
-}
 
 
-class DebugActions(Screen[None]):
+class DebugActions(PointActions):
     """The main screen inherits them."""
 
-    app: LivetuiApp
-    session: SessionFace
     clock: Callable[[], float]
     live: SessionLive | None
     table: InvocationList
     details: Details
-    debugger: DebugView
     thread: PausedThread | None
     """The paused call that is looked at."""
     frame: Frame | None
@@ -61,27 +51,6 @@ class DebugActions(Screen[None]):
     stepping: bool
     """A step was asked for: the call stops again in a moment."""
     _frames: list[Frame]
-
-    @property
-    def debug(self) -> DebugFace | None:
-        """The session's debugger, where it has one."""
-        return getattr(self.session, "debug", None)
-
-    async def answer_of(self, future: Future[T]) -> T | None:
-        """Wait for the debugger; what it refuses is told and gives None."""
-        try:
-            return await asyncio.wrap_future(future)
-        except LivetuiError as error:
-            self.app.tell(error)
-            return None
-
-    def ask_debugger(self, question: Callable[[DebugFace], Future[Any]]) -> None:
-        """Ask for something whose answer comes as an event."""
-        debug = self.debug
-        if debug is None:
-            self.app.notify("This session has no debugger.", severity="warning")
-            return
-        self.run_worker(self.answer_of(question(debug)), group="debug", description="debug")
 
     # -- what the debugger tells -----------------------------------------------------------------------------------
 
@@ -310,11 +279,22 @@ class DebugActions(Screen[None]):
         def chosen(path: str | None) -> None:
             if path:
                 self.open_source(path, 1)
+            elif path is not None:
+                self._ask_file()
 
-        if picks:
-            self.app.push_screen(Choose("Show whose handler?", picks), chosen)
-        else:
-            self.app.notify("No handler's file is known yet.", severity="warning")
+        self.app.push_screen(Choose("Show whose handler?", [*picks, Pick("", "another file …", "by its name")]), chosen)
+
+    def _ask_file(self) -> None:
+        root = self.session.settings.root
+
+        def problem(answer: str) -> str:
+            return "" if not answer or (root / answer).is_file() else f"{answer} is not there"
+
+        def chosen(answer: str | None) -> None:
+            if answer:
+                self.open_source(str((root / answer).resolve()), 1)
+
+        self.app.push_screen(Ask("Show which file?", hint=f"Below {root}, or absolute.", problem=problem), chosen)
 
     def action_edit_source(self) -> None:
         """Open this line in $EDITOR."""
@@ -322,94 +302,6 @@ class DebugActions(Screen[None]):
         if pane.path:
             self.app.ask(lambda: run_outside(self.app, editor_command(pane.path, pane.line_number)))
             self.open_source(pane.path, pane.line_number, pane.here)
-
-    # -- breakpoints -----------------------------------------------------------------------------------------------
-
-    def _place(self) -> tuple[str, int] | None:
-        point = self.debugger.points.chosen
-        if isinstance(self.focused, PointsPane):
-            return None if point is None else (point.path, point.line)
-        pane = self.debugger.source
-        return (pane.path, pane.line_number) if pane.path else None
-
-    def _point(self) -> Breakpoint | None:
-        place, debug = self._place(), self.debug
-        if place is None or debug is None:
-            return None
-        return next(
-            (
-                point
-                for point in debug.breakpoints()
-                if point.path == place[0] and place[1] in (point.line, point.asked)
-            ),
-            None,
-        )
-
-    def action_toggle_point(self) -> None:
-        """Set or remove a breakpoint on this line."""
-        place = self._place()
-        if place is not None:
-            self.ask_debugger(lambda debug: debug.toggle(*place))
-
-    @on(SourcePane.Toggled)
-    def _gutter_clicked(self, event: SourcePane.Toggled) -> None:
-        self.ask_debugger(lambda debug: debug.toggle(event.path, event.line))
-
-    @on(TargetOpened)
-    def _point_opened(self, event: TargetOpened) -> None:
-        if isinstance(self.focused, PointsPane):
-            event.stop()
-            event.prevent_default()
-            self.open_source(event.path, event.line)
-            self.debugger.source.focus()
-
-    def action_point(self, what: Literal["condition", "hit", "log"]) -> None:
-        """Ask for a condition, a hit count or a message, and set it."""
-        place, known = self._place(), self._point()
-        if place is None:
-            return
-        title, hint = _QUESTIONS[what]
-        texts = {name: getattr(known, name) if known else "" for name in _QUESTIONS}
-
-        def problem(answer: str) -> str:
-            return _compiles(answer) if what == "condition" else ""
-
-        def chosen(answer: str | None) -> None:
-            if answer is not None:
-                wanted = {**texts, what: answer.strip()}
-                self.ask_debugger(
-                    lambda debug: debug.set(*place, condition=wanted["condition"], hit=wanted["hit"], log=wanted["log"])
-                )
-
-        self.app.push_screen(Ask(f"{title} · {Path(place[0]).name}:{place[1]}", texts[what], hint, problem), chosen)
-
-    def action_enable_point(self) -> None:
-        """Disable or enable this breakpoint."""
-        point = self._point()
-        if point is not None:
-            self.ask_debugger(lambda debug: debug.enable(point.path, point.line, not point.enabled))
-
-    def action_exceptions(self) -> None:
-        """Choose which errors stop."""
-        debug = self.debug
-        if debug is None:
-            return
-        now = debug.filters()
-
-        def chosen(answer: str | None) -> None:
-            if answer is not None:
-                self.ask_debugger(lambda face: face.set_filters(uncaught=answer != "none", raised=answer == "raised"))
-
-        marks = {"raised" if now.raised else "uncaught" if now.uncaught else "none"}
-        picks = [
-            Pick(id, f"{'●' if id in marks else '○'} {label}", remark)
-            for id, label, remark in (
-                ("none", "never", ""),
-                ("uncaught", "errors the handler lets out", "shown where they are raised"),
-                ("raised", "every exception", "handled ones too; slows handlers down"),
-            )
-        ]
-        self.app.push_screen(Choose("Stop on", picks), chosen)
 
     # -- running on ------------------------------------------------------------------------------------------------
 
@@ -465,13 +357,3 @@ class DebugActions(Screen[None]):
         self.app.push_screen(
             Ask(f"Set {node.variable.name} to", node.variable.value[:1_000], "A Python expression."), chosen
         )
-
-
-def _compiles(expression: str) -> str:
-    if not expression.strip():
-        return ""
-    try:
-        compile(expression.strip(), "condition", "eval")
-    except (SyntaxError, ValueError) as error:
-        return str(error).split(" (")[0]
-    return ""

@@ -11,13 +11,11 @@ from textual import on
 from textual.screen import Screen
 
 from livetui.errors import LivetuiError
-from livetui.session import export
 from livetui.session.invocation import Row
 from livetui.tui import text
 from livetui.tui.messages import CopyRequested, SessionFace, TargetOpened
 from livetui.tui.outside import editor_command, pager_command, run_outside, text_file
 from livetui.tui.screens.causes import causes_of
-from livetui.tui.screens.edit import EditScreen
 from livetui.tui.screens.prompt import Ask, Choose, Pick
 from livetui.tui.widgets.header import endpoint_of
 from livetui.tui.widgets.lines import LinesPane
@@ -66,7 +64,12 @@ class RecordActions(Screen[None]):
     def action_replay(self) -> None:
         """Run this event again as a new row."""
         row = self.chosen()
-        if row is not None and self.app.ask(lambda: self.session.replay(row.id)):
+        if row is not None:
+            self.replay_row(row)
+
+    def replay_row(self, row: Row) -> None:
+        """Run its event again; the cursor goes to the new row."""
+        if self.app.ask(lambda: self.session.replay(row.id)):
             self.expected = row.id
 
     def action_replay_times(self) -> None:
@@ -99,6 +102,8 @@ class RecordActions(Screen[None]):
         self._with_event(self._edit)
 
     def _edit(self, row: Row, event: bytes) -> None:
+        from livetui.tui.screens.edit import EditScreen  # an editor with grammars: read when one edits
+
         def run(edited: bytes | None) -> None:
             if edited is not None and self.app.ask(lambda: self.session.replay(row.id, edited)):
                 self.expected = row.id
@@ -142,6 +147,8 @@ class RecordActions(Screen[None]):
         self.app.push_screen(Choose("Invoke which function?", [Pick(name, name) for name in functions]), chosen)
 
     def _choose_sample(self, function: str) -> None:
+        from livetui.tui.screens.edit import EditScreen
+
         samples = self.app.samples()
 
         def edit(name: str | None) -> None:
@@ -199,6 +206,8 @@ class RecordActions(Screen[None]):
         self.app.push_screen(Choose(f"Export #{row.id} as", EXPORTS), chosen)
 
     def _export(self, row: Row, kind: str) -> None:
+        from livetui.session import export
+
         function = self.live.functions.get(row.function) if self.live else None
         opened = self.details.opened
         try:
