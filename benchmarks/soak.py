@@ -37,6 +37,8 @@ ROOT = Path(__file__).parents[1]
 GROWTH = 0.2
 SETTLED_MINUTES = 10
 """Shorter runs end before the console has warmed up (pools, caches of SQLite): their growth is shown, not judged."""
+WORKER_DESCRIPTORS = 5
+"""Pipes and sockets that each further worker may hold here."""
 DRAIN_S = 60
 """How long queued messages may take when all is well again: the queue shows a failed one after 20 s."""
 
@@ -280,8 +282,13 @@ class Soak:
                  "invocations left unfinished", "processes left")
         found = [f"{name}: {rows[name]}" for name in names if rows[name]]
         if self.minutes >= SETTLED_MINUTES:
-            found += [f"{name} grew by {growth:.0%}" for name, growth in (
-                ("memory", self._growth(1)[2]), ("descriptors", self._growth(2)[2])) if growth > GROWTH]
+            at_tenth, at_end, _ = self._growth(2)
+            workers = self._growth(3)
+            allowed = at_tenth * (1 + GROWTH) + WORKER_DESCRIPTORS * max(0.0, workers[1] - workers[0])
+            if self._growth(1)[2] > GROWTH:
+                found.append(f"memory grew by {self._growth(1)[2]:.0%}")
+            if at_end > allowed:
+                found.append(f"descriptors grew from {at_tenth:g} to {at_end:g}, more than new workers explain")
         return found
 
     def explanations(self) -> list[str]:
