@@ -7,11 +7,10 @@ from collections import OrderedDict
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Any, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
 from livetui.config import Settings
 from livetui.debug.breakpoints import Breakpoint
-from livetui.debug.broker import Broker
 from livetui.debug.exceptions import ExceptionFilters
 from livetui.debug.values import (
     DebugListener,
@@ -36,6 +35,9 @@ from livetui.session.events import (
     ThreadResumed,
 )
 from livetui.session.hub import Hub
+
+if TYPE_CHECKING:
+    from livetui.debug.broker import Broker
 
 __all__ = ["Breakpoint", "Debugging", "Evaluated", "ExceptionFilters", "Frame", "PausedThread", "Photo", "PhotoFrame",
            "PostMortem", "Scope", "Variable"]
@@ -82,7 +84,9 @@ class Debugging(DebugListener):
         self._paused: dict[tuple[int, int], PausedThread] = {}
         self._post_mortems: OrderedDict[int, PostMortem] = OrderedDict()
         self._running: dict[int, str] = {}
-        self.broker = Broker(settings.state, settings.root, listener=self, post_mortem=True)
+        from livetui.debug.broker import Broker  # sockets and TLS: front ends need only the values above
+
+        self.broker: Broker = Broker(settings.state, settings.root, listener=self, post_mortem=True)
         self.broker.work_of = lambda pid: self._running.get(pid, "")
 
     # --- life, on the engine's loop -------------------------------------------------------------------------------

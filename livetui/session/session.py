@@ -7,20 +7,22 @@ import logging
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from livetui.config import Settings
 from livetui.errors import LivetuiError
-from livetui.runtime.contract import LaneStats
-from livetui.session import chores
-from livetui.session.debugging import Debugging
-from livetui.session.engine import Engine
 from livetui.session.events import Notice, SessionEnded, SessionEvent, SessionFailed
 from livetui.session.hub import Hub, Status
 from livetui.session.invocation import Invocation, Row
+from livetui.session.records import SessionRecord
 from livetui.session.store import Counts, Store
+
+if TYPE_CHECKING:  # what it starts takes longer to import than a screen to draw: see `_engine`
+    from livetui.runtime.contract import LaneStats
+    from livetui.session.debugging import Debugging
+    from livetui.session.engine import Engine
 
 log = logging.getLogger(__name__)
 
@@ -43,12 +45,26 @@ class Session:
                                  max_invocations=settings.history.max_invocations, max_mb=settings.history.max_mb)
         self._options: dict[str, Any] = {"kind": kind, "traffic": traffic, "serve": serve, "seconds": seconds,
                                          "attach": attach}
-        self._engine = Engine(settings, self._store, self._hub, **self._options)
+        self._building = threading.Lock()
+        self._built: Engine | None = None
         self._thread = self._new_thread()
         self._ended = threading.Event()
 
+    @property
+    def _engine(self) -> Engine:
+        """Built when it is first needed, on the engine's thread as a rule: the screen is drawn meanwhile."""
+        with self._building:
+            if self._built is None:
+                self._built = self._build(self.settings)
+            return self._built
+
+    def _build(self, settings: Settings) -> Engine:
+        from livetui.session.engine import Engine
+
+        return Engine(settings, self._store, self._hub, **self._options)
+
     def _new_thread(self) -> threading.Thread:
-        return threading.Thread(target=self._run, args=[self._engine], name="livetui-engine", daemon=True)
+        return threading.Thread(target=self._run, name="livetui-engine", daemon=True)
 
     # --- life -----------------------------------------------------------------------------------------------------
 
@@ -74,8 +90,7 @@ class Session:
     def take_over(self) -> None:
         """Start again and take the stage from the console that holds it; returns at once."""
         engine, thread = self._engine, self._thread
-        self._engine = Engine(msgspec.structs.replace(self.settings, take_over=True), self._store, self._hub,
-                              **self._options)
+        self._built = self._build(msgspec.structs.replace(self.settings, take_over=True))
         engine.stop()
         self._thread = self._new_thread()
         self._ended.clear()
@@ -88,10 +103,12 @@ class Session:
 
         threading.Thread(target=restart, name="livetui-take-over", daemon=True).start()
 
-    def _run(self, engine: Engine) -> None:
+    def _run(self) -> None:
+        engine: Engine | None = None
         for notice in self._store.notices:
             self._hub.publish(Notice("warning", notice))
         try:
+            engine = self._engine
             asyncio.run(engine.run())
         except LivetuiError as error:
             self._fail(SessionFailed(error.what, error.why, error.hint, error.exit_code))
@@ -100,7 +117,7 @@ class Session:
             self._fail(SessionFailed("livetui failed.", f"{type(error).__name__}: {error}",
                                      f"The log file has the details: {self.settings.log_path}"))
         finally:
-            if engine is self._engine:  # else another one takes over
+            if engine is self._built:  # else another one takes over
                 self._hub.publish(SessionEnded(self.exit_code))
                 self._ended.set()
 
@@ -118,9 +135,22 @@ class Session:
         """Where the session stands now."""
         return self._hub.status()
 
-    def rows(self, filter: str = "", limit: int = 1000, before: int | None = None) -> list[Row]:
-        """The newest rows that match the filter, oldest first. Raises `FilterError` on a filter that does not parse."""
-        return self._store.rows(filter, limit=limit, before=before)
+    def rows(self, filter: str = "", limit: int = 1000, before: int | None = None,
+             session: str | None = None) -> list[Row]:
+        """The newest rows that match the filter, oldest first; with `session` only those of that one.
+
+        Raises `FilterError` on a filter that does not parse.
+        """
+        return self._store.rows(filter, limit=limit, before=before, session=session)
+
+    def sessions(self) -> list[SessionRecord]:
+        """All sessions of the history, newest first; this one among them once it is live."""
+        return self._store.sessions()
+
+    @property
+    def recording(self) -> str:
+        """Id of the session that this one writes; empty before it is live."""
+        return self._store.current
 
     def invocation(self, id: int) -> Invocation:
         """Everything of one invocation. Raises `LivetuiError` when it is not held (any more)."""
@@ -134,16 +164,20 @@ class Session:
         """Workers, queue and way of starting (`fork` or `fresh`, and why) of each live function."""
         return self._engine.workers()
 
-    def numbers(self, filter: str = "") -> list[int]:
-        """Ids of all rows that match, for filtering rows that are held already."""
-        return self._store.numbers(filter)
+    def numbers(self, filter: str = "", session: str | None = None) -> list[int]:
+        """Ids of all rows that match, for filtering rows that are held already; with `session` only of that one."""
+        return self._store.numbers(filter, session=session)
 
     def export(self, id: int, kind: str, reveal: bool = False) -> str:
         """An invocation as `json`, `sam`, `curl`, `aws` or `pytest`; blocks for milliseconds."""
+        from livetui.session import chores
+
         return chores.export(self.settings, self._store, id, kind, reveal=reveal)
 
     def vscode(self) -> Path:
         """Write or update VS Code's launch.json entry; its path."""
+        from livetui.session import chores
+
         return chores.vscode(self.settings)
 
     def related(self, id: int) -> list[Row]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import time
 from collections.abc import Callable
 from typing import ClassVar
@@ -12,7 +11,6 @@ from textual.app import App
 from textual.binding import BindingType
 
 from livetui.errors import LivetuiError
-from livetui.session import samples
 from livetui.tui.clipboard import to_system_clipboard
 from livetui.tui.commands import Commands
 from livetui.tui.keys import APP_KEYS, BINDING_IDS
@@ -36,8 +34,12 @@ class LivetuiApp(App[int]):
     COMMANDS = App.COMMANDS | {Commands}
     BINDINGS: ClassVar[list[BindingType]] = [*APP_KEYS]
 
-    def __init__(self, session: SessionFace, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, session: SessionFace, clock: Callable[[], float] = time.time, begin: Callable[[], object] = lambda: None
+    ) -> None:
         super().__init__()
+        self.begin = begin
+        """Called once the first frame is on screen."""
         self.session = session
         self.clock = clock
         self.main = MainScreen(session, clock)
@@ -52,6 +54,8 @@ class LivetuiApp(App[int]):
             self.notify(f"There is no theme {settings.theme!r}.", severity="warning", markup=False)
         unknown = sorted(set(settings.keys) - BINDING_IDS)
         if unknown:
+            import difflib
+
             near = difflib.get_close_matches(unknown[0], BINDING_IDS, 1)
             self.notify(
                 f"[keys] has no action {unknown[0]!r}.{f' Did you mean {near[0]!r}?' if near else ''}",
@@ -128,17 +132,21 @@ class LivetuiApp(App[int]):
 
     def samples(self) -> list[Pick]:
         """The library of sample events."""
+        from livetui.session import samples
+
         return [Pick(each.name, each.name, each.description) for each in samples.list_samples()]
 
     def sample(self, name: str) -> bytes:
         """One of them."""
+        from livetui.session import samples
+
         return samples.sample(name)
 
 
 def run(session: SessionFace) -> int:
     """Show the console until the user leaves or the session ends; the exit code of the command."""
-    session.start()
-    app = LivetuiApp(session)
+    # Starting imports and connects: the screen is drawn first, so that something is seen at once.
+    app = LivetuiApp(session, begin=session.start)
     try:
         result = app.run()
     finally:

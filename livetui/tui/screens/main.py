@@ -16,6 +16,7 @@ from textual.widgets import ContentSwitcher, Footer
 from textual.worker import get_current_worker
 
 from livetui.errors import LivetuiError
+from livetui.session.debugging import PostMortem
 from livetui.session.events import (
     BreakpointsChanged,
     CodeReloaded,
@@ -141,6 +142,7 @@ class MainScreen(RecordActions, DebugActions):
         await self.views.mount(*views)
         self.set_interval(TICK_S, self.drain, name="drain")
         self.ready = True
+        self.app.begin()
 
     def on_unmount(self) -> None:
         """Hear no more."""
@@ -310,12 +312,14 @@ class MainScreen(RecordActions, DebugActions):
         try:
             invocation = self.session.invocation(row.id)
             origin = None if row.replay_of is None else self._origin(row.replay_of)
+            debug = None if not row.error else self.debug
+            post_mortem = None if debug is None else debug.post_mortem(row.id)
         except LivetuiError as error:
             if not worker.is_cancelled:
                 self.app.call_from_thread(self.app.tell, error)
             return
         if not worker.is_cancelled:
-            self.app.call_from_thread(self._loaded, invocation, origin)
+            self.app.call_from_thread(self._loaded, invocation, origin, post_mortem)
 
     def _origin(self, id: int) -> Invocation | None:
         try:
@@ -323,13 +327,11 @@ class MainScreen(RecordActions, DebugActions):
         except LivetuiError:  # it was dropped since: the replay is shown without a comparison
             return None
 
-    def _loaded(self, invocation: Invocation, origin: Invocation | None) -> None:
+    def _loaded(self, invocation: Invocation, origin: Invocation | None, post_mortem: PostMortem | None) -> None:
         row = self.details.row
         if row is None or row.id != invocation.row.id:
             return
         unmasked = self.details.opened is not None and self.details.opened.unmasked
-        debug = self.debug
-        post_mortem = None if debug is None or not row.error else debug.post_mortem(row.id)
         self.details.show(Opened(invocation, origin, self.code_root(row.function), unmasked, post_mortem), self.clock())
 
     def code_root(self, function: str) -> str:
