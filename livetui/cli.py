@@ -122,6 +122,8 @@ def _typed_production(settings: Settings, targets: tuple[str, ...]) -> Settings:
     if not signs:
         return settings
     typed = click.prompt(f"This looks like production: {'; '.join(signs)}.\nType {name} to go on", err=True)
+    if typed != name:
+        raise UsageError(f"That is not {name}: nothing was done.", hint="Choose another --stage for yourself.")
     return msgspec.structs.replace(settings, yes_production=typed)
 
 

@@ -117,7 +117,6 @@ class MainScreen(RecordActions, DebugActions):
         with self.views, Horizontal(id="invocations"):
             yield self.invocations
             yield self.details
-        yield Footer(compact=True, show_command_palette=True)
 
     def on_mount(self) -> None:
         """Listen first, then look where the session stands, so that nothing falls between."""
@@ -131,7 +130,6 @@ class MainScreen(RecordActions, DebugActions):
         self._show_start()
         self._show_header()
         self.table.focus()
-        self.run_worker(self._read_rows, thread=True, group="rows", description="rows")
         self.call_after_refresh(self._mount_views)
 
     async def _mount_views(self) -> None:
@@ -139,9 +137,12 @@ class MainScreen(RecordActions, DebugActions):
         views = (self.functions, self.stack, self.logs, self.link_view, self.debugger)
         for view in views:
             view.display = False
+        await self.details.fill()
+        await self.mount(Footer(compact=True, show_command_palette=True))
         await self.views.mount(*views)
         self.set_interval(TICK_S, self.drain, name="drain")
         self.ready = True
+        self.run_worker(self._read_rows, thread=True, group="rows", description="rows")
         self.app.begin()
 
     def on_unmount(self) -> None:

@@ -7,7 +7,6 @@ from functools import partial
 
 import msgspec
 from textual import on
-from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.widgets import Button, Input, Static, Tab, Tabs
@@ -39,31 +38,28 @@ class Details(Vertical):
         self._documents: dict[tuple[str, int, bool], Document] = {}
         self._places: dict[str, int] = {}
 
-    def compose(self) -> ComposeResult:
-        """Tabs, pane, search line, buttons."""
-        yield self._tabs
-        yield self.pane
-        yield Input(placeholder="find in this pane · n N move · esc closes", id="search", select_on_focus=False)
-        with Horizontal(id="buttons"):
-            yield Button(
-                "↻ Replay", id="button-replay", compact=True, action="screen.replay", tooltip="Run this event again (r)"
-            )
-            yield Button(
-                "✎ Edit & replay",
-                id="button-edit",
-                compact=True,
-                action="screen.edit",
-                tooltip="Change the event first (e)",
-            )
-            yield Static("", id="path", markup=False)
-
     def on_mount(self) -> None:
-        """Nothing is chosen yet."""
-        for button in self.query(Button):
-            button.can_focus = False
-        self.query_one("#search", Input).display = False
-        self.pane.show(empty("No invocation is chosen."))
+        """Only the frame belongs to the first paint."""
         self._title()
+
+    async def fill(self) -> None:
+        """Tabs, pane, search line, buttons; nothing is chosen yet."""
+        search = Input(placeholder="find in this pane · n N move · esc closes", id="search", select_on_focus=False)
+        search.display = False
+        replay = Button(
+            "↻ Replay", id="button-replay", compact=True, action="screen.replay", tooltip="Run this event again (r)"
+        )
+        edit = Button(
+            "✎ Edit & replay",
+            id="button-edit",
+            compact=True,
+            action="screen.edit",
+            tooltip="Change the event first (e)",
+        )
+        replay.can_focus = edit.can_focus = False
+        path = Static("", id="path", markup=False)
+        await self.mount(self._tabs, self.pane, search, Horizontal(replay, edit, path, id="buttons"))
+        self.pane.show(empty("No invocation is chosen."))
 
     # -- what is shown ---------------------------------------------------------------------------------------------
 

@@ -32,8 +32,15 @@ def zipped(**files: str) -> bytes:
 
 @pytest.fixture
 def function(aws: Aws) -> Iterator[str]:
-    """A deployed function with a layer, variables and a resource policy."""
+    """A deployed function of somebody else."""
     name = f"f{uuid.uuid4().hex[:8]}"
+    make_function(aws, name)
+    yield name
+    remove_function(aws, name)
+
+
+def make_function(aws: Aws, name: str) -> None:
+    """A deployed function with a layer, variables and a resource policy."""
     role = aws.client("iam").create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps({
         "Version": "2012-10-17",
         "Statement": [{"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"},
@@ -46,20 +53,28 @@ def function(aws: Aws) -> Iterator[str]:
         Layers=[layer["LayerVersionArn"]], Environment={"Variables": {"MINE": "own code"}})
     awslambda.add_permission(FunctionName=name, StatementId="s", Action="lambda:InvokeFunction",
                              Principal="events.amazonaws.com")
-    yield name
-    awslambda.delete_function(FunctionName=name)
+
+
+def remove_function(aws: Aws, name: str) -> None:
+    aws.client("lambda").delete_function(FunctionName=name)
     aws.client("iam").delete_role(RoleName=name)
 
 
 def state(aws: Aws, function: str) -> dict[str, Any]:
     awslambda, iam = aws.client("lambda"), aws.client("iam")
+    alone = awslambda.get_function_configuration(FunctionName=function)
     whole = awslambda.get_function(FunctionName=function)
     whole["Code"].pop("Location", None)
     configuration = {key: value for key, value in whole.pop("Configuration").items() if key not in VOLATILE}
     return {"function": {key: value for key, value in whole.items() if key not in VOLATILE},
             "configuration": configuration,
+            "alone": {key: value for key, value in alone.items() if key not in VOLATILE},
             "policy": json.loads(awslambda.get_policy(FunctionName=function)["Policy"]),
-            "role": iam.list_role_policies(RoleName=function)["PolicyNames"]}
+            "role": {key: value for key, value in iam.get_role(RoleName=function)["Role"].items()
+                     if key != "RoleLastUsed"},
+            "inline": {policy: iam.get_role_policy(RoleName=function, PolicyName=policy)["PolicyDocument"]
+                       for policy in iam.list_role_policies(RoleName=function)["PolicyNames"]},
+            "attached": iam.list_attached_role_policies(RoleName=function)["AttachedPolicies"]}
 
 
 def test_attach_and_restore_leave_the_function_as_it_was(aws: Aws, bootstrap: Bootstrap, function: str,

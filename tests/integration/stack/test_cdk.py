@@ -103,6 +103,21 @@ def test_stacks_of_an_assembly_become_one_live_stack(aws: Aws, bootstrap: Bootst
     assert not deploy(aws, bootstrap, settings).changed
 
 
+@pytest.mark.parametrize("metadata", [True, False])
+def test_a_source_that_is_not_found_is_said(settings: Settings, assembly: Path, metadata: bool) -> None:
+    """CDK's command line notes the copy's name beside each function; the sources count all the same."""
+    if metadata:
+        text = json.loads((assembly / "App.template.json").read_text())
+        text["Resources"]["Hello"]["Metadata"] = {"aws:asset:path": "asset.aaa"}
+        (assembly / "App.template.json").write_text(json.dumps(text))
+    hello = template.load(settings).functions["App-Hello"]
+    assert (hello.code_root, hello.warnings) == (settings.root / "fn", ())
+    (settings.root / "fn" / "index.py").rename(settings.root / "fn" / "renamed.py")
+    hello = template.load(settings).functions["App-Hello"]
+    assert hello.code_root == assembly / "asset.aaa"
+    assert "cdk synth" in hello.warnings[0]
+
+
 def test_an_application_that_is_not_synthesised_says_so(settings: Settings) -> None:
     (settings.root / "cdk.json").write_text('{"app": "python app.py"}')
     with pytest.raises(UsageError, match="not synthesised") as refused:
@@ -146,3 +161,32 @@ def test_a_real_cdk_application(aws: Aws, bootstrap: Bootstrap, settings: Settin
     answer = aws.client("lambda").invoke(FunctionName=function.arn)["Payload"].read().decode()
     assert "LivetuiOffline" in answer
     assert remove_live(aws, settings, lambda _: None)
+
+
+def test_a_custom_resource_in_node_answers_the_cloud(aws: Aws, bootstrap: Bootstrap, settings: Settings) -> None:
+    """CDK's own custom resources are Node functions; they must trust the local cloud's certificate to answer."""
+    if shutil.which("node") is None:
+        pytest.skip("there is no Node here")
+    (settings.root / "src").mkdir()
+    (settings.root / "src" / "app.py").write_text("def handler(event, context):\n    return 1\n")
+    answer = textwrap.dedent("""
+        const https = require('https');
+        exports.handler = (event) => new Promise((done, failed) => {
+          const body = JSON.stringify({Status: 'SUCCESS', PhysicalResourceId: 'made', StackId: event.StackId,
+            RequestId: event.RequestId, LogicalResourceId: event.LogicalResourceId, Data: {Answer: 'from node'}});
+          const to = https.request(event.ResponseURL, {method: 'PUT', headers: {'content-length': body.length}},
+            (got) => { got.resume(); got.on('end', done); });
+          to.on('error', failed);
+          to.end(body);
+        });
+    """)
+    python = {"Type": "AWS::Lambda::Function", "Properties": {
+        "Code": "src", "Handler": "app.handler", "Runtime": "python3.12", "Role": {"Fn::GetAtt": ["Role", "Arn"]}}}
+    node = {"Type": "AWS::Lambda::Function", "Properties": {
+        "Code": {"ZipFile": answer}, "Handler": "index.handler", "Runtime": "nodejs22.x",
+        "Role": {"Fn::GetAtt": ["Role", "Arn"]}}}
+    (settings.root / "template.json").write_text(json.dumps({
+        "Resources": {"Role": ROLE, "Node": node, "Python": python, "Made": {
+            "Type": "Custom::Made", "Properties": {"ServiceToken": {"Fn::GetAtt": ["Node", "Arn"]}}}},
+        "Outputs": {"Answer": {"Value": {"Fn::GetAtt": ["Made", "Answer"]}}}}))
+    assert deploy(aws, bootstrap, settings).outputs["Answer"] == "from node"

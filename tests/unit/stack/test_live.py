@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,10 +12,10 @@ from ruamel.yaml import YAML
 
 from livetui.stack.assembly import synth
 from livetui.stack.document import long_form
-from livetui.stack.live import live_timeout
+from livetui.stack.live import live_timeout, make_live
 from livetui.stack.names import fixed_names
 from stub_runtime.config import StubConfig
-from tests.unit.stack.conftest import Project, live, load, properties
+from tests.unit.stack.conftest import WIRING, Project, live, load, properties
 
 SAM = "Transform: AWS::Serverless-2016-10-31\n"
 
@@ -315,3 +316,42 @@ Resources:
 """))
     assert "4096" in live(application).functions["F"].warnings[-1]
     assert fixed_names(application) == {"F": "f-dev"}
+
+
+def test_a_boundary_is_put_on_roles_that_have_none(project: Project) -> None:
+    role = "{Type: AWS::IAM::Role, Properties: {AssumeRolePolicyDocument: {}%s}}"
+    settings = project(f"""
+        Transform: AWS::Serverless-2016-10-31
+        Resources:
+          Implicit: {{Type: AWS::Serverless::Function, Properties: {{Runtime: python3.12, Handler: a.b, CodeUri: .}}}}
+          Own:
+            Type: AWS::Serverless::Function
+            Properties: {{Runtime: python3.12, Handler: a.b, CodeUri: ., PermissionsBoundary: mine}}
+          Given:
+            Type: AWS::Serverless::Function
+            Properties: {{Runtime: python3.12, Handler: a.b, CodeUri: ., Role: !GetAtt Role.Arn}}
+          Role: {role % ""}
+          Bounded: {role % ", PermissionsBoundary: mine"}
+    """)
+    text = make_live(load(settings).root, replace(WIRING, boundary="ours")).document.text()
+    resources = long_form(YAML().load(text))["Resources"]
+    found = {name: resource["Properties"].get("PermissionsBoundary") for name, resource in resources.items()}
+    assert found == {"Implicit": "ours", "Own": "mine", "Given": None, "Role": "ours", "Bounded": "mine"}
+
+
+def test_a_functions_logging_is_what_its_template_says(project: Project) -> None:
+    settings = project("""
+        Transform: AWS::Serverless-2016-10-31
+        Globals: {Function: {Runtime: python3.12, Handler: a.b, CodeUri: ., LoggingConfig: {LogFormat: JSON}}}
+        Resources:
+          Shared: {Type: AWS::Serverless::Function, Properties: {}}
+          Own:
+            Type: AWS::Serverless::Function
+            Properties: {LoggingConfig: {ApplicationLogLevel: DEBUG}}
+          Plain:
+            Type: AWS::Lambda::Function
+            Properties: {Runtime: python3.12, Handler: a.b, Code: ., Role: r, LoggingConfig: {LogFormat: Text}}
+    """)
+    functions = load(settings).functions
+    assert {name: (item.log_format, item.log_level) for name, item in functions.items()} == {
+        "Shared": ("JSON", ""), "Own": ("JSON", "DEBUG"), "Plain": ("Text", "")}
