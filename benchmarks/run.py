@@ -25,6 +25,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 ROOT = Path(__file__).parents[1]
 RESULTS = Path(__file__).parent / "RESULTS.md"
 SOAKED = Path(__file__).parent / "soak.json"
@@ -79,13 +81,24 @@ def run(script: Script, limit: float) -> Outcome:
     except subprocess.TimeoutExpired:
         said, failure = "", f"stopped after {limit:.0f} s"
     finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
+        end(process.pid)
     process.communicate()
     rows = found_rows(said)
     if not rows and not failure:
         failure = "printed no rows"
     return Outcome(script, rows, failure, time.monotonic() - began)
+
+
+def end(pid: int) -> None:
+    """Kill a script that is still there, and what it started, also in sessions of their own (a terminal's)."""
+    family = []
+    with contextlib.suppress(psutil.NoSuchProcess):
+        family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(pid, signal.SIGKILL)
+    for process in family:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
 
 
 def last_line(text: str) -> str:
