@@ -97,10 +97,16 @@ class Lane:
     def _pump(self) -> None:
         while self._waiting and (instance := self._take_idle()) is not None:
             instance.dispatch(self._waiting.popleft())
-        wanted = len(self._waiting) - self._starting
+        wanted = len(self._waiting) - self._starting - sum(map(self._is_coming, self.instances))
         room = self._host.concurrency - len(self.instances) - self._starting
         for _ in range(min(wanted, room)):
             self._start()
+
+    def _is_coming(self, instance: Instance) -> bool:
+        """Whether its init goes on, after which it takes a call that waits now."""
+        if instance.ready or instance.gone or self._of[instance][0] != self._generation:
+            return False
+        return not instance.init.done() or instance.init.result().ok
 
     def _take_idle(self) -> Instance | None:
         for instance in reversed(self.instances):
@@ -259,6 +265,7 @@ class Lane:
         self._generation += 1
         for instance in [i for i in self.instances if i.item is None]:
             self._retire(instance)
+        self._pump()
 
     def start_ahead(self, told: Callable[[Init], None]) -> None:
         """Start a worker before a call needs it; `told` hears how its init went."""

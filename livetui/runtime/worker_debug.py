@@ -8,17 +8,16 @@ user's environment or, by path, from livetui's.
 
 from __future__ import annotations
 
-import importlib.util
+import _socket  # the C part: `socket` itself takes milliseconds, and user code may replace it (gevent, test tools)
 import json
 import os
-import socket
 import sys
-import threading
 import time
 import types
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Callable, Iterable, Mapping
     from typing import Any
 
@@ -27,7 +26,6 @@ OLDEST = (1, 8, 14)
 READY_S = 10.0
 """Seconds to wait for the console to configure the debugger; the worker runs undebugged after them."""
 
-_socket = socket.socket  # user code may replace it (gevent, test tools)
 _state: dict[str, Any] = {"config": None, "work": "", "attached": False}
 
 
@@ -95,19 +93,23 @@ def _attach(config: Mapping[str, Any]) -> None:
     finally:
         os.environ.pop("PYDEVD_DISABLE_FILE_VALIDATION", None)
     # pydevd writes in pieces; the console's own remedy, quick acknowledgements, exists on Linux only.
-    _debugger().writer.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    _debugger().writer.sock.setsockopt(_socket.IPPROTO_TCP, _socket.TCP_NODELAY, 1)
 
 
 def _keep_no_log() -> None:
     # For its log, which nobody keeps, debugpy would read the metadata of every installed package: 100 ms and more.
-    api = importlib.import_module("debugpy.server.api")
+    from importlib import import_module
+
+    api = import_module("debugpy.server.api")
     if hasattr(api, "ensure_logging"):
         api.ensure_logging.ensured = True
 
 
 def _dial(debugpy: Any, config: Mapping[str, Any]) -> None:
     # pydevd naps 100 ms for its threads to start; whoever they talk to waits for them anyway. One nap is skipped.
-    pydevd: Any = importlib.import_module("pydevd")
+    from importlib import import_module
+
+    pydevd: Any = import_module("pydevd")
     clock = getattr(pydevd, "time", None)
 
     def skip(seconds: float) -> None:
@@ -124,6 +126,8 @@ def _dial(debugpy: Any, config: Mapping[str, Any]) -> None:
 
 
 def _wait_until_ready(connect: Callable[[], object]) -> None:
+    import threading
+
     done, given_up = threading.Event(), threading.Event()
     watch = threading.Thread(target=_watch, args=(done, given_up), daemon=True, name="livetui-debug-watch")
     exempt(watch)
@@ -158,6 +162,8 @@ def _debugger() -> Any:
 
 
 def _import_debugpy(folder: str | None) -> Any:
+    import importlib.util
+
     spec = importlib.util.find_spec("debugpy")
     if spec is not None:
         import debugpy
@@ -195,6 +201,8 @@ def _stop_at(error: BaseException) -> None:
     if hasattr(debugpy, "trigger_exception_handler"):
         debugpy.trigger_exception_handler(error)
         return
+    import threading
+
     from _pydevd_bundle.pydevd_breakpoints import stop_on_unhandled_exception  # type: ignore[import-not-found]
 
     debugger, thread = _debugger(), threading.current_thread()
@@ -210,7 +218,7 @@ def _tell(report: dict[str, Any]) -> None:
     config = _state["config"]
     report.update(token=config["token"], pid=os.getpid(), function=config.get("function", ""), work=_state["work"])
     body = json.dumps({"seq": 1, "type": "event", "event": "livetui", "body": report}).encode("utf-8", "replace")
-    connection = _socket(socket.AF_INET, socket.SOCK_STREAM)
+    connection = _socket.socket(_socket.AF_INET, _socket.SOCK_STREAM)
     try:
         connection.settimeout(1.0)
         connection.connect((config["host"], config["port"]))

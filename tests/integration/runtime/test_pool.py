@@ -365,3 +365,37 @@ def test_workers_end_with_the_console_where_the_kernel_does_not_see_to_it() -> N
     os.close(console)
     assert worker.wait(5) == -9
     worker.stdout.close()
+
+
+async def test_a_restart_while_calls_come_starts_no_worker_too_many(pool: Pool, function, tmp_path: Path) -> None:
+    function(f"""
+        import os
+        open({str(tmp_path / "started")!r}, "a").write("x")
+        def handler(event, context):
+            return os.getpid()
+        """)
+    await asyncio.gather(pool.invoke("F", work()), pool.invoke("F", work()))
+    before = len((tmp_path / "started").read_text())
+    pool.restart()
+    outcome = await pool.invoke("F", work())
+    assert outcome.kind == "ok"
+    await eventually(lambda: pool.stats()["F"].workers == 1)
+    assert len((tmp_path / "started").read_text()) == before + 1
+
+
+async def test_a_restart_starts_anew_for_the_call_whose_worker_was_still_importing(pool: Pool, function,
+                                                                                  tmp_path: Path) -> None:
+    block = tmp_path / "block"
+    block.touch()
+    function(f"""
+        import os, time
+        while os.path.exists({str(block)!r}):
+            time.sleep(0.01)
+        def handler(event, context):
+            return 1
+        """)
+    call = asyncio.create_task(pool.invoke("F", work()))
+    await eventually(lambda: pool.stats()["F"].pids)
+    block.unlink()
+    pool.restart()
+    assert (await call).kind == "ok"
