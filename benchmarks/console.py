@@ -1,7 +1,8 @@
 """What the console costs, measured in a pseudo-terminal of 160×45: the real application over made-up rows.
 
 Usage: python benchmarks/console.py [--quick] [--json]
-Prints one table; with --json one JSON object whose keys are the table's rows.
+Prints one table; with --json one JSON object whose keys are the table's rows. On a machine that is busy with other
+things, times on the clock say more about those; rows that end in "own" count the console's processor time alone.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import sys
 import termios
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,12 +31,17 @@ ROOT = Path(__file__).resolve().parent.parent
 SIZE = (45, 160)
 TARGETS = {
     "first paint (s)": 0.6,
+    "first paint, own (s)": 0.6,
     "200/s, 20k rows: CPU of one core (%)": 40,
     "200/s, 20k rows: loop lag p95 (ms)": 25,
+    "200/s, 20k rows: longest turn of the loop, own (ms)": 100,
     "200/s: key to repaint p95 (ms)": 60,
+    "200/s: key to repaint p95, own (ms)": 60,
     "6 MB event: longest block (ms)": 100,
+    "6 MB event: longest block, own (ms)": 100,
     "100k rows: RSS (MB)": 300,
     "100k rows: filter (ms)": 150,
+    "100k rows: filter, own (ms)": 150,
 }
 
 
@@ -43,13 +50,15 @@ TARGETS = {
 
 def child(report_fd: int, task: dict[str, Any]) -> None:
     """Run the console and do one task in it; the result goes to the report pipe as JSON."""
-    started = task["started"]
     sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "tui")]
-    from recorded import live_session
+    from recorded import invocation, live_session
 
     from livetui.tui.app import LivetuiApp
 
     session = live_session([])
+    session.invocation = lambda id: (  # type: ignore[method-assign]
+        session.invocations.get(id) or invocation(id, "GetOrder", f"GET /orders/{id}")
+    )
     app = LivetuiApp(session)
     result: dict[str, float] = {}
 
@@ -60,7 +69,7 @@ def child(report_fd: int, task: dict[str, Any]) -> None:
         app.exit(0)
 
     def ready() -> None:
-        app.main.call_after_refresh(lambda: result.setdefault("first paint", time.time() - started))
+        app.main.call_after_refresh(lambda: result.setdefault("first paint own", time.process_time()))
         app.run_worker(work(), exit_on_error=True)
 
     app.call_later(ready)
@@ -107,6 +116,24 @@ async def lag_and_cpu(seconds: float) -> tuple[float, float]:
     return statistics.quantiles(lags, n=20)[18], (time.process_time() - cpu) / elapsed * 100
 
 
+@contextlib.contextmanager
+def turns() -> Iterator[list[float]]:
+    """Processor time (ms) of every callback that the loop runs meanwhile: none of them lets another one in."""
+    handle = asyncio.events.Handle
+    run, found = handle._run, [0.0]
+
+    def timed(self: asyncio.Handle) -> None:
+        before = time.thread_time()
+        run(self)
+        found.append((time.thread_time() - before) * 1e3)
+
+    handle._run = timed  # type: ignore[method-assign]
+    try:
+        yield found
+    finally:
+        handle._run = run  # type: ignore[method-assign]
+
+
 async def paint(app: Any, session: Any, task: Any, result: dict[str, float]) -> None:
     """Only the first paint."""
     await asyncio.sleep(0.2)
@@ -123,7 +150,7 @@ async def load(app: Any, session: Any, task: dict[str, Any], result: dict[str, f
     def produce() -> None:
         import msgspec
 
-        rows = rows_of(int(task["rate"] * (task["seconds"] + 3)), task["held"] + 1)
+        rows = rows_of(int(task["rate"] * (task["seconds"] + 9)), task["held"] + 1)
         step = max(1, task["rate"] // 50)
         due = time.perf_counter()
         for at in range(0, len(rows), step):
@@ -142,20 +169,23 @@ async def load(app: Any, session: Any, task: dict[str, Any], result: dict[str, f
     producer.start()
     await asyncio.sleep(1)
     result["lag p95"], result["cpu"] = await lag_and_cpu(task["seconds"])
+    with turns() as found:
+        await asyncio.sleep(2)
+    result["turn"] = max(found)
     if task.get("keys"):
-        result["key p95"] = await keys(app)
+        result["key p95"], result["key own p95"] = await keys(app)
     stop.set()
     producer.join()
     result["told p99"] = statistics.quantiles(told, n=100)[98]
 
 
-async def keys(app: Any) -> float:
-    """p95 of the time from a key to the repaint it causes (ms)."""
+async def keys(app: Any) -> tuple[float, float]:
+    """p95 of the time from a key to the repaint it causes, on the clock and of the processor (ms)."""
     from textual import events
 
-    times = []
+    times, own = [], []
     for at in range(60):
-        before = time.perf_counter()
+        before, worked = time.perf_counter(), time.process_time()
         key = events.Key("k" if at % 6 else "G", "k" if at % 6 else "G")
         key.set_sender(app)
         app._driver.process_message(key)
@@ -167,8 +197,9 @@ async def keys(app: Any) -> float:
         app.main.call_after_refresh(painted.set)
         await asyncio.wait_for(painted.wait(), 2)
         times.append((time.perf_counter() - before) * 1e3)
+        own.append((time.process_time() - worked) * 1e3)
         await asyncio.sleep(0.03)
-    return statistics.quantiles(times, n=20)[18]
+    return statistics.quantiles(times, n=20)[18], statistics.quantiles(own, n=20)[18]
 
 
 async def large(app: Any, session: Any, task: Any, result: dict[str, float]) -> None:
@@ -184,15 +215,16 @@ async def large(app: Any, session: Any, task: Any, result: dict[str, float]) -> 
     before = time.perf_counter()
     app.main.table.take([session.invocations[1].row])
     shown = False
-    while time.perf_counter() - before < 3:
-        tick = time.perf_counter()
-        await asyncio.sleep(0.001)
-        worst = max(worst, time.perf_counter() - tick)
-        if not shown and app.main.details.opened is not None and len(app.main.details.pane) > 1_000:
-            shown = True
-            result["opened"] = (time.perf_counter() - before) * 1e3
-            app.main.action_tab(2)
-    result["block"] = worst * 1e3
+    with turns() as found:
+        while time.perf_counter() - before < 3:
+            tick = time.perf_counter()
+            await asyncio.sleep(0.001)
+            worst = max(worst, time.perf_counter() - tick)
+            if not shown and app.main.details.opened is not None and len(app.main.details.pane) > 1_000:
+                shown = True
+                result["opened"] = (time.perf_counter() - before) * 1e3
+                app.main.action_tab(2)
+    result["block"], result["block own"] = worst * 1e3, max(found)
 
 
 async def many(app: Any, session: Any, task: Any, result: dict[str, float]) -> None:
@@ -211,13 +243,14 @@ async def many(app: Any, session: Any, task: Any, result: dict[str, float]) -> N
         store = Store.open(Path(folder) / "x.sqlite", max_invocations=200_000)
         store.begin_session("bench")
         await asyncio.to_thread(fill, store)
-        timings = []
+        timings, own = [], []
         for words in ("state:error", "fn:Get* ms:>1", "orders/99"):
-            before = time.perf_counter()
+            before, worked = time.perf_counter(), time.process_time()
             known = await asyncio.to_thread(lambda words=words: set(store.numbers(words)))
             app.main.table.filter(parse(words).matches, known)
             timings.append((time.perf_counter() - before) * 1e3)
-        result["filter"] = max(timings)
+            own.append((time.process_time() - worked) * 1e3)
+        result["filter"], result["filter own"] = max(timings), max(own)
         store.close()
 
 
@@ -249,7 +282,8 @@ def measure(**task: Any) -> dict[str, float]:
     master, slave = pty.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", *SIZE, 0, 0))
     environment = {**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor"}
-    command = [sys.executable, __file__, "--child", str(writer), json.dumps({**task, "started": time.time()})]
+    command = [sys.executable, __file__, "--child", str(writer), json.dumps(task)]
+    started, painted = time.perf_counter(), 0.0
     process = subprocess.Popen(
         command, stdin=slave, stdout=slave, stderr=slave, pass_fds=[writer], env=environment, start_new_session=True
     )
@@ -261,7 +295,9 @@ def measure(**task: Any) -> dict[str, float]:
         ready, _, _ = select.select([reader, master], [], [], 1)
         if master in ready:
             with contextlib.suppress(OSError):
-                screen = (screen + os.read(master, 65_536))[-4_000:]
+                screen = (screen + os.read(master, 65_536))[-40_000:]
+            if not painted and b"Invocations" in screen:
+                painted = time.perf_counter() - started
         if reader in ready:
             part = os.read(reader, 65_536)
             if not part:
@@ -272,14 +308,17 @@ def measure(**task: Any) -> dict[str, float]:
     os.close(reader)
     os.close(master)
     if not report:
-        raise SystemExit(f"{task} reported nothing; the end of its screen:\n{screen.decode('utf-8', 'replace')}")
-    return json.loads(report)  # type: ignore[no-any-return]
+        ending = screen[-4_000:].decode('utf-8', 'replace')
+        raise SystemExit(f"{task} reported nothing; the end of its screen:\n{ending}")
+    return {**json.loads(report), "first paint": painted}
 
 
 def table(quick: bool) -> dict[str, float]:
     """All rows of the table."""
     rows: dict[str, float] = {}
-    rows["first paint (s)"] = min(measure(kind="paint")["first paint"] for _ in range(1 if quick else 3))
+    paints = [measure(kind="paint") for _ in range(1 if quick else 3)]
+    rows["first paint (s)"] = min(each["first paint"] for each in paints)
+    rows["first paint, own (s)"] = min(each["first paint own"] for each in paints)
     loads = (
         [(200, 20_000)] if quick else [(rate, held) for held in (1_000, 20_000, 100_000) for rate in (20, 200, 1_000)]
     )
@@ -288,16 +327,20 @@ def table(quick: bool) -> dict[str, float]:
         name = f"{rate}/s, {held // 1000}k rows"
         rows[f"{name}: CPU of one core (%)"] = found["cpu"]
         rows[f"{name}: loop lag p95 (ms)"] = found["lag p95"]
+        rows[f"{name}: longest turn of the loop, own (ms)"] = found["turn"]
         if (rate, held) == (200, 20_000):
             rows["200/s: key to repaint p95 (ms)"] = found["key p95"]
+            rows["200/s: key to repaint p95, own (ms)"] = found["key own p95"]
             rows["200/s: engine waits for the screen p99 (ms)"] = found["told p99"]
     found = measure(kind="large")
     rows["6 MB event: on screen after (ms)"] = found["opened"]
     rows["6 MB event: longest block (ms)"] = found["block"]
+    rows["6 MB event: longest block, own (ms)"] = found["block own"]
     found = measure(kind="many", store=not quick)
     rows["100k rows: RSS (MB)"] = found["rss"]
     if not quick:
         rows["100k rows: filter (ms)"] = found["filter"]
+        rows["100k rows: filter, own (ms)"] = found["filter own"]
     rows["machine's load, one minute"] = os.getloadavg()[0]
     return rows
 
@@ -319,7 +362,7 @@ def main() -> None:
     for name, value in rows.items():
         target = TARGETS.get(name)
         verdict = "" if target is None else f"   to reach: ≤ {target:g}   {'✓' if value <= target else '✗'}"
-        print(f"{name:<44} {value:>9.1f}{verdict}")
+        print(f"{name:<56} {value:>9.{1 if value >= 3 else 2}f}{verdict}")
 
 
 if __name__ == "__main__":

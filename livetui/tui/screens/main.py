@@ -317,10 +317,14 @@ class MainScreen(RecordActions, DebugActions):
             post_mortem = None if debug is None else debug.post_mortem(row.id)
         except LivetuiError as error:
             if not worker.is_cancelled:
-                self.app.call_from_thread(self.app.tell, error)
+                self.app.call_from_thread(self._not_loaded, row, error)
             return
         if not worker.is_cancelled:
             self.app.call_from_thread(self._loaded, invocation, origin, post_mortem)
+
+    def _not_loaded(self, row: Row, error: LivetuiError) -> None:
+        if self.details.row is not None and self.details.row.id == row.id:
+            self.details.refuse(error)
 
     def _origin(self, id: int) -> Invocation | None:
         try:

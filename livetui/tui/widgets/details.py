@@ -12,9 +12,10 @@ from textual.content import Content
 from textual.widgets import Button, Input, Static, Tab, Tabs
 from textual.worker import get_current_worker
 
+from livetui.errors import LivetuiError
 from livetui.session.invocation import LogLine, Row
 from livetui.tui import text
-from livetui.tui.documents import Document, empty
+from livetui.tui.documents import Document, empty, of_lines
 from livetui.tui.record import TABS, Opened, document, label
 from livetui.tui.widgets.invocations import state_words, trigger_words
 from livetui.tui.widgets.lines import DetailPane, LinesPane
@@ -37,6 +38,7 @@ class Details(Vertical):
         self._tabs.can_focus = False
         self._documents: dict[tuple[str, int, bool], Document] = {}
         self._places: dict[str, int] = {}
+        self._labels: dict[str, str] = {}
 
     def on_mount(self) -> None:
         """Only the frame belongs to the first paint."""
@@ -69,10 +71,16 @@ class Details(Vertical):
             self._documents.clear()
             self._places.clear()
             self.opened = None
+            # What is still there belongs to another row: nothing of it stays under the new title.
+            self.pane.show(empty("" if row is not None else "No invocation is chosen."))
+            self.border_subtitle = ""
         self.row = row
         self._title(now)
-        if row is None:
-            self.pane.show(empty("No invocation is chosen."))
+
+    def refuse(self, error: LivetuiError) -> None:
+        """The chosen invocation could not be read: say so where it would stand."""
+        words = [text.line(error.what, "error"), *(text.line(each, "dim") for each in (error.why, error.hint) if each)]
+        self.pane.show(of_lines(words))
 
     def show(self, opened: Opened, now: float) -> None:
         """An invocation is loaded, or loaded anew because it went on."""
@@ -81,7 +89,10 @@ class Details(Vertical):
         self._documents.clear()
         self._title(now)
         for name in TABS:
-            self._tabs.query_one(f"#tab-{name}", Tab).label = Content(label(name, opened.invocation))
+            words = label(name, opened.invocation)
+            if words != self._labels.get(name, name):
+                self._labels[name] = words
+                self._tabs.query_one(f"#tab-{name}", Tab).label = Content(words)
         self._draw(keep=not fresh)
 
     def unmask(self, on: bool, now: float) -> None:
@@ -167,7 +178,7 @@ class Details(Vertical):
         shown = ""
         if self.pane.document.kind == "json" and len(self.pane):
             shown = text.safe(self.pane.document.path(self.pane.current).removesuffix("."))[:200]
-        self.query_one("#path", Static).update(Content(shown))
+        self.query_one("#path", Static).update(Content(shown), layout=False)
 
     # -- search ----------------------------------------------------------------------------------------------------
 
@@ -196,7 +207,7 @@ class Details(Vertical):
         words = (
             "" if not event.value else f"{found} line{'' if found == 1 else 's'} found" if found else "nothing found"
         )
-        self.query_one("#path", Static).update(Content(words))
+        self.query_one("#path", Static).update(Content(words), layout=False)
 
     @on(Input.Submitted, "#search")
     def _search_done(self, event: Input.Submitted) -> None:

@@ -23,6 +23,7 @@ from livetui.tui.keys import LIST_KEYS
 from livetui.tui.messages import CopyRequested, RowOpened, RowSelected
 from livetui.tui.paint import ink
 from livetui.tui.rows import SORTS, Matches, Rows
+from livetui.tui.widgets.scrolling import resize
 
 _STATES = {
     "queued": ("… queued", "dim"),
@@ -202,7 +203,7 @@ class InvocationList(ScrollView, can_focus=True):
         if columns != self._columns:
             self._columns = columns
             self._strips.clear()
-        self.virtual_size = Size(self.scrollable_content_region.width, len(self.rows))
+        resize(self, Size(self.scrollable_content_region.width, len(self.rows)))
 
     @property
     def columns(self) -> tuple[Column, ...]:

@@ -22,6 +22,7 @@ from livetui.tui.keys import DETAIL_KEYS, TEXT_KEYS
 from livetui.tui.messages import CopyRequested, TargetOpened
 from livetui.tui.paint import ink
 from livetui.tui.text import LINE_LIMIT, Line, cut, plain, safe
+from livetui.tui.widgets.scrolling import resize
 
 WRAPPED_UP_TO = 20_000
 """Lines of a document that is wrapped; a longer one is scrolled sideways."""
@@ -93,7 +94,7 @@ class LinesPane(ScrollView, can_focus=True):
         # Wide characters take two cells: room for a line of nothing else costs only empty space to scroll into.
         self._width = min(longest, LINE_LIMIT + 40) + 2
         self._strips.clear()
-        self.virtual_size = Size(self._width, len(self))
+        resize(self, Size(self._width, len(self)))
         self.refresh()
 
     def _unfolded(self) -> list[int]:
