@@ -53,13 +53,13 @@ def child(report_fd: int, task: dict[str, Any]) -> None:
     sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "tui")]
     from recorded import invocation, live_session
 
-    from livetui.tui.app import LivetuiApp
+    from livetui.tui.app import LivetuiApp, settle_memory
 
     session = live_session([])
     session.invocation = lambda id: (  # type: ignore[method-assign]
         session.invocations.get(id) or invocation(id, "GetOrder", f"GET /orders/{id}")
     )
-    app = LivetuiApp(session)
+    app = LivetuiApp(session, begin=settle_memory)
     result: dict[str, float] = {}
 
     async def work() -> None:
