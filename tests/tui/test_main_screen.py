@@ -184,7 +184,7 @@ async def test_a_paused_row_is_counted_in_the_header():
         shown.session.arrive(invocation(20, "Nightly", "schedule", "paused", deadline=NOON + 49))
         await shown.settle()
         await shown.sees("‖ 2 paused")
-        await shown.sees("‖ 2s of 29")
+        await shown.sees("‖ 2/29 s")
 
 
 async def test_notices_and_reloads_are_told():

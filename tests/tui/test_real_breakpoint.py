@@ -96,6 +96,7 @@ async def test_a_variable_changed_at_a_breakpoint_changes_what_curl_receives(des
         await shown.type('[{"id": "changed by hand"}]')
         await shown.press("enter")
         await shown.sees("orders  [{'id': 'changed by hand'}]")
+        assert shown.main.debugger.variables.chosen.variable.name == "orders"
         await shown.press("f2")
         await shown.sees("GET /orders", "‖ ")
         await shown.press("f12", "f5")

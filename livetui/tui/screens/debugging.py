@@ -208,6 +208,8 @@ class DebugActions(PointActions):
         thread = self.thread
         row = None if thread is None else self.row_of(thread)
         self.debugger.title(thread, row, str(self.session.settings.root), self.clock(), self._caller_waits(row))
+        if row is not None and self.details.row == row:
+            self.details.show_row(row, self.clock())
 
     def _caller_waits(self, row: Row | None) -> float | None:
         if row is None:

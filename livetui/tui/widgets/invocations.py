@@ -75,7 +75,7 @@ def state_words(row: Row, now: float) -> tuple[str, str]:
     if row.state == "paused" and row.deadline is not None:
         if now > row.deadline:
             return "‖ too late", "warn"
-        return f"‖ {max(0, now - row.time):.0f}s of {max(0, row.deadline - row.time):.0f}", "warn"
+        return f"‖ {max(0, now - row.time):.0f}/{max(0, row.deadline - row.time):.0f} s", "warn"
     return _STATES.get(row.state, (text.safe(row.state), ""))
 
 

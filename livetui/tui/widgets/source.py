@@ -79,7 +79,7 @@ class SourcePane(LinesPane, inherit_bindings=False):
     def mark(self, points: Sequence[Breakpoint], keep: bool = True) -> None:
         """Write the gutter anew."""
         if not self.path:
-            self.show(empty("Choose an invocation and press b to see its handler's source."))
+            self.show(empty("O opens a handler's file or any other; b on an invocation opens its handler."))
             return
         self._points = {point.line: point for point in points if point.path == self.path}
         lines: list[Line] = []

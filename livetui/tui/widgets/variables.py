@@ -55,8 +55,9 @@ class VariablesPane(LinesPane, inherit_bindings=False):
     def fill(self, variables: Sequence[Variable], reference: int) -> None:
         """Show the variables of a frame, with the branches open that were open before."""
         opened = {(node.depth, node.variable.name) for node in self.nodes if node.open}
+        before = {node.variable.name for node in self.nodes if node.depth == 0}
         self.nodes = [Node(variable, reference, 0) for variable in variables]
-        self._write(keep=bool(opened))
+        self._write(keep=before == {variable.name for variable in variables})  # of the same frame, as after a change
         for node in list(self.nodes):
             if (0, node.variable.name) in opened and node.variable.reference:
                 self.post_message(self.Wanted(node))
