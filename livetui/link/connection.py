@@ -11,6 +11,7 @@ from typing import Any
 
 from livetui.aws import Aws, IotEndpoint
 from livetui.errors import LivetuiError
+from livetui.link.usage import Counter
 from stub_runtime.actions import Publish
 from stub_runtime.mqtt import Dial, Mqtt, Received, SigningKeys, Will
 from stub_runtime.pace import Pace
@@ -39,6 +40,7 @@ class Connection:
         self._heard = heard
         self._changed = changed
         self._loop = asyncio.get_running_loop()
+        self.counter = Counter(self._loop.time())
         self._lock = threading.Lock()
         self._inbox: deque[tuple[str, Any, float]] = deque()
         self._woken = False
@@ -104,9 +106,11 @@ class Connection:
             self._timer.cancel()
         self._pending.clear()
         self.up = False
+        self.counter.ended(self._loop.time())
         await asyncio.to_thread(self._mqtt.stop)
 
     def _send(self, publish: Publish) -> Future[Any]:
+        self.counter.sent(self._loop.time(), len(publish.payload))
         return self._mqtt.publish(publish.topic, publish.payload, publish.reply_to, publish.expiry, publish.retain)
 
     def _put(self, what: str, value: Any) -> None:
@@ -130,6 +134,7 @@ class Connection:
                 return
             if what == "heard":
                 self.pace.heard(at)
+                self.counter.heard(at, len(value.payload))
                 self._heard(self.number, value, at)
             elif what == "up":
                 self.subscribe(self._topics)

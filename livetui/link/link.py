@@ -17,6 +17,7 @@ from livetui.link.machine import ConsoleAction, ConsoleMachine, Deliver, Dropped
 from livetui.link.messages import Answer, Call, LinkPhase, LinkState
 from livetui.link.owner import LinkHeld, OwnerObject, Ownership
 from livetui.link.payloads import Bucket, PayloadError
+from livetui.link.usage import Counter, LinkUsage, total
 from stub_runtime.actions import Fetch, Publish
 from stub_runtime.mqtt import Received
 from stub_runtime.presence import Lease, Presence, presence_frame, read_lease, read_presence
@@ -76,6 +77,7 @@ class Link:
         self._key = SessionKey()
         self._machine: ConsoleMachine | None = None
         self._connections: dict[int, Connection] = {}
+        self._counters: list[Counter] = []
         self._renewals = 0
         self._endpoint: IotEndpoint | None = None
         self._ownership = Ownership()
@@ -129,6 +131,7 @@ class Link:
         client_id = self.topics.console_client(self.session, number, self._renewals)
         connection = Connection(number, client_id, self._endpoint, self._aws, topics, self._heard, self._changed, will)
         up = self._ups[connection] = asyncio.get_running_loop().create_future()
+        self._counters.append(connection.counter)
         previous = self._connections.get(number)
         self._connections[number] = connection
         connection.start()
@@ -199,6 +202,11 @@ class Link:
         except TimeoutError:
             return False
         return True
+
+    @property
+    def usage(self) -> LinkUsage:
+        """What went over all connections since the link was made; from any thread."""
+        return total(list(self._counters), len(self._connections), time.monotonic())
 
     # -- the engine's side ---------------------------------------------------------------------------------------
 

@@ -23,6 +23,7 @@ from livetui.link.credentials import fetch_keys
 from livetui.link.link import Link, LinkConfig
 from livetui.link.messages import LinkState
 from livetui.link.presence import announce_gone
+from livetui.link.usage import LinkUsage
 from livetui.runtime.contract import LaneStats
 from livetui.runtime.pool import Pool
 from livetui.session.background import Background
@@ -70,6 +71,7 @@ class Engine:
         self._stopping = asyncio.Event()
         self._bootstrap: bootstrap.Bootstrap | None = None
         self._pool: Pool | None = None
+        self._link: Link | None = None
         self._redeploying = False
         self._functions = Functions(
             settings, lambda name: self._step("package", name), lambda text: hub.publish(Notice("warning", text)),
@@ -188,7 +190,7 @@ class Engine:
             return
         link_config = LinkConfig(app=stack.app, stage=stack.stage, bucket=stack.bucket, signing_key=stack.signing_key,
                             owner=f"{getpass.getuser()}@{socket.gethostname()}", take_over=self.settings.take_over)
-        link = Link(link_config, aws, on_call=self.dispatcher.call, on_cancel=self.dispatcher.cancelled,
+        link = self._link = Link(link_config, aws, on_call=self.dispatcher.call, on_cancel=self.dispatcher.cancelled,
                                  on_state=self._link_changed, known=self.dispatcher.known)
         self.dispatcher.connect(pool, link)
         with self._step("connect", "link"):
@@ -316,6 +318,10 @@ class Engine:
     def workers(self) -> dict[str, LaneStats]:
         """Workers, queue and way of starting of each function."""
         return self._pool.stats() if self._pool is not None else {}
+
+    def usage(self) -> LinkUsage:
+        """What went over the link so far."""
+        return self._link.usage if self._link is not None else LinkUsage()
 
     def function(self, id: str) -> LiveFunction:
         """A live function by its logical id or physical name. Raises `LivetuiError` that lists those there are."""

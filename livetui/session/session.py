@@ -20,6 +20,7 @@ from livetui.session.records import SessionRecord
 from livetui.session.store import Counts, Store
 
 if TYPE_CHECKING:  # what it starts takes longer to import than a screen to draw: see `_engine`
+    from livetui.link.usage import LinkUsage
     from livetui.runtime.contract import LaneStats
     from livetui.session.debugging import Debugging
     from livetui.session.engine import Engine
@@ -163,6 +164,10 @@ class Session:
     def workers(self) -> dict[str, LaneStats]:
         """Workers, queue and way of starting (`fork` or `fresh`, and why) of each live function."""
         return self._engine.workers()
+
+    def usage(self) -> LinkUsage:
+        """What went over the link so far, against its quotas, and what AWS IoT takes for it."""
+        return self._engine.usage()
 
     def numbers(self, filter: str = "", session: str | None = None) -> list[int]:
         """Ids of all rows that match, for filtering rows that are held already; with `session` only of that one."""
