@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+import stat
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
@@ -190,7 +191,8 @@ def set_no_delay(port: int) -> bool:
     """Turn Nagle's algorithm off on this process's connections to `port`; False where that cannot be done.
 
     awscrt offers no such option, and Nagle with delayed ACKs costs 44 ms a message; so the sockets are found among
-    the process's own descriptors. A duplicate shares the options with the original.
+    the process's own descriptors. A duplicate shares the options with the original. Only sockets are duplicated:
+    closing any descriptor of a file drops the process's POSIX locks on it, and SQLite relies on those.
     """
     done = False
     for folder in ("/proc/self/fd", "/dev/fd"):
@@ -200,6 +202,8 @@ def set_no_delay(port: int) -> bool:
             continue
         for descriptor in descriptors:
             with contextlib.suppress(OSError):
+                if not stat.S_ISSOCK(os.fstat(descriptor).st_mode):
+                    continue
                 copy = os.dup(descriptor)
                 try:
                     found = socket.socket(fileno=copy)
