@@ -57,13 +57,12 @@ def table(request: pytest.FixtureRequest) -> Iterator[list[Row]]:
     """What each template did; printed when all have run."""
     rows: list[Row] = []
     yield rows
-    reporter = request.config.pluginmanager.getplugin("terminalreporter")
-    write = reporter.write_line if reporter else print
     titles = ("template", "synth", "new lint errors", "translator", "live", "functions answered", "reason")
     assert len(titles) == len(fields(Row))
-    write("")
-    for line in (titles, *sorted(astuple(row) for row in rows)):
-        write("{:<52} {:<6} {:<16} {:<11} {:<5} {:<19} {}".format(*line))
+    with request.config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
+        print()
+        for line in (titles, *sorted(astuple(row) for row in rows)):
+            print("{:<52} {:<6} {:<16} {:<11} {:<5} {:<19} {}".format(*line))
 
 
 @pytest.mark.long
