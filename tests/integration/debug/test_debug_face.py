@@ -8,9 +8,10 @@ import pytest
 
 from livetui.debug import face as face_module
 from livetui.debug.breakpoints import Breakpoint
+from livetui.debug.exceptions import ExceptionFilters
 from livetui.debug.worker_link import RefusedError
 from livetui.errors import UsageError
-from tests.integration.debug.bench import HANDLER, HELPER, Bench, line_of
+from tests.integration.debug.bench import HANDLER, HELPER, Bench, bench, line_of
 
 RETURN = line_of(HANDLER, "return {")
 VALUES = """
@@ -173,3 +174,15 @@ async def test_a_breakpoint_set_while_the_handler_runs_stops_it(desk: Bench, wri
     await asyncio.to_thread((tmp_path / "done").touch)
     await desk.face.resume(paused.thread_id)
     assert await worker.answer() == {"ok": 1}
+
+
+async def test_which_errors_stop_is_kept_for_the_next_session(project: Path) -> None:
+    async with bench(project) as desk:
+        await desk.face.set_exception_filters(uncaught=True, classes=("shop.OutOfStock",))
+    async with bench(project) as desk:
+        assert desk.face.exception_filters() == ExceptionFilters(True, False, ("shop.OutOfStock",))
+        assert desk.broker.wanted
+        await desk.face.set_exception_filters()
+    (project / ".livetui" / "exceptions.json").write_text("not JSON")
+    async with bench(project) as desk:
+        assert not desk.face.exception_filters()
