@@ -16,6 +16,7 @@ from datetime import datetime
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
 from livetui.aws import Aws
 from livetui.errors import LivetuiError
@@ -94,7 +95,7 @@ def refusing(what: str) -> Iterator[None]:
         yield
     except ClientError as error:
         raise refused(error, what) from error
-    except BotoCoreError as error:
+    except (BotoCoreError, ResponseParserError) as error:  # the latter when a proxy answers in AWS's place
         raise LivetuiError(what, str(error), "Check the network, the proxy and the credentials: livetui doctor"
                            ) from error
 

@@ -94,6 +94,7 @@ def test_attach_and_restore_leave_the_function_as_it_was(aws: Aws, bootstrap: Bo
     assert attached(aws, bootstrap) == []
 
 
+@pytest.mark.long
 def test_without_a_console_the_functions_own_code_runs(aws: Aws, bootstrap: Bootstrap, function: str,
                                                        make_settings: MakeSettings) -> None:
     attach(aws, bootstrap, make_settings(), [function], lambda _: None)
@@ -102,6 +103,7 @@ def test_without_a_console_the_functions_own_code_runs(aws: Aws, bootstrap: Boot
     restore(aws, bootstrap, lambda _: None, [function])
 
 
+@pytest.mark.long
 def test_attaching_twice_still_restores_the_original(aws: Aws, bootstrap: Bootstrap, function: str,
                                                      make_settings: MakeSettings) -> None:
     before = state(aws, function)
@@ -114,6 +116,7 @@ def test_attaching_twice_still_restores_the_original(aws: Aws, bootstrap: Bootst
     assert state(aws, function) == before
 
 
+@pytest.mark.long
 def test_a_function_deployed_again_keeps_its_new_handler(aws: Aws, bootstrap: Bootstrap, function: str,
                                                          make_settings: MakeSettings) -> None:
     attach(aws, bootstrap, make_settings(), [function], lambda _: None)

@@ -163,6 +163,7 @@ def test_a_real_cdk_application(aws: Aws, bootstrap: Bootstrap, settings: Settin
     assert remove_live(aws, settings, lambda _: None)
 
 
+@pytest.mark.long
 def test_a_custom_resource_in_node_answers_the_cloud(aws: Aws, bootstrap: Bootstrap, settings: Settings) -> None:
     """CDK's own custom resources are Node functions; they must trust the local cloud's certificate to answer."""
     if shutil.which("node") is None:

@@ -20,6 +20,10 @@ from tests.unit.stack.conftest import corpus
 
 pytestmark = pytest.mark.skipif(not corpus(), reason="the corpus of published templates is not here (LIVETUI_CORPUS)")
 TEMPLATES = pytest.mark.parametrize("path", corpus(), ids=lambda path: path.stem)
+REPRESENTATIVE = pytest.mark.parametrize(
+    "path", [path for path in corpus() if path.stem in ("serverless-message-processing", "lambda-layer")],
+    ids=lambda path: path.stem)
+"""All of them go through the linter and the translator in `tests/integration/stack/test_corpus_live.py` (long)."""
 
 
 def prepare(path: Path, folder: Path) -> tuple[Settings, Application]:
@@ -65,7 +69,7 @@ def linted(path: Path) -> set[str]:
 
 
 @pytest.mark.long
-@TEMPLATES
+@REPRESENTATIVE
 def test_cfn_lint_finds_no_new_error(path: Path, tmp_path: Path) -> None:
     settings, application = prepare(path, tmp_path)
     before = linted(tmp_path / "template.yaml")
@@ -95,7 +99,7 @@ def translated(root: Any, parameters: dict[str, str]) -> set[str]:
     return {resource["Type"] for resource in done["Resources"].values()}
 
 
-@TEMPLATES
+@REPRESENTATIVE
 def test_the_sam_translator_accepts_it_like_the_original(path: Path, tmp_path: Path,
                                                          monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")

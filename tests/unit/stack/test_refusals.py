@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
+from botocore.parsers import ResponseParserError
 
 from livetui.errors import LivetuiError
 from livetui.stack.changeset import refusing
@@ -17,6 +18,7 @@ def client_error(code: str) -> ClientError:
     (client_error("AccessDenied"), "doctor --policy"),
     (client_error("ExpiredToken"), "sso login"),
     (EndpointConnectionError(endpoint_url="https://x"), "proxy"),
+    (ResponseParserError("<html>sign in to this network</html>"), "proxy"),
 ])
 def test_a_refusal_reads_well(error: Exception, hint: str) -> None:
     @refusing("It cannot be done.")
