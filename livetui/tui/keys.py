@@ -34,6 +34,7 @@ SESSION_KEYS = [
     bind("redeploy", "D", "screen.redeploy", "Deploy again", "Deploy the template as it is now"),
     bind("take-over", "T", "screen.take_over", "Take over", "Take the stage from the console that holds it"),
     bind("copy-endpoint", "U", "screen.copy_endpoint", "Copy endpoint", "Copy the address of the API"),
+    bind("sessions", "P", "screen.sessions", "Earlier sessions", "Show the invocations of an earlier session"),
     bind("theme", "ctrl+t", "app.change_theme", "Theme", "Choose the colours"),
 ]
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from textual.message import Message
 
@@ -22,6 +22,10 @@ from livetui.session.debugging import (
 )
 from livetui.session.events import LinkChanged, SessionEvent, SessionFailed, SessionLive, StackProgress
 from livetui.session.invocation import Invocation, Row
+from livetui.session.records import SessionRecord
+
+if TYPE_CHECKING:
+    from livetui.session.measures import LaneStats, LinkUsage
 
 Phase = Literal["starting", "cloud", "bootstrap", "deploying", "connecting", "live", "failed", "ended"]
 Unsubscribe = Callable[[], None]
@@ -89,13 +93,24 @@ class SessionFace(Protocol):
     def counts(self) -> CountsFace:
         """How much is held and how much was dropped."""
 
-    def rows(self, filter: str = "", limit: int = 1000, before: int | None = None) -> list[Row]:
-        """The newest rows that match, in the order of their ids, older than `before`."""
+    def rows(
+        self, filter: str = "", limit: int = 1000, before: int | None = None, session: str | None = None
+    ) -> list[Row]:
+        """The newest rows that match, in the order of their ids, older than `before`, of one session or of all."""
+
+    def sessions(self) -> list[SessionRecord]:
+        """All sessions of the history, newest first."""
+
+    def workers(self) -> Mapping[str, LaneStats]:
+        """Workers, queue and way of starting of each live function."""
+
+    def usage(self) -> LinkUsage:
+        """What went over the link so far."""
 
     def invocation(self, id: int) -> Invocation:
         """Everything about one invocation."""
 
-    def numbers(self, filter: str = "") -> list[int]:
+    def numbers(self, filter: str = "", session: str | None = None) -> list[int]:
         """The ids of all invocations that match; blocks, but for 100,000 less than 150 ms."""
 
     def related(self, id: int) -> list[Row]:

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from livetui.session.events import CodeReloaded, FunctionInfo, LinkChanged, SessionLive, StackProgress
 from livetui.session.invocation import Row
+from livetui.session.measures import BYTES_PER_S, PUBLISHES_PER_S, UNIT, LaneStats, LinkUsage
 from livetui.tui import text
 from livetui.tui.documents import Document, empty, heading, of_lines
 from livetui.tui.text import Line
 from livetui.tui.widgets.progress import latest, step_line
 
-MESSAGE_UNIT = 5 * 1024
-"""Bytes that AWS IoT Core meters as one message. Source: AWS IoT Core pricing, "Messaging"."""
-DOLLARS_PER_MILLION = 1.00
-"""Of such messages, in most regions; it gets cheaper with volume."""
 _BARS = "▁▂▃▄▅▆▇█"
 
 
@@ -37,9 +34,6 @@ class Seen:
     tallies: dict[str, Tally] = field(default_factory=dict)
     reloads: dict[str, CodeReloaded] = field(default_factory=dict)
     round_trips: deque[float] = field(default_factory=lambda: deque(maxlen=120))
-    messages: int = 0
-    bytes_in: int = 0
-    bytes_out: int = 0
     overheads: deque[float] = field(default_factory=lambda: deque(maxlen=1_000))
 
     def finished(self, row: Row) -> None:
@@ -52,14 +46,6 @@ class Seen:
             tally.last_error = row.error
         if row.replay_of is not None:
             return
-        self.bytes_in += row.event_bytes
-        self.bytes_out += row.response_bytes or 0
-        # One message each way at least, and the acknowledgement.
-        self.messages += (
-            1
-            + max(1, math.ceil(row.event_bytes / MESSAGE_UNIT))
-            + max(1, math.ceil((row.response_bytes or 0) / MESSAGE_UNIT))
-        )
         if row.overhead_ms is not None:
             self.overheads.append(row.overhead_ms)
 
@@ -69,20 +55,22 @@ class Seen:
             self.round_trips.append(link.round_trip_ms)
 
 
-def functions_document(live: SessionLive | None, seen: Seen) -> Document:
+def functions_document(live: SessionLive | None, seen: Seen, workers: Mapping[str, LaneStats]) -> Document:
     """Every function: where it runs, how it was reloaded, what it did, what is wrong with it."""
     if live is None:
         return empty("The functions are known once the stack is live.")
     lines: list[Line] = []
     for name, function in sorted(live.functions.items(), key=lambda each: (not each[1].live, each[0])):
-        lines += _function(name, function, seen.tallies.get(name, Tally()), seen.reloads.get(name))
+        lines += _function(name, function, seen.tallies.get(name, Tally()), seen.reloads.get(name), workers.get(name))
     on = sum(function.live for function in live.functions.values())
     return of_lines(
         lines or [text.line("The template has no functions.", "dim")], f"{on} of {len(live.functions)} live"
     )
 
 
-def _function(name: str, function: FunctionInfo, tally: Tally, reload: CodeReloaded | None) -> list[Line]:
+def _function(
+    name: str, function: FunctionInfo, tally: Tally, reload: CodeReloaded | None, lane: LaneStats | None
+) -> list[Line]:
     mark: Line = (
         (("● live  ", "ok"),)
         if function.live
@@ -104,6 +92,8 @@ def _function(name: str, function: FunctionInfo, tally: Tally, reload: CodeReloa
         ),
     ]
     lines += [((f"  {label:<12} ", "dim"), *text.line(value)) for label, value in facts if value.strip()]
+    if lane is not None:
+        lines.append((("  workers      ", "dim"), *_workers(lane)))
     if tally.calls:
         mean = tally.handler_ms / tally.calls
         lines.append(
@@ -125,6 +115,18 @@ def _function(name: str, function: FunctionInfo, tally: Tally, reload: CodeReloa
         lines.append((("  code         ", "dim"), *words))
     lines += [(("  warning      ", "warn"), *text.line(warning)) for warning in function.warnings]
     return [*lines, (("", ""), (" ", ""))]
+
+
+def _workers(lane: LaneStats) -> Line:
+    """How busy a function is, and how its next worker is started."""
+    start = "forked in a moment" if lane.spawn == "fork" else "started fresh"
+    why = f": {text.safe(lane.spawn_reason)[:200]}" if lane.spawn_reason else ""
+    return (
+        (f"{lane.workers}", ""),
+        (f", {lane.busy} busy", "warn" if lane.busy else "dim"),
+        (f", {lane.queued} calls wait", "warn" if lane.queued else "dim"),
+        (f"; the next one is {start}{why}", "dim"),
+    )
 
 
 def stack_document(live: SessionLive | None, steps: list[StackProgress]) -> Document:
@@ -156,7 +158,9 @@ def sparkline(values: list[float], width: int = 60) -> str:
     return "".join(_BARS[min(7, int(value / top * 7.99))] if top else _BARS[0] for value in shown)
 
 
-def link_document(live: SessionLive | None, link: LinkChanged | None, words: str, seen: Seen) -> Document:
+def link_document(
+    live: SessionLive | None, link: LinkChanged | None, words: str, seen: Seen, usage: LinkUsage | None
+) -> Document:
     """State, round trip, what went over the link and what that costs."""
     lines: list[Line] = [heading("Connection")]
     facts: list[tuple[str, str]] = [("state", words)]
@@ -185,20 +189,38 @@ def link_document(live: SessionLive | None, link: LinkChanged | None, words: str
             )
         )
     lines += [((f"  {label:<12} ", "dim"), *text.line(value)) for label, value in facts]
-    cost = seen.messages / 1e6 * DOLLARS_PER_MILLION
-    lines += [((" ", ""),), heading("Traffic since the console was opened", "counted here, an estimate")]
-    lines += [
-        ((f"  {label:<12} ", "dim"), (value, ""))
-        for label, value in (
-            ("events in", text.size(seen.bytes_in)),
-            ("answers out", text.size(seen.bytes_out)),
-            ("messages", f"about {seen.messages:,} of {MESSAGE_UNIT // 1024} KB"),
-            (
-                "cost",
-                "nothing: the local cloud"
-                if live is not None and live.local
-                else f"about ${cost:.4f} at ${DOLLARS_PER_MILLION:.2f} per million",
+    if usage is not None:
+        lines += [((" ", ""),), heading("Quotas of a connection", "the busiest one, in its last second")]
+        lines += [
+            _share(
+                "publishes", f"{usage.messages_per_s:,} of {PUBLISHES_PER_S}", usage.messages_per_s / PUBLISHES_PER_S
             ),
+            _share("bytes", f"{text.size(usage.bytes_per_s)} of 512 KiB", usage.bytes_per_s / BYTES_PER_S),
+        ]
+        lines += [((" ", ""),), heading("Traffic of this session", "payloads, counted where they go")]
+        cost = (
+            "nothing: the local cloud" if live is not None and live.local else f"about ${usage.dollars:.4f} of AWS IoT"
         )
-    ]
+        lines += [
+            ((f"  {label:<12} ", "dim"), (value, ""))
+            for label, value in (
+                ("connections", f"{usage.connections}, {text.seconds(usage.connected_s)} in all"),
+                ("in", f"{usage.messages_in:,} publishes, {text.size(usage.bytes_in)}"),
+                ("out", f"{usage.messages_out:,} publishes, {text.size(usage.bytes_out)}"),
+                ("metered", f"{usage.units:,} units of {UNIT // 1024} KB, in and out of AWS IoT each"),
+                ("cost", cost),
+            )
+        ]
     return of_lines(lines)
+
+
+def _share(label: str, words: str, share: float) -> Line:
+    """How much of a quota is used, as a bar of twenty cells."""
+    filled = min(20, round(share * 20))
+    role = "error" if share > 0.9 else "warn" if share > 0.6 else "ok"
+    return (
+        (f"  {label:<12} ", "dim"),
+        ("█" * filled, role),
+        ("░" * (20 - filled), "dim"),
+        (f"  {words} a second", ""),
+    )

@@ -11,6 +11,8 @@ import msgspec
 
 from livetui.config import Settings
 from livetui.errors import LivetuiError
+from livetui.link.usage import LinkUsage
+from livetui.runtime.contract import LaneStats
 from livetui.session.events import (
     FunctionInfo,
     InvocationArrived,
@@ -27,6 +29,7 @@ from livetui.session.events import (
 )
 from livetui.session.filter import parse
 from livetui.session.invocation import AwsCall, Invocation, LogLine, Row, Timing
+from livetui.session.records import SessionRecord
 
 NOON = 1_795_442_580.0
 """14:03 UTC on 23 November 2026: every recorded time counts from here."""
@@ -85,10 +88,29 @@ class RecordedSession:
     def counts(self) -> Counts:
         return Counts(len(self.invocations), self.dropped)
 
-    def rows(self, filter: str = "", limit: int = 1000, before: int | None = None) -> list[Row]:
+    def rows(
+        self, filter: str = "", limit: int = 1000, before: int | None = None, session: str | None = None
+    ) -> list[Row]:
         with self._lock:
             ids = sorted(id for id in self.invocations if before is None or id < before)
-            return [self.invocations[id].row for id in ids[-limit:]]
+            rows = [self.invocations[id].row for id in ids]
+            return [row for row in rows if session in (None, row.session)][-limit:]
+
+    def sessions(self) -> list[SessionRecord]:
+        held = [each.row.session for each in self.invocations.values()]
+        return [
+            SessionRecord(
+                id, "dev", "orders", "dev", "123456789012", "eu-west-1", False, NOON, NOON + 90, "h", 1, count
+            )
+            for id in sorted(set(held), reverse=True)
+            if (count := held.count(id))
+        ]
+
+    def workers(self) -> dict[str, LaneStats]:
+        return {"GetOrder": LaneStats(2, 1, 3, spawn="fork"), "Worker": LaneStats(1, 0, 0, spawn_reason="threads run")}
+
+    def usage(self) -> LinkUsage:
+        return LinkUsage(1, 120, 118, 240_000, 90_000, 480, 1_800.0, 64, 131_072)
 
     def invocation(self, id: int) -> Invocation:
         with self._lock:
@@ -138,8 +160,12 @@ class RecordedSession:
     def answer_now(self, id: int) -> None:
         self._ask("answer_now", id)
 
-    def numbers(self, filter: str = "") -> list[int]:
-        return [id for id, each in sorted(self.invocations.items()) if parse(filter).matches(each.row)]
+    def numbers(self, filter: str = "", session: str | None = None) -> list[int]:
+        return [
+            id
+            for id, each in sorted(self.invocations.items())
+            if parse(filter).matches(each.row) and session in (None, each.row.session)
+        ]
 
     def related(self, id: int) -> list[Row]:
         trace = self.invocations[id].row.trace_id

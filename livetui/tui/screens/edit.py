@@ -16,6 +16,7 @@ from textual.widgets import Button, Static, TextArea
 
 from livetui.errors import LivetuiError
 from livetui.session.difference import apply, diff_bytes
+from livetui.session.export import import_event
 from livetui.session.secrets import mask_json
 from livetui.tui.documents import Document, of_lines
 from livetui.tui.keys import bind
@@ -78,12 +79,16 @@ class EditScreen(ModalScreen[bytes | None]):
         bind("edit-back", "escape", "dismiss(None)", "Cancel", "Close without running", True),
     ]
 
-    def __init__(self, title: str, event: bytes, verb: str = "Replay", masked: bool = False) -> None:
+    def __init__(
+        self, title: str, event: bytes, verb: str = "Replay", masked: bool = False, imports: bool = False
+    ) -> None:
+        """`imports` takes the text of any export (curl, aws, pytest, json, sam) and sends the event that is in it."""
         super().__init__()
+        self._imports = imports
         self._title, self._verb = title, verb
         self.original = event
         self.shown = mask_json(event) if masked and not problem_in(event.decode("utf-8", "replace")) else event
-        self._text = pretty(self.shown)
+        self._text = "" if imports else pretty(self.shown)
 
     def compose(self) -> ComposeResult:
         """Editor, what is wrong, difference, buttons."""
@@ -107,7 +112,7 @@ class EditScreen(ModalScreen[bytes | None]):
     def on_mount(self) -> None:
         """Title, theme of the editor, focus."""
         self.query_one("#dialog").border_title = Content(safe(self._title)[:100])
-        self.query_one("#changes").border_title = "Changes"
+        self.query_one("#changes").border_title = "The event in it" if self._imports else "Changes"
         editor = self.query_one("#editor", TextArea)
         editor.focus()
         self._check()
@@ -123,12 +128,30 @@ class EditScreen(ModalScreen[bytes | None]):
 
     def _check(self) -> None:
         text = self.query_one("#editor", TextArea).text
-        wrong = problem_in(text)
+        if self._imports:
+            self._check_import(text)
+            return
+        self._say(problem_in(text), text)
+
+    def _check_import(self, text: str) -> None:
+        if not text.strip():
+            self._say("paste an export: JSON, curl, aws lambda invoke or a pytest file", text)
+            return
+        try:
+            event = import_event(text)
+        except LivetuiError as error:
+            self._say(error.what, text)
+            return
+        found = pretty(event)
+        self._say(problem_in(found), found)
+        self.query_one("#changes", LinesPane).show(Document(found.split("\n"), source=found), keep=True)
+
+    def _say(self, wrong: str, text: str) -> None:
         problem = self.query_one("#problem", Static)
         problem.set_class(bool(wrong), "-wrong")
         problem.update(Content(f"✗ {wrong}" if wrong else f"✓ JSON, {size(len(text.encode('utf-8', 'replace')))}"))
         self.query_one("#run", Button).disabled = bool(wrong)
-        if not wrong:
+        if not wrong and not self._imports:
             self.query_one("#changes", LinesPane).show(self._difference(text), keep=True)
 
     def _difference(self, text: str) -> Document:
@@ -142,8 +165,11 @@ class EditScreen(ModalScreen[bytes | None]):
 
     def action_run(self) -> None:
         """Run it, unless it is wrong."""
-        if problem_in(self.query_one("#editor", TextArea).text):
+        if self.query_one("#run", Button).disabled:
             self.app.bell()
+            return
+        if self._imports:
+            self.dismiss(import_event(self.query_one("#editor", TextArea).text))
             return
         # An event whose text was not touched goes out byte for byte as it came in.
         untouched = self.query_one("#editor", TextArea).text == self._text

@@ -43,6 +43,7 @@ from livetui.tui.messages import EventsWaiting, RowOpened, RowSelected, SessionF
 from livetui.tui.record import Opened
 from livetui.tui.screens.debugging import DebugActions
 from livetui.tui.screens.failure import FailureScreen
+from livetui.tui.screens.history import ShownRows
 from livetui.tui.screens.prompt import Ask
 from livetui.tui.screens.records import RecordActions
 from livetui.tui.summaries import Seen, functions_document, link_document, stack_document
@@ -50,7 +51,7 @@ from livetui.tui.widgets.debugger import DebugView
 from livetui.tui.widgets.details import Details
 from livetui.tui.widgets.header import Header, endpoint_of, link_words
 from livetui.tui.widgets.invocations import InvocationList
-from livetui.tui.widgets.invocations_pane import FilterChanged, InvocationsPane
+from livetui.tui.widgets.invocations_pane import InvocationsPane
 from livetui.tui.widgets.lines import LinesPane
 from livetui.tui.widgets.progress import Progress
 from livetui.tui.widgets.views import LogsView, TextView
@@ -60,12 +61,10 @@ if TYPE_CHECKING:
 
 TICK_S = 0.25
 FIRST_ROWS = 1_000
-FILTERED_AT_ONCE = 5_000
-"""Rows up to which a filter is tried on each row while it is typed."""
 
 
-class MainScreen(RecordActions, DebugActions):
-    """Everything that is always there. Its actions are in `RecordActions` and `DebugActions`."""
+class MainScreen(RecordActions, ShownRows, DebugActions):
+    """Everything that is always there. Its actions are in `RecordActions`, `ShownRows` and `DebugActions`."""
 
     app: LivetuiApp
     BINDINGS: ClassVar[list[BindingType]] = [*VIEW_KEYS, BACK_KEY]
@@ -104,6 +103,7 @@ class MainScreen(RecordActions, DebugActions):
         self.expected: int | None = None
         self.seen = Seen()
         self.pinned = {}
+        self.past, self._filter = None, None
         self.ready = False
         """Whether every view is mounted and events are taken in."""
         self._offline_since = ""
@@ -282,6 +282,9 @@ class MainScreen(RecordActions, DebugActions):
         for each in changed.values():
             if self.expected is not None and each.replay_of == self.expected and each.state == "queued":
                 self.expected = None
+                if self.past is not None:  # what runs now belongs to this session, not to the one that is looked at
+                    self.past, self.invocations.of_session = None, ""
+                    self.table.filter(self._matching())
                 self.table.stay(each.id)
         row = self.details.row
         if row is not None and row.id in changed:
@@ -355,11 +358,19 @@ class MainScreen(RecordActions, DebugActions):
             case "logs":
                 self.logs.refresh_lines_shown()
             case "functions":
-                self.functions.show(functions_document(self.live, self.seen))
+                self.functions.show(functions_document(self.live, self.seen, self.session.workers()))
             case "stack":
                 self.stack.show(stack_document(self.live, self.steps))
             case "link":
-                self.link_view.show(link_document(self.live, self.link, self.header.link[0], self.seen))
+                self.link_view.show(
+                    link_document(
+                        self.live,
+                        self.link,
+                        self.header.link[0],
+                        self.seen,
+                        self.session.usage() if self.live else None,
+                    )
+                )
 
     # -- moving about ----------------------------------------------------------------------------------------------
 
@@ -384,7 +395,8 @@ class MainScreen(RecordActions, DebugActions):
         elif self.views.current != "invocations":
             self.action_view("invocations")
         elif self.focused is self.table:
-            self.invocations.clear_filter()
+            if not self.invocations.clear_filter():
+                self.leave_session()
         else:
             self.table.focus()
 
@@ -448,31 +460,6 @@ class MainScreen(RecordActions, DebugActions):
         """Type a filter."""
         self.action_view("invocations")
         self.invocations.filter.focus()
-
-    @on(FilterChanged)
-    def _filter_changed(self, event: FilterChanged) -> None:
-        matches = None if event.filter is None else event.filter.matches
-        if matches is None or self.table.rows.held <= FILTERED_AT_ONCE:
-            self.table.filter(matches)
-        else:
-            self.run_worker(
-                partial(self._filter_many, event.words, matches),
-                thread=True,
-                exclusive=True,
-                group="filter",
-                description="filter",
-            )
-
-    def _filter_many(self, words: str, matches: Callable[[Row], bool]) -> None:
-        # So many rows are asked of the store's index, in a thread; rows that came meanwhile are tested one by one.
-        worker = get_current_worker()
-        try:
-            known = set(self.session.numbers(words))
-        except LivetuiError as error:
-            self.app.call_from_thread(self.app.tell, error)
-            return
-        if not worker.is_cancelled:
-            self.app.call_from_thread(self.table.filter, matches, known)
 
     @on(InvocationList.Changed)
     def _list_changed(self) -> None:

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from livetui.tui.widgets.invocations import InvocationList
 
 MOST_TIMES = 1_000
+MOST_IMPORTED = 24 * 1024 * 1024
+"""Bytes of a file with an event in it; escapes make an export several times as large as its event."""
 EXPORTS = (
     Pick("json", "JSON", "the whole record: event, answer, logs, calls, timing"),
     Pick("sam", "SAM event", "the bare event, for sam local invoke -e"),
@@ -147,20 +149,58 @@ class RecordActions(Screen[None]):
         self.app.push_screen(Choose("Invoke which function?", [Pick(name, name) for name in functions]), chosen)
 
     def _choose_sample(self, function: str) -> None:
+        def chosen(name: str | None) -> None:
+            match name:
+                case None:
+                    return
+                case "file":
+                    self._ask_event_file(function)
+                case "paste":
+                    self._edit_and_invoke(function, b"", imports=True)
+                case "":
+                    self._edit_and_invoke(function, b"{}")
+                case _:
+                    self._edit_and_invoke(function, self.app.sample(name))
+
+        picks = [
+            Pick("", "an empty event", "{}"),
+            Pick("paste", "pasted text …", "JSON, or an export: curl, aws lambda invoke, pytest"),
+            Pick("file", "a file …", "the same, by its name"),
+            *self.app.samples(),
+        ]
+        self.app.push_screen(Choose(f"Invoke {function} with", picks), chosen)
+
+    def _edit_and_invoke(self, function: str, event: bytes, imports: bool = False) -> None:
         from livetui.tui.screens.edit import EditScreen
 
-        samples = self.app.samples()
+        screen = EditScreen(f"Invoke {function}", event, "Invoke", imports=imports)
+        self.app.push_screen(screen, partial(self._invoke, function))
 
-        def edit(name: str | None) -> None:
-            if name is not None:
-                event = self.app.sample(name) if name else b"{}"
-                self.app.push_screen(EditScreen(f"Invoke {function}", event, "Invoke"), partial(self._invoke, function))
+    def _ask_event_file(self, function: str) -> None:
+        root = self.session.settings.root
 
-        picks = [Pick("", "an empty event", "{}"), *samples]
-        if samples:
-            self.app.push_screen(Choose(f"Invoke {function} with", picks), edit)
+        def problem(answer: str) -> str:
+            return "" if not answer or (root / Path(answer).expanduser()).is_file() else f"{answer} is not there"
+
+        def chosen(answer: str | None) -> None:
+            if answer:
+                self._import_file(function, root / Path(answer).expanduser())
+
+        self.app.push_screen(Ask(f"Invoke {function} with which file?", hint=f"Below {root}.", problem=problem), chosen)
+
+    def _import_file(self, function: str, path: Path) -> None:
+        from livetui.session import export
+
+        try:
+            if path.stat().st_size > MOST_IMPORTED:
+                raise LivetuiError(f"{path.name} is too large.", "Lambda takes at most 6 MB.")
+            event = export.import_event(path.read_text("utf-8"))
+        except (OSError, UnicodeDecodeError) as error:
+            self.app.tell(LivetuiError(f"{path.name} cannot be read.", str(error)))
+        except LivetuiError as error:
+            self.app.tell(error)
         else:
-            edit("")
+            self._edit_and_invoke(function, event)
 
     def _invoke(self, function: str, event: bytes | None) -> None:
         if event is not None and self.app.ask(lambda: self.session.invoke(function, event)):

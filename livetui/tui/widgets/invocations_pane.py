@@ -83,6 +83,8 @@ class InvocationsPane(Vertical):
             id="filter",
             select_on_focus=False,
         )
+        self.of_session = ""
+        """The earlier session whose rows are shown, in words."""
         self._problem = Static("", id="filter-problem", markup=False)
 
     def compose(self) -> ComposeResult:
@@ -100,9 +102,11 @@ class InvocationsPane(Vertical):
         """Write the frame's words."""
         self.head.refresh()
         rows = self.table
-        parts = ["Invocations"]
+        parts = [f"Session of {self.of_session}" if self.of_session else "Invocations"]
         if rows.frozen:
             parts.append("FROZEN")
+        elif self.of_session:
+            parts.append("esc goes back")
         elif rows.following:
             parts.append("FOLLOW")
         if rows.unseen:

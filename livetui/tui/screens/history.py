@@ -1,0 +1,155 @@
+"""Which rows the list shows: those a filter lets through, of all sessions or of an earlier one alone."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
+
+from textual import on
+from textual.screen import Screen
+from textual.worker import get_current_worker
+
+from livetui.errors import LivetuiError
+from livetui.session.invocation import Row
+from livetui.session.records import SessionRecord
+from livetui.tui import text
+from livetui.tui.messages import SessionFace
+from livetui.tui.screens.prompt import Choose, Pick
+from livetui.tui.widgets.invocations import InvocationList
+from livetui.tui.widgets.invocations_pane import FilterChanged, InvocationsPane
+
+if TYPE_CHECKING:
+    from livetui.tui.app import LivetuiApp
+
+FILTERED_AT_ONCE = 5_000
+"""Rows up to which a filter is tried on each row while it is typed."""
+MOST_OF_A_SESSION = 50_000
+"""Rows of an earlier session that are read; its older ones are in `livetui invocations`."""
+_ALL = "all"
+
+
+class ShownRows(Screen[None]):
+    """Filter and earlier sessions; the main screen inherits them."""
+
+    app: LivetuiApp
+    session: SessionFace
+    invocations: InvocationsPane
+    table: InvocationList
+    past: SessionRecord | None
+    """The earlier session that is looked at; None shows all rows, as they come."""
+    _filter: FilterChanged | None
+
+    @on(FilterChanged)
+    def _filter_changed(self, event: FilterChanged) -> None:
+        self._filter = event
+        self._show_rows()
+
+    def _show_rows(self) -> None:
+        words = "" if self._filter is None else self._filter.words
+        matches = self._matching()
+        if matches is None or self.table.rows.held <= FILTERED_AT_ONCE:
+            self.table.filter(matches)
+        else:
+            self.run_worker(
+                partial(self._filter_many, words, matches),
+                thread=True,
+                exclusive=True,
+                group="filter",
+                description="filter",
+            )
+
+    def _matching(self) -> Callable[[Row], bool] | None:
+        typed = None if self._filter is None or self._filter.filter is None else self._filter.filter.matches
+        past = self.past
+        if past is None:
+            return typed
+        return lambda row: row.session == past.id and (typed is None or typed(row))
+
+    def _filter_many(self, words: str, matches: Callable[[Row], bool]) -> None:
+        # So many rows are asked of the store's index, in a thread; rows that came meanwhile are tested one by one.
+        worker = get_current_worker()
+        try:
+            known = set(self.session.numbers(words, None if self.past is None else self.past.id))
+        except LivetuiError as error:
+            self.app.call_from_thread(self.app.tell, error)
+            return
+        if not worker.is_cancelled:
+            self.app.call_from_thread(self.table.filter, matches, known)
+
+    # -- earlier sessions ------------------------------------------------------------------------------------------
+
+    def action_sessions(self) -> None:
+        """Choose an earlier session and see its invocations."""
+
+        def read() -> None:
+            try:
+                sessions = self.session.sessions()
+            except LivetuiError as error:
+                self.app.call_from_thread(self.app.tell, error)
+                return
+            self.app.call_from_thread(self._choose_session, sessions)
+
+        self.run_worker(read, thread=True, group="rows", description="sessions")
+
+    def _choose_session(self, sessions: list[SessionRecord]) -> None:
+        held = [each for each in sessions if each.invocations]
+        if not held:
+            self.app.notify("Nothing was recorded here before.", severity="warning")
+            return
+        known = {each.id: each for each in held}
+
+        def chosen(id: str | None) -> None:
+            if id is not None:
+                self.open_session(known.get(id))
+
+        mark = self.past.id if self.past is not None else _ALL
+        picks = [Pick(_ALL, f"{'●' if mark == _ALL else ' '} all sessions", "new calls appear as they come")]
+        picks += [
+            Pick(each.id, f"{'●' if mark == each.id else ' '} {session_words(each)}", _remark(each)) for each in held
+        ]
+        self.app.push_screen(Choose("Whose invocations?", picks), chosen)
+
+    def open_session(self, record: SessionRecord | None) -> None:
+        """Show an earlier session's rows alone; None goes back to all of them."""
+        self.past = record
+        self.invocations.of_session = "" if record is None else session_words(record)
+        self.run_worker(partial(self._read_past, record), thread=True, group="rows", description="rows")
+
+    def _read_past(self, record: SessionRecord | None) -> None:
+        try:
+            rows = [] if record is None else self.session.rows(limit=MOST_OF_A_SESSION, session=record.id)
+        except LivetuiError as error:
+            self.app.call_from_thread(self.app.tell, error)
+            return
+        self.app.call_from_thread(self._past_read, record, rows)
+
+    def _past_read(self, record: SessionRecord | None, rows: list[Row]) -> None:
+        if record is not self.past:
+            return
+        # Rows that are held already are newer than what was read from the store a moment ago.
+        self.table.take([row for row in rows if self.table.rows.get(row.id) is None])
+        self._show_rows()
+        self.table.follow()
+        self.table.focus()
+
+    def leave_session(self) -> bool:
+        """Back to all rows; False when they are shown already."""
+        if self.past is None:
+            return False
+        self.open_session(None)
+        return True
+
+
+def session_words(record: SessionRecord) -> str:
+    """A session in a few words: when it began, and of which app and stage."""
+    began = time.strftime("%d %b %H:%M", time.localtime(record.started))
+    return " · ".join(text.safe(each) for each in (began, record.app, record.stage) if each)
+
+
+def _remark(record: SessionRecord) -> str:
+    count = f"{record.invocations:,} invocation{'' if record.invocations == 1 else 's'}"
+    place = "local cloud" if record.local else f"{text.short_account(record.account)}/{record.region}"
+    lasted = "not ended" if record.ended is None else text.seconds(record.ended - record.started)
+    return f"{count}  {record.kind}  {place}  {lasted}"

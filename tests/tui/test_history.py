@@ -1,0 +1,125 @@
+"""Earlier sessions, events from outside, and what the views of functions and link count."""
+
+from __future__ import annotations
+
+import json
+import shlex
+
+import pytest
+from console import console
+from recorded import HTTP_EVENT, invocation, live_session, orders
+
+from livetui.config import Settings
+from livetui.session import export
+
+
+def two_sessions():
+    earlier = [invocation(id, "GetOrder", f"GET /orders/{id}", session="s-0") for id in (1, 2, 3)]
+    return live_session([*earlier, *orders()])
+
+
+async def test_an_earlier_session_is_shown_alone_and_left_again():
+    session = two_sessions()
+    async with console(session) as shown:
+        await shown.opened(12)
+        await shown.press("P")
+        await shown.sees("all sessions", "3 invocations", "8 invocations")
+        await shown.press("end", "enter")
+        await shown.until(lambda: shown.main.table.rows.shown == [1, 2, 3], "the rows of the earlier session")
+        await shown.sees("Session of", "esc goes back", "GET /orders/2")
+        session.arrive(invocation(17, "Worker", "sqs orders ×1", "queued"))
+        await shown.until(lambda: shown.main.table.rows.held == 12, "a call of the present session")
+        assert shown.main.table.rows.shown == [1, 2, 3]
+        await shown.press("escape")
+        await shown.until(lambda: len(shown.main.table.rows) == 12, "all rows")
+        await shown.lacks("Session of")
+
+
+async def test_a_filter_narrows_an_earlier_session_too():
+    async with console(two_sessions()) as shown:
+        await shown.opened(12)
+        await shown.press("P", "end", "enter")
+        await shown.until(lambda: shown.main.table.rows.shown == [1, 2, 3], "the rows of the earlier session")
+        await shown.press("slash")
+        await shown.type("id:2..9")
+        await shown.until(lambda: shown.main.table.rows.shown == [2, 3], "the filter")
+        await shown.press("enter", "escape")
+        await shown.until(lambda: shown.main.table.rows.shown == [1, 2, 3], "no filter")
+
+
+async def test_a_replay_of_an_earlier_session_is_a_new_row_of_this_one():
+    session = two_sessions()
+    async with console(session) as shown:
+        await shown.opened(12)
+        await shown.press("P", "end", "enter")
+        await shown.until(lambda: shown.main.table.rows.shown == [1, 2, 3], "the rows of the earlier session")
+        await shown.press("r")
+        await shown.until(
+            lambda: shown.main.table.current is not None and shown.main.table.current.id == 17, "the replay"
+        )
+        assert shown.main.past is None
+        assert len(shown.main.table.rows) == 12
+    assert session.asked[0][:2] == ("replay", 3)
+
+
+@pytest.mark.parametrize("kind", export.KINDS)
+async def test_what_was_exported_is_sent_from_pasted_text(kind, tmp_path):
+    exported = export.export(
+        orders()[1],
+        kind,
+        reveal=True,
+        endpoint="https://shop.example",
+        handler="src/orders.handler",
+        code_root=tmp_path,
+        project=tmp_path,
+    )
+    async with console() as shown:
+        await shown.opened(12)
+        await shown.press("i", "enter")
+        await shown.sees("pasted text")
+        await shown.press("down", "enter")
+        await shown.sees("paste an export")
+        await shown.press("ctrl+s")
+        assert shown.app.screen.query("#editor"), "nothing is sent while nothing is there"
+        shown.app.screen.query_one("#editor").text = exported
+        await shown.sees("✓ JSON")
+        await shown.press("ctrl+s")
+        await shown.until(lambda: any(asked[0] == "invoke" for asked in shown.session.asked), "the event to be sent")
+    sent = json.loads(next(asked for asked in shown.session.asked if asked[0] == "invoke")[2])
+    assert (sent.get("rawPath") or sent["path"]) == "/orders/99"
+
+
+async def test_what_is_no_event_is_told_and_not_sent():
+    async with console() as shown:
+        await shown.opened(12)
+        await shown.press("i", "enter", "down", "enter")
+        await shown.until(lambda: bool(shown.app.screen.query("#editor")), "the editor")
+        shown.app.screen.query_one("#editor").text = "hello there"
+        await shown.sees("There is no event in this text.")
+        await shown.press("ctrl+s", "escape")
+    assert not [asked for asked in shown.session.asked if asked[0] == "invoke"]
+
+
+async def test_a_file_is_sent(tmp_path):
+    command = f"aws lambda invoke --function-name f --payload {shlex.quote(HTTP_EVENT.decode())} out.json"
+    (tmp_path / "call.sh").write_text(command)
+    session = live_session()
+    session.settings = Settings(app="orders", stage="dev", project=str(tmp_path))
+    async with console(session) as shown:
+        await shown.opened(12)
+        await shown.press("i", "enter", "down", "down", "enter")
+        await shown.type("call.s")
+        await shown.sees("call.s is not there")
+        await shown.press("h", "enter")
+        await shown.until(lambda: bool(shown.app.screen.query("#editor")), "the editor")
+        await shown.press("ctrl+s")
+    sent = next(asked for asked in session.asked if asked[0] == "invoke")
+    assert json.loads(sent[2])["rawPath"] == "/orders/99"
+
+
+async def test_functions_tell_of_their_workers_and_the_link_of_its_quotas():
+    async with console() as shown:
+        await shown.press("f3")
+        await shown.sees("2, 1 busy, 3 calls wait; the next one is forked", "started fresh: threads run")
+        await shown.press("f9")
+        await shown.sees("64 of 100 a second", "131 KB of 512 KiB", "480 units of 5 KB", "about $0.0005")
