@@ -67,7 +67,7 @@ class Aws:
 
         self.access = access
         self._lock = threading.RLock()
-        self._clients: dict[str, Any] = {}
+        self._clients: dict[tuple[str, bool], Any] = {}
         self._identity: dict[str, str] | None = None
         try:
             core = botocore.session.Session(
@@ -93,19 +93,25 @@ class Aws:
         """The region's name, such as `eu-west-1`."""
         return str(self.session.region_name)
 
-    def client(self, service: str) -> Any:
-        """A boto3 client, made once per service, with adaptive retries."""
+    def client(self, service: str, *, once: bool = False) -> Any:
+        """A boto3 client, made once per service, with adaptive retries.
+
+        With `once` nothing is ever sent twice and an answer may take 15 minutes: for invoking the user's functions.
+        """
         from botocore.config import Config
 
         with self._lock:
-            if service not in self._clients:
-                config = Config(retries={"mode": "adaptive", "max_attempts": 2 if self.access.is_local else 8},
-                                connect_timeout=5, read_timeout=65,
-                                s3={"addressing_style": "path" if self.access.is_local else "auto"},
-                                max_pool_connections=24)
-                self._clients[service] = self.session.client(
+            known = self._clients.get((service, once))
+            if known is None:
+                attempts = 1 if once else 2 if self.access.is_local else 8
+                config = Config(
+                    retries={"mode": "standard" if once else "adaptive", "total_max_attempts": attempts},
+                    connect_timeout=5, read_timeout=930 if once else 65, max_pool_connections=24,
+                    s3={"addressing_style": "path" if self.access.is_local else "auto"},
+                    proxies={} if self.access.is_local else None)  # a company's proxy cannot reach this machine
+                known = self._clients[service, once] = self.session.client(
                     service, endpoint_url=self.access.endpoint_url, verify=self.access.ca_bundle, config=config)
-            return self._clients[service]
+            return known
 
     def keys(self) -> Keys:
         """The credentials as they are now; botocore refreshes those that expire. Raises `UsageError` when none."""

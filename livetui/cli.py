@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from collections.abc import Callable
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from livetui.session.session import Session
     from livetui.session.store import Store
 
+_LEAVE_S = 8.0
+"""How long the console may take to close everything after it has left the screen."""
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
@@ -55,7 +58,8 @@ _STACK = [
 _SESSION = [
     click.option("--headless", is_flag=True, help="Lines of text instead of the console."),
     click.option("--json", "as_json", is_flag=True, help="One JSON object per line instead of the console."),
-    click.option("--for", "seconds", type=float, metavar="SECONDS", help="End this long after the session is live."),
+    click.option("--for", "seconds", type=click.FloatRange(min=0), metavar="SECONDS",
+                 help="End this long after the session is live."),
 ]
 _PRODUCTION = click.option("--yes-production", metavar="NAME",
                            help="Go live although NAME (the live stack, or what is attached) looks like production.")
@@ -109,7 +113,11 @@ def _run(settings: Settings, *, headless: bool, as_json: bool, **options: Any) -
         return code
     from livetui.tui.app import run as run_console
 
-    return run_console(session)
+    code = run_console(session)
+    if not session.wait(_LEAVE_S):  # something waits for the network; children end with this process
+        os._exit(code)
+    session.close()
+    return code
 
 
 def _typed_production(settings: Settings, targets: tuple[str, ...]) -> Settings:
@@ -174,10 +182,12 @@ def demo(headless: bool, as_json: bool, seconds: float | None, traffic: bool, **
 
 
 def _demo_settings(**flags: Any) -> Settings:
+    from livetui import config
     from livetui.session import demo as orders
 
     template = orders.project(Path.cwd()) / "template.yaml"
-    return _settings(template=str(template), local=True, app="orders", region="eu-west-1", **flags)
+    return config.load(Path.cwd(), {"template": str(template), "local": True, "app": "orders",
+                                    "region": "eu-west-1", **flags}, files=False)
 
 
 @cli.command()
@@ -215,7 +225,10 @@ def _write(text: str, output: str | None) -> None:
     if output is None:
         click.echo(text, nl=not text.endswith("\n"))
     else:
-        Path(output).write_text(text, encoding="utf-8")
+        try:
+            Path(output).write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise UsageError(f"{output} cannot be written.", str(error), "Pass another -o FILE.") from error
 
 
 @cli.command()
@@ -253,7 +266,8 @@ def attach(targets: tuple[str, ...], headless: bool, as_json: bool, seconds: flo
     They run their own deployed code while no console is there. `livetui restore` puts them back exactly.
     """
     code = _run(_settings(**flags), headless=headless, as_json=as_json, seconds=seconds, kind="attach", attach=targets)
-    _say("The functions stay attached. To put them back as they were: livetui restore")
+    if code not in (1, 2):
+        _say("The functions stay attached. To put them back as they were: livetui restore")
     return code
 
 
@@ -364,7 +378,7 @@ def events(action: str, name: str) -> None:
 @cli.command()
 @_with(*_COMMON, _JSON)
 @click.argument("filter", default="")
-@click.option("--limit", default=1000, help="Most rows to print.")
+@click.option("--limit", default=1000, type=click.IntRange(1), help="Most rows to print.")
 def invocations(filter: str, as_json: bool, limit: int, **flags: Any) -> None:
     """What was captured; FILTER as in the console (`fn:Get* state:error ms:>100`)."""
     from livetui.session import outputs
@@ -439,9 +453,14 @@ def cloud(action: str, **flags: Any) -> None:
     if action != "run":
         click.echo(chores.cloud(_settings_of_last(**flags), action))
         return
-    with chores.own_cloud(_settings_of_last(**flags)) as said:
+    from livetui.cloud import LocalCloud
+
+    settings = _settings(**flags)
+    with chores.own_cloud(settings) as said:
         _say(said)
-        threading.Event().wait()
+        while LocalCloud.find(settings.state) is not None:
+            threading.Event().wait(1)
+    _say("The local cloud has ended.")
 
 
 @cli.command()

@@ -22,7 +22,7 @@ Count = Annotated[int, msgspec.Meta(ge=1)]
 OfflinePolicy = Literal["error", "http-503", "deployed"]
 STATE_FOLDER = ".livetui"
 _LAST = "last-session.json"
-_REMEMBERED = ("app", "stage", "region", "profile", "template", "local", "parameters", "function")
+_REMEMBERED = ("app", "stage", "region", "profile", "template", "local", "function")
 
 
 class FunctionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="kebab"):
@@ -135,11 +135,12 @@ def plain_name(text: str, fallback: str) -> str:
 
 
 def load(project: Path, flags: Mapping[str, Any], environ: Mapping[str, str] | None = None, *,
-         recall: bool = False) -> Settings:
+         recall: bool = False, files: bool = True) -> Settings:
     """Merge all sources into `Settings`. Raises `UsageError` that names the file and the key that is wrong.
 
     With `recall`, what nobody says is as it was in the project's last session: for commands that work on what a
-    session made, such as `livetui invoke` after `livetui demo`.
+    session made, such as `livetui invoke` after `livetui demo`. Without `files` the project's own settings are left
+    out: the demo is not the project's application.
     """
     environ = os.environ if environ is None else environ
     merged: dict[str, Any] = {}
@@ -153,14 +154,15 @@ def load(project: Path, flags: Mapping[str, Any], environ: Mapping[str, str] | N
     if recall:
         take(_recalled(project), "the last session")
     for name, section in (("pyproject.toml", ("tool", "livetui")), ("livetui.toml", ())):
-        take(_read_toml(project / name, section), name)
+        take(_read_toml(project / name, section) if files else {}, name)
     for variable, key in _ENVIRONMENT.items():
         if environ.get(variable) and origins.get(key) != "environment":
             take({key: environ[variable]}, "environment")
     take({key.replace("_", "-"): value for key, value in flags.items() if value not in (None, (), {})}, "command line")
 
-    merged["app"] = plain_name(merged.get("app") or project.resolve().name, "app")
-    merged["stage"] = plain_name(merged.get("stage") or _user_name(), "dev")
+    for key, own, fallback in (("app", project.resolve().name, "app"), ("stage", _user_name(), "dev")):
+        if isinstance(merged.get(key, ""), str):  # what is no text is told of below
+            merged[key] = plain_name(merged.get(key) or own, fallback)
     try:
         return msgspec.convert({**merged, "project": str(project), "origins": origins}, Settings)
     except msgspec.ValidationError as error:
@@ -189,7 +191,10 @@ def remember(settings: Settings) -> None:
     """Keep what names the live stack of this session, for `load(…, recall=True)`."""
     known = {key: getattr(settings, key) for key in _REMEMBERED if getattr(settings, key)}
     settings.state.mkdir(parents=True, exist_ok=True)
-    (settings.state / _LAST).write_bytes(msgspec.json.encode(known))
+    path = settings.state / _LAST
+    path.unlink(missing_ok=True)
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(msgspec.json.encode(known))
 
 
 def _recalled(project: Path) -> Mapping[str, Any]:
@@ -208,7 +213,7 @@ def _read_toml(path: Path, section: tuple[str, ...]) -> Mapping[str, Any]:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise UsageError(f"{path.name} cannot be read.", str(error), f"Mend {path}.") from error
     for part in section:
-        table = table.get(part, {})
+        table = table.get(part, {}) if isinstance(table, dict) else {}
     return table if isinstance(table, dict) else {}
 
 
@@ -220,10 +225,19 @@ def _user_name() -> str:
 
 
 def describe(settings: Settings) -> str:
-    """The settings in force, one per line, each with where it came from."""
+    """The settings in force, one per line, each with where it came from; values that may be secret are not shown."""
     lines = []
     for field in msgspec.structs.fields(Settings):
         if field.name not in ("origins", "project"):
-            value = msgspec.json.encode(getattr(settings, field.name)).decode()
+            value = msgspec.json.encode(_hidden(field.name, getattr(settings, field.name))).decode()
             lines.append(f"{field.encode_name} = {value:<32} # {settings.origins.get(field.encode_name, 'default')}")
     return "\n".join(lines)
+
+
+def _hidden(name: str, value: Any) -> Any:
+    plain = msgspec.to_builtins(value)
+    if name == "parameters":
+        return dict.fromkeys(plain, "•••")
+    if name == "functions":
+        return {key: {**entry, "env": dict.fromkeys(entry.get("env", {}), "•••")} for key, entry in plain.items()}
+    return plain

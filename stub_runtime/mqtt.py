@@ -225,6 +225,8 @@ def _peer_port(connection: socket.socket) -> int:
 
 def proxy_for(host: str, environ: Mapping[str, str]) -> str | None:
     """The HTTPS proxy to use for `host`, from `HTTPS_PROXY` / `ALL_PROXY` and `NO_PROXY`, or None."""
+    if host in ("localhost", "127.0.0.1", "::1"):
+        return None
     lowered = {name.lower(): value for name, value in environ.items() if value and name.lower().endswith("_proxy")}
     chosen = lowered.get("https_proxy") or lowered.get("all_proxy")
     if not chosen:

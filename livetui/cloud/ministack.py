@@ -43,6 +43,7 @@ class RunningCloud:
         """Variables that point boto3, the AWS CLI and the SDKs at this cloud, as its root user."""
         return {
             **self.worker_environment(),
+            "NO_PROXY": "127.0.0.1,localhost",
             "AWS_REGION": self.record.region,
             "AWS_DEFAULT_REGION": self.record.region,
             "AWS_ACCESS_KEY_ID": self.record.access_key_id,
@@ -51,7 +52,10 @@ class RunningCloud:
 
     def worker_environment(self) -> dict[str, str]:
         """What a local handler needs besides its function's environment, so that its boto3 talks to this cloud."""
-        return {"AWS_ENDPOINT_URL": self.record.gateway_url, "AWS_CA_BUNDLE": self.record.ca_bundle}
+        theirs = os.environ.get("NO_PROXY") or os.environ.get("no_proxy")
+        bypass = f"127.0.0.1,localhost,{theirs}" if theirs else "127.0.0.1,localhost"
+        return {"AWS_ENDPOINT_URL": self.record.gateway_url, "AWS_CA_BUNDLE": self.record.ca_bundle, "NO_PROXY": bypass,
+                "no_proxy": bypass}
 
     def public_url(self, url: str) -> str:
         """Where people reach the API or function URL of a stack output; any other string comes back unchanged."""

@@ -71,6 +71,15 @@ def is_dotenv(path: str) -> bool:
     return name == ".env" or name.startswith(".env.")
 
 
+def is_own_output(path: str) -> bool:
+    """Whether this process's own output goes to the file (`livetui --headless > events.txt`)."""
+    try:
+        file = Path(path).stat()
+        return any(os.path.samestat(file, os.fstat(descriptor)) for descriptor in (1, 2))
+    except OSError:
+        return False
+
+
 def is_settings(path: str, project: Path) -> bool:
     """Whether the engine has to look at the change: template, settings, requirements and `.env` of the project."""
     name = Path(path).name
@@ -82,6 +91,8 @@ def touched(changes: Iterable[str], graphs: Mapping[str, Graph]) -> dict[str, st
     """The functions that a burst of changes touches, each with the first path that does."""
     found: dict[str, str] = {}
     for path in sorted(changes):
+        if is_own_output(path):
+            continue
         for function_id, graph in graphs.items():
             if function_id not in found and graph.touched_by(path):
                 found[function_id] = path

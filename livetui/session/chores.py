@@ -149,7 +149,7 @@ def invoke(settings: Settings, function: str, event: bytes, *, asynchronous: boo
         raise UsageError("The event is not JSON.", str(error), "Lambda takes JSON only.") from error
     aws = reach(settings)
     try:
-        answer = aws.client("lambda").invoke(
+        answer = aws.client("lambda", once=True).invoke(
             FunctionName=_physical_name(aws, settings, function), Payload=event,
             InvocationType="Event" if asynchronous else "RequestResponse")
         body = answer["Payload"].read().decode("utf-8", "surrogateescape")

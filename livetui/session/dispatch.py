@@ -111,7 +111,7 @@ class Dispatcher:
 
     def call(self, call: Call) -> None:
         """Take a call of the link."""
-        self._background.create_task(self._serve(call))
+        self._background.create_task(self._answer_always(call))
 
     def cancelled(self, attempt: str) -> None:
         """The stub gave up: drop the work if no worker has it yet."""
@@ -127,6 +127,16 @@ class Dispatcher:
         if done is None or done.response is None:
             return "started"
         return Answer(done.response, error=done.row.state != "ok")
+
+    async def _answer_always(self, call: Call) -> None:
+        """Serve a call; when livetui itself cannot (a full disk), the caller hears so at once."""
+        try:
+            await self._serve(call)
+        except Exception as error:
+            self._live.pop(call.attempt, None)
+            if self._link is not None:
+                self._link.answer(call.attempt, Answer(_failed("LivetuiFailed", f"livetui: {error}").body, error=True))
+            raise
 
     async def _serve(self, call: Call) -> None:
         if call.keys is not None:

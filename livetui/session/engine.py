@@ -86,6 +86,7 @@ class Engine:
         serving = asyncio.create_task(self._serve())
         stopping = asyncio.create_task(self._stopping.wait())
         await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        self.ready = False
         stopping.cancel()
         serving.cancel()
         with contextlib.suppress(asyncio.CancelledError):
@@ -150,8 +151,9 @@ class Engine:
             self.stack = await asyncio.to_thread(attach.attach, aws, started, self.settings, self.attach,
                                                  self._progress, application)
         else:
-            self.stack = await asyncio.to_thread(deployment.deploy_live, application, aws, started, self.settings,
-                                                 self._progress, self.cancel)
+            self.stack = await asyncio.to_thread(
+                lambda: deployment.deploy_live(application, aws, started, self.settings, self._progress, self.cancel,
+                                               as_it_is=self.kind == "replay"))
         if self.stack.changed:
             await asyncio.to_thread(announce_gone, aws, self.stack.app, self.stack.stage, self.stack.signing_key)
 
@@ -162,7 +164,8 @@ class Engine:
         self.debug.serve(pool)
         try:
             self.dispatcher.named_after(stack.name)
-            config.remember(self.settings)
+            if self.kind != "replay":
+                config.remember(self.settings)
             self.store.begin_session(self.kind, app=stack.app, stage=stack.stage,
                                      account=await asyncio.to_thread(lambda: aws.account), region=aws.region,
                                      local=self.settings.local)
@@ -260,7 +263,13 @@ class Engine:
         """Run an action on the engine's loop, from any thread. Raises `LivetuiError` when the session is not live."""
         if self.loop is None or not self.ready or self._stopping.is_set():
             raise LivetuiError("The session is not live.", hint="Wait until it is, or start livetui again.")
-        self.loop.call_soon_threadsafe(action)
+        self.loop.call_soon_threadsafe(self._carry_out, action)
+
+    def _carry_out(self, action: Callable[[], None]) -> None:
+        try:
+            action()
+        except LivetuiError as error:
+            self.hub.publish(Notice("error", str(error)))
 
     def redeploy(self) -> None:
         """Read the template again and deploy what changed, while calls go on; on the engine's loop."""

@@ -49,6 +49,7 @@ class Session:
         self._building = threading.Lock()
         self._built: Engine | None = None
         self._thread = self._new_thread()
+        self._earlier: list[threading.Thread] = []
         self._ended = threading.Event()
 
     @property
@@ -84,8 +85,9 @@ class Session:
     def close(self) -> None:
         """Stop, wait for the end, close the store."""
         self.stop()
-        if self._thread.is_alive():
-            self._thread.join()
+        for thread in (*self._earlier, self._thread):
+            if thread.ident is not None:
+                thread.join()
         self._store.close()
 
     def take_over(self) -> None:
@@ -97,12 +99,14 @@ class Session:
         self._ended.clear()
         self.exit_code = 0
 
-        def restart() -> None:
-            if thread.is_alive():
+        def restart(following: threading.Thread) -> None:
+            if thread.ident is not None:
                 thread.join()
-            self._thread.start()
+            following.start()
 
-        threading.Thread(target=restart, name="livetui-take-over", daemon=True).start()
+        restarting = threading.Thread(target=restart, args=[self._thread], name="livetui-take-over", daemon=True)
+        self._earlier += [thread, restarting]
+        restarting.start()
 
     def _run(self) -> None:
         engine: Engine | None = None
@@ -212,7 +216,7 @@ class Session:
 
         def send() -> None:
             try:
-                aws.client("lambda").invoke(FunctionName=target.name, InvocationType="Event", Payload=event)
+                aws.client("lambda", once=True).invoke(FunctionName=target.name, InvocationType="Event", Payload=event)
             except Exception as error:  # noqa: BLE001  (shown to the user, whatever it is)
                 self._hub.publish(Notice("error", f"{target.id} could not be invoked: {error}"))
 

@@ -106,6 +106,7 @@ class Store(Reader):
             if self._writer is not None:
                 try:
                     self.flush()
+                    self._reader.close()  # before the writer, which folds the log into the file when it closes last
                     if self.current:
                         self._write(lambda db: db.execute("UPDATE sessions SET ended = ? WHERE id = ?",
                                                           (clock.time(), self.current)))

@@ -47,8 +47,11 @@ _CODE_NAMES = re.compile(r"(LD_|DYLD_|PYTHON).*|PATH|AWS_LAMBDA_RUNTIME_API|AWS_
 
 @refusing("The application cannot be deployed.")
 def deploy_live(application: Application, aws: Aws, bootstrap: Bootstrap, settings: Settings,
-                on_progress: OnProgress, cancel: threading.Event | None = None) -> LiveStack:
+                on_progress: OnProgress, cancel: threading.Event | None = None, *,
+                as_it_is: bool = False) -> LiveStack:
     """Make the application live and return what is deployed; an unchanged template costs no deployment.
+
+    `as_it_is` takes a stack that is there without deploying what the template says by now.
 
     Raises `UsageError` for what the user can mend (a parameter, a path, a name that looks like production and was not
     typed), `LivetuiError` with the root cause in one
@@ -71,8 +74,9 @@ def deploy_live(application: Application, aws: Aws, bootstrap: Bootstrap, settin
     assembly = assemble(application, wiring, address, aws.access.is_local)
     after, changed = before, False
     tags = tags_of(settings)
-    if (before.usable and before.outputs.get(DIGEST_OUTPUT) == assembly.digest
-            and settings.tags.items() <= before.tags.items()):
+    unchanged = (before.outputs.get(DIGEST_OUTPUT) == assembly.digest
+                 and settings.tags.items() <= before.tags.items())
+    if before.usable and (unchanged or as_it_is):
         on_progress(Progress("deploy", name, "skipped", STACK_TYPE, "nothing changed", time.monotonic() - begun))
     else:
         _upload(aws, bootstrap.bucket, assembly, on_progress, cancel)

@@ -3,30 +3,17 @@
 from __future__ import annotations
 
 import os
+import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
+import psutil
 import pytest
 
 from tests.integration.console_process import ConsoleProcess
-
-
-class Shop:
-    """One function on a local cloud, whose code each test replaces."""
-
-    def __init__(self, folder: Path, console: ConsoleProcess) -> None:
-        self.folder, self.console = folder, console
-
-    def run(self, code: str) -> dict[str, Any]:
-        """Save the code as a new module, invoke it, and wait for the row."""
-        (self.folder / "app.py").write_text(code)
-        seen = len(self.console.events)
-        livetui(self.folder, "invoke", "Hello")
-        return self.console.wait_for(lambda event: event["event"] == "invocation.finished", after=seen)
-
 
 FUNCTION = """
 Transform: AWS::Serverless-2016-10-31
@@ -37,14 +24,30 @@ Resources:
 """
 
 
+GOES_WRONG = {
+    "Missing": ("", "Runtime.HandlerNotFound"),
+    "Import": ("import nothing_of_this_name\n", "Runtime.ImportModuleError"),
+    "Syntax": ("def handler(event, context)\n    pass\n", "Runtime.UserCodeSyntaxError"),
+    "Exit": ("import sys\ndef handler(event, context): sys.exit(3)\n", "Runtime.ExitError"),
+    "Unmarshalled": ("def handler(event, context): return object()\n", "Runtime.MarshalError"),
+    "Megabytes": ("def handler(event, context):\n    print('x' * 3_000_000)\n    return 'ok'\n", ""),
+}
+
+
 @pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
-    tmp_path = tmp_path_factory.mktemp("shop")
-    (tmp_path / "template.yaml").write_text(FUNCTION % ("python3.13", "app.handler"))
-    (tmp_path / "app.py").write_text("def handler(event, context): ...\n")
-    console = ConsoleProcess(tmp_path, "--local")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, ConsoleProcess]]:
+    """A live application with one function per mistake."""
+    folder = tmp_path_factory.mktemp("shop")
+    template = "Transform: AWS::Serverless-2016-10-31\nResources:\n"
+    for name, (code, _) in GOES_WRONG.items():
+        template += (f"  {name}: {{Type: AWS::Serverless::Function, "
+                     f"Properties: {{Runtime: python3.13, Handler: app.handler, CodeUri: {name}/}}}}\n")
+        (folder / name).mkdir()
+        (folder / name / "app.py").write_text(code)
+    (folder / "template.yaml").write_text(template)
+    console = ConsoleProcess(folder, "--local")
     console.live()
-    yield Shop(tmp_path, console)
+    yield folder, console
     console.end()
 
 
@@ -98,25 +101,52 @@ def test_ministack_missing_names_the_extra(tmp_path: Path) -> None:
     assert "livetui[local]" in said
 
 
-@pytest.mark.parametrize(("code", "error"), [
-    ("", "Runtime.HandlerNotFound"),
-    ("import nothing_of_this_name\n", "Runtime.ImportModuleError"),
-    ("def handler(event, context)\n    pass\n", "Runtime.UserCodeSyntaxError"),
-    ("import sys\ndef handler(event, context): sys.exit(3)\n", "Runtime.ExitError"),
-    ("def handler(event, context): return object()\n", "Runtime.MarshalError"),
-    ("def handler(event, context):\n    print('x' * 3_000_000)\n    return 'ok'\n", ""),
-])
-def test_handlers_that_go_wrong_are_told_as_lambda_would(shop: Shop, code: str, error: str) -> None:
-    row = shop.run(code)
+@pytest.mark.parametrize("function", GOES_WRONG)
+def test_handlers_that_go_wrong_are_told_as_lambda_would(shop: tuple[Path, ConsoleProcess], function: str) -> None:
+    folder, console = shop
+    error = GOES_WRONG[function][1]
+    livetui(folder, "invoke", function)
+    row = console.finished(function=function)
     assert (row["state"], row["error"].partition(":")[0]) == (("error", error) if error else ("ok", ""))
 
 
-@pytest.mark.parametrize("stage", ["cloud", "bootstrap", "deploy", "connect", "live"])
+@pytest.mark.parametrize("stage", ["cloud", "bootstrap", "package", "deploy", "connect", "live"])
 def test_ctrl_c_at_every_stage_ends_cleanly(tmp_path: Path, stage: str) -> None:
     console = ConsoleProcess(tmp_path, "demo", "--no-traffic", environment={"TMPDIR": str(tmp_path)})
     console.wait_for(lambda event: stage in (event.get("phase"), event["event"].removeprefix("session.")))
+    children = psutil.Process(console.process.pid).children(recursive=True)
     assert console.end() == 130
+    assert psutil.wait_procs(children, timeout=10)[1] == []
     assert console.events[-1]["event"] == "session.ended"
     assert "Traceback" not in console.words
     assert not (tmp_path / ".livetui" / "cloud.json").exists()
     assert sorted(path.name for path in tmp_path.iterdir()) == [".livetui", "livetui-demo"]
+
+
+def test_a_second_ctrl_c_leaves_at_once_when_aws_does_not_answer(tmp_path: Path) -> None:
+    (tmp_path / "template.yaml").write_text(FUNCTION % ("python3.13", "app.handler"))
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # accepts, and never says a word
+        console = ConsoleProcess(tmp_path, "--region", "eu-west-1", environment={
+            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{silent.getsockname()[1]}", "AWS_ACCESS_KEY_ID": "x",
+            "AWS_SECRET_ACCESS_KEY": "y"})
+        silent.settimeout(30)
+        silent.accept()
+        console.process.send_signal(signal.SIGINT)
+        with pytest.raises(subprocess.TimeoutExpired):
+            console.process.wait(1)
+        assert console.end(signal.SIGINT, timeout=5) == 130
+
+
+@pytest.mark.parametrize(("settings", "word"), [("app = 5\n", "app"), ('stage = ["x"]\n', "stage")])
+def test_settings_of_the_wrong_kind(tmp_path: Path, settings: str, word: str) -> None:
+    (tmp_path / "livetui.toml").write_text(settings)
+    done = livetui(tmp_path, "config")
+    assert (done.returncode, "Traceback" in done.stderr, word in done.stderr) == (2, False, True)
+
+
+def test_a_file_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "template.yaml").write_text(FUNCTION % ("python3.13", "app.handler"))
+    for words in (["synth", "-o", "nowhere/x"], ["--headless", "--log", "/dev/null/x"]):
+        done = livetui(tmp_path, *words)
+        assert (done.returncode, "Traceback" in done.stderr) == (2, False), done.stderr
+        assert "cannot be written" in done.stderr
