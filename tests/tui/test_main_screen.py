@@ -193,3 +193,29 @@ async def test_notices_and_reloads_are_told():
         shown.session.tell(CodeReloaded("GetOrder", 41.0))
         shown.session.tell(CodeReloaded("GetOrder", 3.0, "SyntaxError: orders.py line 3"))
         await shown.sees("SyntaxError", "low [/disk]", "GetOrder reloaded in 41 ms")
+
+
+async def test_rows_that_come_together_are_all_drawn(monkeypatch):
+    drawn: set[int] = set()
+    async with console() as shown:
+        await shown.opened(16)
+        draw = shown.main.table.refresh_line
+        monkeypatch.setattr(shown.main.table, "refresh_line", lambda at: (drawn.add(at), draw(at)))
+        for id in (17, 18, 19):
+            shown.session.arrive(invocation(id, "Worker", "schedule", "queued"))
+        await shown.until(lambda: len(shown.main.table.rows) == 11, "the rows")
+    assert drawn >= {8, 9, 10}
+
+
+async def test_the_cursor_goes_to_a_replay_that_ended_before_the_screen_heard_of_it():
+    async with console() as shown:
+        await shown.opened(12)
+        held = shown.session.arrive
+        shown.session.arrive = lambda each: None
+        await shown.press("r")
+        shown.session.arrive = held
+        shown.session.finish(invocation(17, "GetOrder", "GET /orders/99", "error", replay_of=12))
+        shown.session.finish(invocation(18, "Worker", "schedule", "ok"))
+        await shown.until(lambda: len(shown.main.table.rows) == 10, "both rows")
+        assert shown.main.table.current is not None
+        assert shown.main.table.current.id == 17

@@ -178,8 +178,9 @@ class MainScreen(RecordActions, ShownRows, DebugActions):
             else:
                 self.hear(event)
         if changed:
+            new = {id for id in changed if self.table.rows.get(id) is None}
             self.table.take(changed.values())
-            self._rows_changed(changed)
+            self._rows_changed(changed, new)
         self._ticks += 1
         self.refresh_view()
         if self._ticks % 4 == 0:
@@ -278,9 +279,9 @@ class MainScreen(RecordActions, ShownRows, DebugActions):
     def _row_opened(self, event: RowOpened) -> None:
         self.details.pane.focus()
 
-    def _rows_changed(self, changed: dict[int, Row]) -> None:
+    def _rows_changed(self, changed: dict[int, Row], new: set[int]) -> None:
         for each in changed.values():
-            if self.expected is not None and each.replay_of == self.expected and each.state == "queued":
+            if self.expected is not None and each.replay_of == self.expected and each.id in new:
                 self.expected = None
                 if self.past is not None:  # what runs now belongs to this session, not to the one that is looked at
                     self.past, self.invocations.of_session = None, ""

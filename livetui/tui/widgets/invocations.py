@@ -149,6 +149,7 @@ class InvocationList(ScrollView, can_focus=True):
             self.post_message(self.Changed())
             return
         selected = self.current
+        shown = len(self.rows)
         change = self.rows.apply(batch)
         if change.added or change.reshaped:
             self._resize()
@@ -162,8 +163,7 @@ class InvocationList(ScrollView, can_focus=True):
             self.refresh()
         else:
             top, bottom = self.scroll_offset.y, self.scroll_offset.y + self.size.height
-            for id in change.updated:
-                at = self.rows.index(id)
+            for at in (*map(self.rows.index, change.updated), *range(max(shown, top), min(len(self.rows), bottom))):
                 if at is not None and top <= at < bottom:
                     self.refresh_line(at)
         self.post_message(self.Changed())
