@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import boto3
+from botocore.exceptions import ClientError
 
 cloudformation = boto3.client("cloudformation")
 s3 = boto3.client("s3")
@@ -30,6 +31,8 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     if not app or not stage:
         return {"ignored": stack_id}
     key = f"apps/{app}/{stage}.json"
+    if status == "DELETE_COMPLETE" and is_replaced(stack_id):
+        return {"ignored": stack_id}
     if status == "DELETE_COMPLETE":
         s3.delete_object(Bucket=os.environ["BUCKET"], Key=key)
         awslambda.invoke(FunctionName=os.environ["CLEANER"], InvocationType="Event",
@@ -43,6 +46,15 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     s3.put_object(Bucket=os.environ["BUCKET"], Key=key, Body=json.dumps(metadata).encode(),
                   ContentType="application/json")
     return {"uploaded": key}
+
+
+def is_replaced(stack_id: str) -> bool:
+    """Whether a newer stack has the name by now: what lies in the bucket is then its own."""
+    try:
+        newest = cloudformation.describe_stacks(StackName=stack_id.split("/")[1])["Stacks"][0]
+    except ClientError:  # no stack has the name
+        return False
+    return bool(newest["StackId"] != stack_id and not newest["StackStatus"].startswith("DELETE_"))
 
 
 def resources_of(stack_id: str) -> list[dict[str, str]]:
