@@ -82,6 +82,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="
     take_over: bool = False
     offline: OfflinePolicy = "error"
     """What callers get while no console is there."""
+    park: Literal["never", "on-exit"] = "never"
+    """Whether queues, rules and schedules of the live stack are switched off when the session ends, until the next."""
     redeploy: Literal["ask", "always"] = "ask"
     """What happens when the template is saved while it is live: told what would change, or deployed at once."""
     overrun: Literal["kill", "finish"] = "kill"

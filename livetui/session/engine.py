@@ -59,6 +59,8 @@ class Engine:
         self.serve = serve
         self.seconds = seconds
         self.attach = attach
+        self.park = settings.park == "on-exit"
+        """Whether the live stack's event sources are switched off when this run ends."""
         self.cancel = threading.Event()
         self.loop: asyncio.AbstractEventLoop | None = None
         self.dispatcher = Dispatcher(store, hub, self._fetch_keys, settings.overrun)
@@ -201,8 +203,17 @@ class Engine:
         try:
             yield
         finally:
+            if self.park:
+                await self._park(aws)
             await self.dispatcher.drain(_DRAIN_S)
             await link.close()
+
+    async def _park(self, aws: Aws) -> None:
+        assert self._bootstrap is not None
+        try:
+            await asyncio.to_thread(park.park, aws, self._bootstrap, self.settings, self._progress)
+        except LivetuiError as error:
+            self.hub.publish(Notice("error", str(error)))
 
     @contextlib.contextmanager
     def _traffic(self, aws: Aws, stack: LiveStack) -> Iterator[None]:

@@ -78,6 +78,11 @@ class Session:
         """Ask everything to end; returns at once."""
         self._engine.stop()
 
+    def park_and_stop(self) -> None:
+        """Switch off the live stack's queues, rules and schedules, then end; the next session wakes them."""
+        self._engine.park = True
+        self._engine.stop()
+
     def wait(self, timeout: float | None = None) -> bool:
         """Block until the session has ended; False when `timeout` seconds passed first."""
         return self._ended.wait(timeout)
