@@ -8,11 +8,11 @@ class LivetuiStubError(Exception):
 
 
 class LivetuiOffline(LivetuiStubError):
-    """No console listens: nothing ran, so that queues, EventBridge and Step Functions may retry."""
+    """No console listens and the call was sent to none: nothing ran, so that queues, EventBridge and Step Functions may retry."""
 
 
 class LivetuiInterrupted(LivetuiStubError):
-    """The console went away while the call may have been running; it is not run a second time."""
+    """The call was sent to a console that went away or fell silent: it may have run; it is not run a second time."""
 
 
 class LivetuiTimeout(LivetuiStubError):
@@ -33,3 +33,6 @@ class LivetuiPayload(LivetuiStubError):
 
 BY_NAME = {cls.__name__: cls for cls in (LivetuiOffline, LivetuiInterrupted, LivetuiTimeout, LivetuiUnreachable,
                                          LivetuiVersion, LivetuiPayload)}
+
+NOTHING_RAN = frozenset({LivetuiOffline.__name__, LivetuiUnreachable.__name__})
+"""Failures of calls that were sent to no console; only these may be answered by the `offline` policy."""

@@ -171,7 +171,7 @@ def handler(event: Any, context: Any) -> Any:
         if finish.error:
             raise marshal.error_from_json(finish.body)
         return marshal.answer_value(finish.body, stub.raw)
-    if finish.failure in ("LivetuiOffline", "LivetuiUnreachable"):
+    if finish.failure in errors.NOTHING_RAN:
         return _offline(stub, body, context, finish)
     raise _typed(finish)
 

@@ -28,6 +28,7 @@ from stub_runtime.call import (
     WINDOW_BYTES_PER_S,
     StubCall,
 )
+from stub_runtime.errors import NOTHING_RAN
 from stub_runtime.presence import Lease, Presence, read_lease, read_presence
 from stub_runtime.sealing import CannotOpen, StubKey
 from stub_runtime.topics import Topics
@@ -45,6 +46,8 @@ from stub_runtime.wire import (
     split,
     unpack,
 )
+
+_MAY_HAVE_RUN = "The call had been sent to it and may have run; it is not run again."
 
 
 class StubMachine:
@@ -86,7 +89,7 @@ class StubMachine:
             return self._wait_connected(now)
         if not self.connected or idle > IDLE_RECONNECT:
             return self._reconnect(now)
-        if self.presence is not None and self.presence.live:
+        if self.presence is not None and self.presence.live and idle <= IDLE_SUSPECT:
             return self._offer(self.presence, now)
         return self._look(now)
 
@@ -147,7 +150,7 @@ class StubMachine:
         call.gone_at = None
         if call.offered_to is None:
             call.phase = "looking"
-            call.until = now + SUBSCRIBE_WITHIN
+            call.until = now + (WINDOW if self.idle > IDLE_SUSPECT else SUBSCRIBE_WITHIN)
         return [Look()]
 
     # -- what arrives --------------------------------------------------------------------------------------------
@@ -223,7 +226,8 @@ class StubMachine:
         call = self.call
         if call is None or call.phase in ("done", "storing", "fetching"):
             return []
-        call.heard = now
+        if call.died:
+            call.heard = now  # it is back; what is merely retained is no sign of life
         call.died = False
         if call.offered_to is None:
             return self._offer(presence, now)
@@ -239,8 +243,7 @@ class StubMachine:
             call.gone_at = now
             call.until = now + (GONE_GRACE if presence.farewell or not presence.session else LOST_GRACE)
         elif call.phase == "offered":
-            fresh = now - call.offered_at > STALE_WITHIN and self.idle <= IDLE_SUSPECT
-            call.died = fresh and not presence.farewell
+            call.died = now - call.offered_at > STALE_WITHIN and not presence.farewell
             call.until = min(call.until, now + GONE_GRACE)
         elif call.phase == "acked" and presence.farewell:
             call.heard = min(call.heard, now - SILENCE + 2 * GONE_GRACE)
@@ -372,6 +375,8 @@ class StubMachine:
 
     def _fail(self, failure: str, reason: str, now: float, cancel: bool = True) -> list[StubAction]:
         call = self._call()
+        if call.offered_to is not None and failure in NOTHING_RAN:
+            failure, reason = "LivetuiInterrupted", f"{reason} {_MAY_HAVE_RUN}"
         actions: list[StubAction] = []
         if cancel and call.offered_to is not None and call.phase != "done":
             actions.append(self._publish(Frame(Kind.CANCEL, call.attempt)))
@@ -435,15 +440,12 @@ class StubMachine:
                 return self._nobody(now)
             call.tries = max(call.tries, 1)
         if now - call.heard >= SILENCE:
-            return self._fail("LivetuiOffline", "A console is registered but does not answer.", now)
+            return self._fail("LivetuiInterrupted", f"A console is registered but does not answer. {_MAY_HAVE_RUN}", now)
         call.tries += 1
         call.until = now + WINDOW
         if call.tries == 1:
             return self._ask(now)
         if call.tries % 3 == 2:
-            if self.idle > IDLE_SUSPECT and call.tries == 2:
-                call.until = now + SUBSCRIBE_WITHIN
-                return self._reconnect(now)
             return [*self._look(now), *self._ask(now)]
         if call.tries % 3 == 0 and call.looked_at is None:
             call.until = now + SUBSCRIBE_WITHIN

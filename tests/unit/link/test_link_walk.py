@@ -12,6 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from livetui.link.messages import Answer
 from stub_runtime.actions import Publish
+from stub_runtime.errors import NOTHING_RAN
 from stub_runtime.wire import NO_ATTEMPT, Frame, Kind, refusal, split
 from tests.unit.link.world import TOPICS, SimConsole, SimStub, Weather, World, forged_presence
 
@@ -126,6 +127,11 @@ class Walk(RuleBasedStateMachine):
                 assert finish.body == b"answer to " + self.world.events[attempt]
                 assert attempt in self.world.executed
 
+    @invariant()
+    def who_is_told_that_nothing_ran_is_told_the_truth(self) -> None:
+        told = {attempt for attempt, finish in self.world.finished.items() if finish.failure in NOTHING_RAN}
+        assert not told & self.world.executed.keys()
+
     def teardown(self) -> None:
         if not hasattr(self, "world"):
             return
@@ -138,6 +144,7 @@ class Walk(RuleBasedStateMachine):
         assert self.world.finished.keys() == self.world.events.keys(), "a caller never heard anything"
         self.nothing_runs_twice()
         self.answers_belong_to_their_calls()
+        self.who_is_told_that_nothing_ran_is_told_the_truth()
 
 
 TestWalk = Walk.TestCase
@@ -210,6 +217,39 @@ def test_a_console_that_is_cut_off_before_it_could_ack_is_waited_for(world: Worl
     console.finish()
     world.run(3)
     assert world.finished[attempt].body == b"answer to " + world.events[attempt]
+
+
+@pytest.mark.parametrize("ends", ["silent", "closed", "killed"])
+def test_a_call_that_was_sent_and_never_answered_may_have_run(world: World, ends: str) -> None:
+    console = SimConsole(world, "ada@laptop")
+    stub = SimStub(world, 1)
+    stub.invoke(10)
+    world.run(1)
+    console.respond = lambda *_: None  # type: ignore[method-assign]
+    console.machine.next_tick = lambda: None  # type: ignore[method-assign]
+    attempt = stub.invoke(10)
+    world.run(0.1)
+    assert world.executed[attempt] == 1
+    world.weather = Weather(lose=1.0)
+    if ends != "silent":
+        console.close() if ends == "closed" else console.crash(will_after=0)
+    world.run(11)
+    assert world.finished[attempt].failure == "LivetuiInterrupted"
+    assert "may have" in world.finished[attempt].reason
+
+
+def test_a_frozen_stub_whose_console_closed_sends_nothing_to_it(world: World) -> None:
+    console = SimConsole(world, "ada@laptop")
+    stub = SimStub(world, 1)
+    stub.invoke(10)
+    world.run(1)
+    stub.frozen = True
+    console.close()
+    world.run(40)
+    stub.frozen = False
+    attempt = stub.invoke(10)
+    world.run(3)
+    assert world.finished[attempt].failure == "LivetuiOffline"
 
 
 def test_after_a_restart_unstarted_work_runs_and_started_work_is_interrupted(world: World) -> None:
