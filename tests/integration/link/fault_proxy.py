@@ -11,6 +11,18 @@ from collections import Counter
 from types import TracebackType
 from typing import Self
 
+class Pair:
+    """One connection through the proxy: its two ends, and whether it swallows what it gets (half-open)."""
+
+    def __init__(self, down: asyncio.StreamWriter, up: asyncio.StreamWriter) -> None:
+        self.ends = (down, up)
+        self.deaf = False
+
+    def close(self) -> None:
+        for end in self.ends:
+            end.close()
+
+
 FAULTS = ("cut", "stall", "delay", "half-open", "reset", "throttle")
 
 
@@ -25,8 +37,8 @@ class FaultProxy:
         self.bytes_per_s = 0
         self._open = True
         self._gate = asyncio.Event()
-        self._pairs: list[tuple[asyncio.StreamWriter, asyncio.StreamWriter]] = []
-        self._deaf: set[int] = set()
+        self._pairs: set[Pair] = set()
+        self._serving: set[asyncio.Task[None]] = set()
         self._ready = threading.Event()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._serve, name="fault-proxy")
@@ -54,18 +66,22 @@ class FaultProxy:
     async def _main(self) -> None:
         self._stop = asyncio.Event()
         self._gate.set()
-        server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        server = await asyncio.start_server(self._accepted, "127.0.0.1", 0)
         self.port = server.sockets[0].getsockname()[1]
         self._ready.set()
         await self._stop.wait()
         server.close()
-        self._cut()
-        tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
-        for task in tasks:
+        for task in self._serving:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*self._serving, return_exceptions=True)
 
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        # a task of our own: asyncio logs a traceback for each of its handler tasks that is cancelled
+        task = self._loop.create_task(self._forward(reader, writer))
+        self._serving.add(task)
+        task.add_done_callback(self._serving.discard)
+
+    async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             up_reader, up_writer = await asyncio.open_connection("127.0.0.1", self.target)
         except OSError:
@@ -73,15 +89,15 @@ class FaultProxy:
             return
         for end in (writer, up_writer):
             end.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        pair = (writer, up_writer)
-        self._pairs.append(pair)
-        with contextlib.suppress(asyncio.CancelledError):  # the proxy itself ends
+        pair = Pair(writer, up_writer)
+        self._pairs.add(pair)
+        try:
             await asyncio.gather(self._pump(reader, up_writer, pair), self._pump(up_reader, writer, pair))
-        if pair in self._pairs:
-            self._pairs.remove(pair)
+        finally:
+            self._pairs.discard(pair)
+            pair.close()
 
-    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter,
-                    pair: tuple[asyncio.StreamWriter, asyncio.StreamWriter]) -> None:
+    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, pair: Pair) -> None:
         with contextlib.suppress(OSError):
             while chunk := await reader.read(65536 if not self.bytes_per_s else 256):
                 await self._gate.wait()
@@ -89,31 +105,29 @@ class FaultProxy:
                     await asyncio.sleep(self.delay_s)
                 if self.bytes_per_s:
                     await asyncio.sleep(len(chunk) / self.bytes_per_s)
-                if id(pair) not in self._deaf:
+                if not pair.deaf:
                     writer.write(chunk)
                     await writer.drain()
-        if id(pair) not in self._deaf:
+        if not pair.deaf:
             writer.close()
 
     def _cut(self) -> None:
         for pair in self._pairs:
-            for writer in pair:
-                writer.close()
-        self._pairs.clear()
+            pair.close()
 
     def _inject(self, name: str, seconds: float) -> None:
         if name == "cut":
             self._cut()
         elif name == "reset":
             for pair in self._pairs:
-                for writer in pair:
+                for writer in pair.ends:
                     with contextlib.suppress(OSError):
                         writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
                                                                    struct.pack("ii", 1, 0))
                     writer.transport.abort()
-            self._pairs.clear()
         elif name == "half-open":
-            self._deaf.update(id(pair) for pair in self._pairs)
+            for pair in self._pairs:
+                pair.deaf = True
         elif name == "stall":
             self._gate.clear()
             self._loop.call_later(seconds, self._gate.set)
