@@ -208,6 +208,11 @@ class Link:
         """What went over all connections since the link was made; from any thread."""
         return total(list(self._counters), len(self._connections), time.monotonic())
 
+    @property
+    def duplicates(self) -> int:
+        """Repeated calls (frames of an attempt that is known already) that were not run again."""
+        return self._machine.duplicates if self._machine is not None else 0
+
     # -- the engine's side ---------------------------------------------------------------------------------------
 
     def answer(self, attempt: str, answer: Answer) -> bool:

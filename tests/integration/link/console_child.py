@@ -40,7 +40,7 @@ async def main(settings: dict[str, Any]) -> None:
             journal.write(call.attempt + "\n")
             journal.flush()
             os.fsync(journal.fileno())
-        print("call", call.attempt, flush=True)
+        print("call", call.attempt, link.duplicates, flush=True)
         if not settings["hold"]:
             link.answer(call.attempt, Answer(call.event))
 
@@ -56,6 +56,7 @@ async def main(settings: dict[str, Any]) -> None:
     await link.open()
     print("live", link.session, flush=True)
     await asyncio.to_thread(sys.stdin.read)  # ends with the one who started it
+    print("end", link.session, link.duplicates, flush=True)
     await link.close()
 
 

@@ -35,6 +35,8 @@ class Console:
                          "owner": "ada@laptop", "access": asdict(live.aws.access), "hold": False, "port": port,
                          "store": str(store)}
         self.store = store
+        self.suppressed: list[int] = []
+        """Duplicates that each run of the console did not run again, as far as it came to say so."""
         self.start()
 
     def start(self) -> None:
@@ -44,7 +46,16 @@ class Console:
         lines: queue.SimpleQueue[bytes] = queue.SimpleQueue()
         stdout = self.process.stdout
         assert stdout is not None
-        self.reader = threading.Thread(target=lambda: [lines.put(line) for line in stdout])
+        self.suppressed.append(0)
+
+        def read() -> None:
+            for line in stdout:
+                words = line.split()
+                if words[0] in (b"call", b"end"):
+                    self.suppressed[-1] = int(words[2])
+                lines.put(line)
+
+        self.reader = threading.Thread(target=read)
         self.reader.start()
         assert lines.get(timeout=60).startswith((b"live", b"call"))
 
@@ -121,7 +132,7 @@ def table(title: str, proxy: FaultProxy, calls: int, seen: Counter[str], console
     faults = ", ".join(f"{name} {count}" for name, count in sorted(proxy.counts.items()))
     return (f"\n{title}\n  faults injected   {sum(proxy.counts.values())} ({faults})\n  calls             {calls} in "
             f"{seconds:.0f} s\n  ok                {seen['ok']}\n  typed errors      "
-            f"{typed}\n  attempts run      {len(runs)}\n"
+            f"{typed}\n  duplicates suppressed  {sum(console.suppressed)}\n  attempts run      {len(runs)}\n"
             f"  run twice         {sum(1 for count in runs.values() if count > 1)}")
 
 
