@@ -275,7 +275,7 @@ async def test_a_sample_is_sent_to_a_function():
     async with console() as shown:
         await shown.opened(12)
         await shown.press("i", "enter")
-        await shown.press("down", "enter")
+        await shown.press("down", "down", "down", "enter")
         await shown.until(lambda: bool(shown.app.screen.query("#editor")), "the editor")
         await shown.press("ctrl+s")
         sent = next(asked for asked in shown.session.asked if asked[0] == "invoke")

@@ -6,7 +6,7 @@ import json
 import shlex
 
 import pytest
-from console import console
+from console import Console, console
 from recorded import HTTP_EVENT, invocation, live_session, orders
 
 from livetui.config import Settings
@@ -18,13 +18,17 @@ def two_sessions():
     return live_session([*earlier, *orders()])
 
 
+async def choose_the_earlier(shown: Console) -> None:
+    await shown.press("P")
+    await shown.sees("all sessions", "3 invocations", "8 invocations")
+    await shown.press("end", "enter")
+
+
 async def test_an_earlier_session_is_shown_alone_and_left_again():
     session = two_sessions()
     async with console(session) as shown:
         await shown.opened(12)
-        await shown.press("P")
-        await shown.sees("all sessions", "3 invocations", "8 invocations")
-        await shown.press("end", "enter")
+        await choose_the_earlier(shown)
         await shown.until(lambda: shown.main.table.rows.shown == [1, 2, 3], "the rows of the earlier session")
         await shown.sees("Session of", "esc goes back", "GET /orders/2")
         session.arrive(invocation(17, "Worker", "sqs orders ×1", "queued"))
@@ -38,7 +42,7 @@ async def test_an_earlier_session_is_shown_alone_and_left_again():
 async def test_a_filter_narrows_an_earlier_session_too():
     async with console(two_sessions()) as shown:
         await shown.opened(12)
-        await shown.press("P", "end", "enter")
+        await choose_the_earlier(shown)
         await shown.until(lambda: shown.main.table.rows.shown == [1, 2, 3], "the rows of the earlier session")
         await shown.press("slash")
         await shown.type("id:2..9")
@@ -51,7 +55,7 @@ async def test_a_replay_of_an_earlier_session_is_a_new_row_of_this_one():
     session = two_sessions()
     async with console(session) as shown:
         await shown.opened(12)
-        await shown.press("P", "end", "enter")
+        await choose_the_earlier(shown)
         await shown.until(lambda: shown.main.table.rows.shown == [1, 2, 3], "the rows of the earlier session")
         await shown.press("r")
         await shown.until(

@@ -219,3 +219,15 @@ async def test_the_cursor_goes_to_a_replay_that_ended_before_the_screen_heard_of
         await shown.until(lambda: len(shown.main.table.rows) == 10, "both rows")
         assert shown.main.table.current is not None
         assert shown.main.table.current.id == 17
+
+
+async def test_rows_that_come_while_another_view_is_shown_find_the_list_as_wide_as_it_was():
+    async with console() as shown:
+        await shown.opened(16)
+        columns = shown.main.table.columns
+        await shown.press("f3")
+        shown.session.arrive(invocation(17, "Worker", "sqs late", "queued"))
+        await shown.until(lambda: len(shown.main.table.rows) == 9, "the row")
+        await shown.press("f2")
+        await shown.sees("sqs late")
+        assert shown.main.table.columns == columns

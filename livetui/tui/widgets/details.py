@@ -7,6 +7,7 @@ from functools import partial
 
 import msgspec
 from textual import on
+from textual.app import App
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.widgets import Button, Input, Static, Tab, Tabs
@@ -148,18 +149,18 @@ class Details(Vertical):
             self._made(opened, self.tab, made, keep)
         else:
             self.run_worker(
-                partial(self._make, opened, self.tab, keep),
+                partial(self._make, self.app, opened, self.tab, keep),
                 thread=True,
                 exclusive=True,
                 group="document",
                 description="document",
             )
 
-    def _make(self, opened: Opened, tab: str, keep: bool) -> None:
+    def _make(self, app: App[int], opened: Opened, tab: str, keep: bool) -> None:
         worker = get_current_worker()
         made = document(tab, opened)
-        if not worker.is_cancelled:
-            self.app.call_from_thread(self._made, opened, tab, made, keep)
+        if not worker.is_cancelled and self.is_attached:
+            app.call_from_thread(self._made, opened, tab, made, keep)
 
     def _made(self, opened: Opened, tab: str, made: Document, keep: bool) -> None:
         if opened is not self.opened or tab != self.tab:

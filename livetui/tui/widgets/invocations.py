@@ -200,7 +200,7 @@ class InvocationList(ScrollView, can_focus=True):
     def _resize(self) -> None:
         digits = len(str(self.rows.newest or 0))
         columns = columns_for(self.scrollable_content_region.width - 1, digits)
-        if columns != self._columns:
+        if columns != self._columns and self.size:  # another view may be shown: then there is no width to fill
             self._columns = columns
             self._strips.clear()
         resize(self, Size(self.scrollable_content_region.width, len(self.rows)))
@@ -227,6 +227,10 @@ class InvocationList(ScrollView, can_focus=True):
         if self.following:
             self._go(len(self.rows) - 1)
         self.post_message(self.Changed())
+
+    def on_show(self) -> None:
+        """Rows came while another view was shown."""
+        self.on_resize()
 
     def notify_style_update(self) -> None:
         """Colours may have changed: draw everything anew."""
