@@ -101,8 +101,9 @@ def _session(settings: Settings, **options: Any) -> Session:
 def _run(settings: Settings, *, headless: bool, as_json: bool, **options: Any) -> int:
     if sys.stdin.isatty() and not as_json:
         settings = _typed_production(settings, options.get("attach", ()))
-    session = _session(settings, **options)
-    if headless or as_json or not (sys.stdin.isatty() and sys.stdout.isatty()):
+    headless = headless or as_json or not (sys.stdin.isatty() and sys.stdout.isatty())
+    session = _session(settings, console=not headless, **options)
+    if headless:
         from livetui.session import outputs
         from livetui.session.headless import run
 

@@ -40,10 +40,11 @@ class Broker:
     """Routes between workers, editors and the console, and keeps the union of their breakpoints."""
 
     def __init__(self, state: Path, project: Path, port: int = PORT, listener: DebugListener | None = None, *,
-                 post_mortem: bool = False) -> None:
+                 post_mortem: bool = False, console: bool = True) -> None:
         """`state` is `.livetui/`; `port` 0 takes any.
 
-        With `post_mortem`, handler errors are photographed also in workers that are not debugged.
+        With `post_mortem`, handler errors are photographed also in workers that are not debugged. Without `console`
+        the console's kept breakpoints are left alone: nobody would be there to let a call run on.
         """
         self.listener = listener or DebugListener()
         self.work_of: Callable[[int], str] = lambda pid: ""
@@ -56,6 +57,7 @@ class Broker:
         self.workers = Workers(self)
         self.face = Face(self)
         self._state, self._asked_port, self._post_mortem = state, port, post_mortem
+        self._has_console = console
         self._clients: list[Client] = []
         self._client_count = 0
         self._filters: dict[str, ExceptionFilters] = {}
@@ -72,9 +74,10 @@ class Broker:
                                           else self._asked_port)
         DebugPort(self.port, self.token).write(self._state)
         self.store.on_trouble = lambda text: self.listener.on_notice("", "warning", text)
-        if trouble := self.store.load():
-            self.store.on_trouble(trouble)
-        self._filters[CONSOLE] = read_filters(self._state / _FILTERS)
+        if self._has_console:
+            if trouble := self.store.load():
+                self.store.on_trouble(trouble)
+            self._filters[CONSOLE] = read_filters(self._state / _FILTERS)
         self._was_wanted, self._shown = self.wanted, self.union()
 
     async def close(self) -> None:

@@ -75,7 +75,7 @@ class Pauses(Protocol):
 class Debugging(DebugListener):
     """Owns the broker. Actions may be called from any thread and return futures; snapshots return at once."""
 
-    def __init__(self, settings: Settings, hub: Hub, pauses: Pauses) -> None:
+    def __init__(self, settings: Settings, hub: Hub, pauses: Pauses, *, console: bool = True) -> None:
         self._hub = hub
         self._pauses = pauses
         self._workers: Workers | None = None
@@ -86,7 +86,8 @@ class Debugging(DebugListener):
         self._running: dict[int, str] = {}
         from livetui.debug.broker import Broker  # sockets and TLS: front ends need only the values above
 
-        self.broker: Broker = Broker(settings.state, settings.root, listener=self, post_mortem=True)
+        self.broker: Broker = Broker(settings.state, settings.root, listener=self, post_mortem=True,
+                                     console=console)
         self.broker.work_of = lambda pid: self._running.get(pid, "")
 
     # --- life, on the engine's loop -------------------------------------------------------------------------------

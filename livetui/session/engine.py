@@ -50,7 +50,7 @@ class Engine:
 
     def __init__(self, settings: Settings, store: Store, hub: Hub, *, kind: str = "dev",
                  traffic: bool = False, serve: bool = True, seconds: float | None = None,
-                 attach: tuple[str, ...] = ()) -> None:
+                 attach: tuple[str, ...] = (), console: bool = True) -> None:
         self.settings = settings
         self.store = store
         self.hub = hub
@@ -64,7 +64,7 @@ class Engine:
         self.cancel = threading.Event()
         self.loop: asyncio.AbstractEventLoop | None = None
         self.dispatcher = Dispatcher(store, hub, self._fetch_keys, settings.overrun)
-        self.debug = Debugging(settings, hub, self.dispatcher)
+        self.debug = Debugging(settings, hub, self.dispatcher, console=console)
         self.dispatcher.started = self.debug.runs
         self.aws: Aws | None = None
         self.stack: LiveStack | None = None
@@ -161,8 +161,10 @@ class Engine:
 
     @contextlib.asynccontextmanager
     async def _open_pool(self, aws: Aws, stack: LiveStack) -> AsyncIterator[Pool]:
-        await self.debug.open()
-        pool = self._pool = Pool(self.dispatcher, concurrency=self.settings.concurrency, debug=self.debug.broker)
+        if self.serve:  # a replay beside a running console must not take its debugging port
+            await self.debug.open()
+        pool = self._pool = Pool(self.dispatcher, concurrency=self.settings.concurrency,
+                                 debug=self.debug.broker if self.serve else None)
         self.debug.serve(pool)
         try:
             self.dispatcher.named_after(stack.name)
@@ -176,7 +178,8 @@ class Engine:
             yield pool
         finally:
             await pool.close()
-            await self.debug.close()
+            if self.serve:
+                await self.debug.close()
             await self.dispatcher.close()
 
     async def _configure(self, pool: Pool, aws: Aws, stack: LiveStack) -> None:

@@ -35,17 +35,19 @@ class Session:
     `SessionEnded` is the last event, and `exit_code` is then what the command should end with. With `serve=False`
     no calls are taken, only replays are run: another console may hold the stage meanwhile. `seconds` ends it that
     long after it became live. `attach` names deployed functions to make live instead of deploying the template.
+    Without `console` the breakpoints set in a console are left alone: nobody would be there to let a call run on.
     """
 
     def __init__(self, settings: Settings, *, kind: str = "dev", traffic: bool = False,
-                 serve: bool = True, seconds: float | None = None, attach: tuple[str, ...] = ()) -> None:
+                 serve: bool = True, seconds: float | None = None, attach: tuple[str, ...] = (),
+                 console: bool = True) -> None:
         self.settings = settings
         self.exit_code = 0
         self._hub = Hub()
         self._store = Store.open(settings.state / "invocations.sqlite",
                                  max_invocations=settings.history.max_invocations, max_mb=settings.history.max_mb)
         self._options: dict[str, Any] = {"kind": kind, "traffic": traffic, "serve": serve, "seconds": seconds,
-                                         "attach": attach}
+                                         "attach": attach, "console": console}
         self._building = threading.Lock()
         self._built: Engine | None = None
         self._thread = self._new_thread()

@@ -12,7 +12,11 @@ import pytest
 
 from livetui.aws import Aws
 from livetui.cloud import LocalCloud
+from livetui.config import load
+from livetui.session.headless import live
+from livetui.session.session import Session
 from tests.integration.console_process import ConsoleProcess
+from tests.integration.events import Heard
 
 ORDERS = Path(__file__).parents[2] / "examples" / "orders"
 pytestmark = [pytest.mark.timeout(120), pytest.mark.xdist_group("restart")]
@@ -31,10 +35,10 @@ def test_a_replay_from_the_command_line_keeps_the_consoles_history_and_stack(tmp
     with LocalCloud.start(project / ".livetui") as cloud:
         stacks = Aws(cloud.access).client("cloudformation")
         console = ConsoleProcess(project, "--local")
-        live = console.live()
+        began = console.live()
 
         def updated() -> object:
-            return stacks.describe_stacks(StackName=f"{live['app']}-{live['stage']}-live")["Stacks"][0].get(
+            return stacks.describe_stacks(StackName=f"{began['app']}-{began['stage']}-live")["Stacks"][0].get(
                 "LastUpdatedTime")
 
         before = updated()
@@ -52,3 +56,24 @@ def test_a_replay_from_the_command_line_keeps_the_consoles_history_and_stack(tmp
         assert {first["id"], replayed["id"], later["id"]} <= set(listed)
         console.end()
     assert not (project / ".livetui" / "invocations.sqlite-wal").exists()
+
+
+def test_breakpoints_of_a_console_do_not_stop_a_session_without_one(tmp_path: Path) -> None:
+    project = tmp_path / "shop"
+    shutil.copytree(ORDERS, project)
+    source = project / "src" / "list_orders.py"
+    line = 2 + source.read_text("utf-8").splitlines().index("def handler(event, context):")
+    with LocalCloud.start(project / ".livetui"):
+        with live(Session(load(project, {"local": True})), Heard()) as session:
+            session.debug.toggle(source, line).result(10)
+        kept = (project / ".livetui" / "breakpoints.json").read_text("utf-8")
+        assert "list_orders.py" in kept
+        console = ConsoleProcess(project, "--local")
+        console.live()
+        livetui(project, "invoke", "ListOrders")
+        assert console.finished(function="ListOrders")["state"] == "ok"
+        port = (project / ".livetui" / "debug.json").read_text("utf-8")
+        livetui(project, "replay", "1")
+        assert (project / ".livetui" / "debug.json").read_text("utf-8") == port
+        assert (project / ".livetui" / "breakpoints.json").read_text("utf-8") == kept
+        console.end()
