@@ -150,6 +150,4 @@ def session_words(record: SessionRecord) -> str:
 
 def _remark(record: SessionRecord) -> str:
     count = f"{record.invocations:,} invocation{'' if record.invocations == 1 else 's'}"
-    place = "local cloud" if record.local else f"{text.short_account(record.account)}/{record.region}"
-    lasted = "not ended" if record.ended is None else text.seconds(record.ended - record.started)
-    return f"{count}  {record.kind}  {place}  {lasted}"
+    return f"{count} · {record.kind}" + ("" if record.ended is None else f" · {text.seconds(record.ended - record.started)}")
