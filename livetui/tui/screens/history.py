@@ -150,4 +150,5 @@ def session_words(record: SessionRecord) -> str:
 
 def _remark(record: SessionRecord) -> str:
     count = f"{record.invocations:,} invocation{'' if record.invocations == 1 else 's'}"
-    return f"{count} · {record.kind}" + ("" if record.ended is None else f" · {text.seconds(record.ended - record.started)}")
+    lasted = "" if record.ended is None else f" · {text.seconds(record.ended - record.started)}"
+    return f"{count} · {record.kind}{lasted}"
