@@ -148,10 +148,10 @@ def test_a_few_calls_survive_cuts(live: Live, tmp_path: Path) -> None:
     with FaultProxy(live.aws.iot_endpoint().port) as proxy:
         console = Console(live, proxy.port, tmp_path / "store")
         try:
-            seen, wrong = storm(live, proxy, 15, ("cut", "delay", "reset"), 4)
+            seen, wrong = storm(live, proxy, 8, ("cut", "delay", "reset"), 3)
         finally:
             console.end()
-    check(seen, wrong, console, 15)
+    check(seen, wrong, console, 8)
 
 
 @pytest.mark.long

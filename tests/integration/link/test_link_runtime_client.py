@@ -12,6 +12,7 @@ from collections.abc import Iterator
 import pytest
 
 from livetui.link.messages import Answer, Call
+from stub_runtime.mqtt import KEEP_ALIVE
 from tests.integration.link.link_live import Live, console, echo
 from tests.integration.link.runtime_api import Environment, Result
 
@@ -124,6 +125,19 @@ async def test_a_frozen_environment_costs_one_reconnect_and_loses_nothing(live: 
         environment.freeze()
         # The broker drops the connection of a frozen client when somebody else takes its place.
         await asyncio.to_thread(live.kick, here.calls[0].environment, "Orders")
+        environment.thaw()
+        assert (await invoke(environment, b"2")).body == b"2"
+    assert [call.event for call in here.calls] == [b"1", b"2"]
+
+
+@pytest.mark.long
+async def test_a_freeze_past_the_keep_alive_loses_nothing(live: Live, environment: Environment) -> None:
+    async with console(live, echo) as here:
+        assert (await invoke(environment, b"1")).body == b"1"
+        environment.freeze()
+        past: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        asyncio.get_running_loop().call_later(1.7 * KEEP_ALIVE, past.set_result, None)
+        await past
         environment.thaw()
         assert (await invoke(environment, b"2")).body == b"2"
     assert [call.event for call in here.calls] == [b"1", b"2"]
