@@ -124,5 +124,5 @@ async def console(
     app = LivetuiApp(session, clock=lambda: now)
     async with app.run_test(size=size, notifications=True) as pilot:
         shown = Console(app, pilot, session)
-        await shown.until(lambda: shown.main.ready, "all views")
+        await shown.until(lambda: shown.main.ready and bool(shown.main.query("FooterKey")), "all views and the footer")
         yield shown

@@ -139,6 +139,7 @@ class MainScreen(RecordActions, ShownRows, DebugActions):
             view.display = False
         await self.details.fill()
         await self.mount(Footer(compact=True, show_command_palette=True))
+        self.refresh_bindings()  # a footer that comes late is told of the keys only when they change
         await self.views.mount(*views)
         self.set_interval(TICK_S, self.drain, name="drain")
         self.ready = True
