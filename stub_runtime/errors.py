@@ -8,7 +8,7 @@ class LivetuiStubError(Exception):
 
 
 class LivetuiOffline(LivetuiStubError):
-    """No console listens and the call was sent to none: nothing ran, so that queues, EventBridge and Step Functions may retry."""
+    """No console listens and the call was sent to none: nothing ran, so that queues and Step Functions may retry."""
 
 
 class LivetuiInterrupted(LivetuiStubError):

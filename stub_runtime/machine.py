@@ -440,7 +440,8 @@ class StubMachine:
                 return self._nobody(now)
             call.tries = max(call.tries, 1)
         if now - call.heard >= SILENCE:
-            return self._fail("LivetuiInterrupted", f"A console is registered but does not answer. {_MAY_HAVE_RUN}", now)
+            return self._fail("LivetuiInterrupted",
+                              f"A console is registered but does not answer. {_MAY_HAVE_RUN}", now)
         call.tries += 1
         call.until = now + WINDOW
         if call.tries == 1:

@@ -11,6 +11,7 @@ from collections import Counter
 from types import TracebackType
 from typing import Self
 
+
 class Pair:
     """One connection through the proxy: its two ends, and whether it swallows what it gets (half-open)."""
 
