@@ -5,7 +5,8 @@
 A real session in a process of its own on the real local cloud. Exit code 1 when a call was lost (no answer and no
 typed error), got another call's answer, or was executed twice, when a queued message was never executed, when the
 caller was told that
-nothing ran although it did, when the console's memory or descriptors grew by more than 20 % from a tenth of the time to its end, or when a process is left.
+nothing ran although it did, when the console's memory or descriptors
+grew by more than 20 % from a tenth of the time to its end, or when a process is left.
 """
 
 from __future__ import annotations
