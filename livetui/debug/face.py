@@ -48,8 +48,10 @@ class Face:
         name = real(path)
         paths = self._broker.store.put(CONSOLE, name, Wish(line, condition, hit, log))
         self._broker.store.enable(name, line, enabled)
+        wanted = next(item for item in self._broker.union() if (item.path, item.asked) == (name, line))
         await self._broker.apply(paths)
-        return next(item for item in self._broker.union() if (item.path, item.asked) == (name, line))
+        # where the worker says it stops; as it was asked for when it was removed again meanwhile
+        return next((item for item in self._broker.union() if (item.path, item.asked) == (name, line)), wanted)
 
     async def remove(self, path: str | Path, line: int) -> None:
         """Remove a breakpoint, whoever owns it."""

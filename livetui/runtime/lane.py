@@ -152,6 +152,8 @@ class Lane:
         self._starting -= 1
         self._of[instance] = (generation, self._last_key)
         self.instances.append(instance)
+        if self._closed:
+            instance.kill()
         if instance.gone:
             self.instance_gone(instance)
         init = await instance.init

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import struct
+import sys
 from collections.abc import Callable
 from typing import Literal
 
@@ -14,7 +15,8 @@ OnLine = Callable[[Stream, str], None]
 _HEAD = struct.Struct(">IBH")
 _LINE_LIMIT = 1 << 20
 _READ = 1 << 16
-_DRAIN_LIMIT = 256 << 20
+_PIPE = 1 << 20
+"""What a pipe holds at most on any system."""
 
 
 class Lines:
@@ -137,10 +139,13 @@ class LogPipe:
         return True
 
     def drain(self) -> None:
-        """Read all that was written before this moment, and end the line that is open."""
-        taken = 0
-        while taken < _DRAIN_LIMIT and self._read():
-            taken += _READ
+        """Read all that was written before this moment, and end the line that is open.
+
+        What a thread goes on writing meanwhile is read later: one that never stops must not hold up the loop.
+        """
+        waiting = _waiting(self._fd)
+        while waiting > 0 and self._read():
+            waiting -= _READ
         self._sink.finish()
 
     def close(self) -> None:
@@ -149,3 +154,17 @@ class LogPipe:
             self._loop.remove_reader(self._fd)
             os.close(self._fd)
             self._fd = -1
+
+
+def _waiting(descriptor: int) -> int:
+    """Bytes that lie in the pipe now; what it can hold at most where the system does not tell."""
+    if descriptor < 0:
+        return 0
+    try:
+        import fcntl
+        import termios
+
+        counted = fcntl.ioctl(descriptor, termios.FIONREAD, b"\0" * 4)
+    except (ImportError, OSError):
+        return _PIPE
+    return int.from_bytes(counted, sys.byteorder) or 1

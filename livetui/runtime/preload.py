@@ -32,6 +32,8 @@ class Preload:
         self._all: list[ForkServer] = []
         self._began = 0.0
         self._attempts = 0
+        self._generation = 0
+        self._task_generation = 0
         self._task: asyncio.Task[None] | None = None
         self._off = False
         self._closed = False
@@ -72,10 +74,12 @@ class Preload:
 
     def called(self) -> None:
         """A call ended: its worker has imported what calls need."""
-        if self._off or self._closed or (self._task is not None and not self._task.done()):
+        begun = self._task is not None and not self._task.done() and self._task_generation == self._generation
+        if self._off or self._closed or begun:
             return
         server = self._server
         if server is None or not server.usable or self._is_old() or not self._wanted() <= server.names:
+            self._task_generation = self._generation
             self._task = self._run(self._start())
 
     def _wanted(self) -> frozenset[str]:
@@ -85,8 +89,9 @@ class Preload:
         return time.monotonic() - self._began > self._keys_age_s
 
     async def _start(self) -> None:
+        generation = self._generation
         await asyncio.sleep(START_DELAY_S)
-        while not self._off and self._attempts < _ATTEMPTS:
+        while not self._off and not self._closed and generation == self._generation and self._attempts < _ATTEMPTS:
             wanted = self._wanted()
             try:
                 server = ForkServer(self._launch(), [name for name in self._names if name in wanted])
@@ -98,8 +103,13 @@ class Preload:
             try:
                 await server.ready()
             except ForkError as error:
+                if generation != self._generation:  # ended by us while it imported: says nothing about the packages
+                    return
                 self._refused(error)
                 continue
+            if self._closed or generation != self._generation:
+                server.retire()
+                return
             unexplained = self._changed_environment - server.changed_environment
             if unexplained:
                 self._give_up(f"the code sets {', '.join(sorted(unexplained))} while it is imported")
@@ -139,6 +149,7 @@ class Preload:
 
     def rest(self) -> None:
         """End the parent until the next call."""
+        self._generation += 1
         for server in self._all:
             server.retire()
         self._server = None

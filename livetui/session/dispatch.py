@@ -163,11 +163,22 @@ class Dispatcher:
     def answer_now(self, id: int) -> None:
         """Give the caller of a paused or slow invocation a typed error now; the local run goes on and ends `late`."""
         for attempt, live in self._live.items():
-            if live.id == id and live.deadline is not None and not live.answered and self._link is not None:
-                error = {"errorType": "LivetuiDebugTimeout",
-                         "errorMessage": "The handler stands at a breakpoint, so livetui answered its caller."}
-                live.answered = self._link.answer(attempt, Answer(json.dumps(error).encode(), error=True))
-                self._hub.publish(Notice("info", f"#{id}: the caller has its answer; the handler runs on."))
+            if live.id == id:
+                self._answer_early(attempt, live)
+                return
+        self._hub.publish(Notice("warning", f"#{id} has ended; its caller has its answer."))
+
+    def _answer_early(self, attempt: str, live: _Live) -> None:
+        if live.answered or live.deadline is None or self._link is None:
+            self._hub.publish(Notice("warning", f"Nobody waits for #{live.id}: nothing was answered."))
+            return
+        error = {"errorType": "LivetuiDebugTimeout",
+                 "errorMessage": "The handler stands at a breakpoint, so livetui answered its caller."}
+        if self._link.answer(attempt, Answer(json.dumps(error).encode(), error=True)):
+            live.answered = True
+            self._hub.publish(Notice("info", f"#{live.id}: the caller has its answer; the handler runs on."))
+        else:
+            self._hub.publish(Notice("warning", f"#{live.id}: the caller had gone already."))
 
     def _deadline_nears(self, attempt: str) -> None:
         """Before Lambda gives up on a paused call: warn, then answer the caller, so that the run is not lost."""

@@ -19,7 +19,7 @@ from livetui.aws import Aws
 from livetui.config import Settings
 from livetui.errors import LivetuiError, UsageError
 from livetui.stack import guard
-from livetui.stack.bootstrap import Bootstrap
+from livetui.stack.bootstrap import ATTACHED, Bootstrap
 from livetui.stack.bundle import LAYER_MODULE, StubBundle
 from livetui.stack.changeset import StackState, describe, refused, refusing
 from livetui.stack.contract import LiveFunction, LiveStack, OnProgress, Progress
@@ -58,7 +58,7 @@ class Attachment:
     @property
     def key(self) -> str:
         """Where the snapshot lies in the bootstrap bucket."""
-        return f"attached/{self.function}.json"
+        return f"{ATTACHED}{self.function}.json"
 
     @property
     def policy_name(self) -> str:
@@ -140,7 +140,7 @@ def attached(aws: Aws, bootstrap: Bootstrap) -> list[Attachment]:
     """Every function that livetui is attached to in this account and region, also from consoles that crashed."""
     s3 = aws.client("s3")
     found: list[Attachment] = []
-    for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bootstrap.bucket, Prefix="attached/"):
+    for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bootstrap.bucket, Prefix=ATTACHED):
         for item in page.get("Contents", []):
             text = s3.get_object(Bucket=bootstrap.bucket, Key=item["Key"])["Body"].read()
             values = json.loads(text)
@@ -172,6 +172,9 @@ def restore(aws: Aws, bootstrap: Bootstrap, on_progress: OnProgress, targets: Se
 def _targets(aws: Aws, names: Sequence[str]) -> Iterator[_Target]:
     awslambda = aws.client("lambda")
     for name in names:
+        if name.split(":function:")[-1].count(":"):
+            raise UsageError(f"{name} names a version or an alias.", "Only $LATEST can be changed, so nothing was.",
+                             f"Attach the function itself: {name.rpartition(':')[0]}")
         if any(sign in name for sign in "*?["):
             pages = awslambda.get_paginator("list_functions").paginate()
             matching = [item["FunctionName"] for page in pages for item in page["Functions"]

@@ -23,6 +23,10 @@ VERSION = 1
 """Equals `Outputs.Version` in `bootstrap/template.yaml`."""
 
 
+ATTACHED = "attached/"
+"""Where snapshots of attached functions lie in the bucket."""
+
+
 @dataclass(frozen=True)
 class Bootstrap:
     """What the bootstrap stack offers."""
@@ -96,7 +100,8 @@ def find(aws: Aws) -> Bootstrap | None:
 def remove(aws: Aws, on_progress: OnProgress, cancel: threading.Event | None = None) -> bool:
     """Delete the bootstrap stack and all it holds; False when there is none.
 
-    Refuses while live stacks stand on it: they could not be removed cleanly afterwards.
+    Refuses while live stacks stand on it, which could not be removed cleanly afterwards, and while functions are
+    attached: the bucket holds what they were before.
     """
     begun = time.monotonic()
     if not describe(aws, STACK).status:
@@ -106,9 +111,22 @@ def remove(aws: Aws, on_progress: OnProgress, cancel: threading.Event | None = N
         raise LivetuiError(f"{len(standing)} live stack(s) still need the bootstrap stack: {', '.join(standing)}.",
                            "Their stubs and payloads lie in its bucket.",
                            "Remove them first: livetui remove --stage STAGE")
+    _refuse_attached(aws)
     StackWork(aws, STACK, "remove", on_progress, cancel).delete()
     on_progress(Progress("remove", STACK, "done", elapsed_s=time.monotonic() - begun))
     return True
+
+
+def _refuse_attached(aws: Aws) -> None:
+    found = find(aws)
+    if found is None:
+        return
+    listed = aws.client("s3").list_objects_v2(Bucket=found.bucket, Prefix=ATTACHED, MaxKeys=1000).get("Contents", [])
+    if listed:
+        names = ", ".join(item["Key"].removeprefix(ATTACHED).removesuffix(".json") for item in listed[:10])
+        raise LivetuiError(f"{len(listed)} function(s) are attached: {names}.",
+                           "What they were before lies in the bootstrap stack's bucket, and nowhere else.",
+                           "Put them back first: livetui restore")
 
 
 def live_stacks(aws: Aws) -> list[str]:

@@ -180,12 +180,14 @@ class DebugActions(PointActions):
                 self.debugger.evaluate.answer("Nothing is paused.", "", "error")
                 return
             try:
-                given = await asyncio.wrap_future(debug.evaluate(event.expression, self.frame.id))
+                frame, frames = self.frame, self._frames
+                given = await asyncio.wrap_future(debug.evaluate(event.expression, frame.id))
             except LivetuiError as error:
                 self.debugger.evaluate.answer(error.what, "", "error")
                 return
             self.debugger.evaluate.answer(given.value, given.type)
-            await self._choose_frame(self.frame, self._frames)  # a statement may have changed what is shown
+            if self.frame is frame:  # not another call meanwhile; a statement may have changed what is shown
+                await self._choose_frame(frame, frames)
 
         self.run_worker(ask(), group="evaluate", description="evaluate")
 
@@ -336,8 +338,7 @@ class DebugActions(PointActions):
         if row is None:
             self.app.notify("Nothing is paused.", severity="warning", timeout=2)
             return
-        if self.app.ask(lambda: self.session.answer_now(row.id)):
-            self.app.notify(f"The caller of #{row.id} is answered; the handler may run on.", timeout=4)
+        self.app.ask(lambda: self.session.answer_now(row.id))  # the session tells how it went
 
     def action_set_variable(self) -> None:
         """Give a variable another value."""
@@ -350,11 +351,11 @@ class DebugActions(PointActions):
                 self.run_worker(set_it(answer), group="evaluate", description="set")
 
         async def set_it(value: str) -> None:
-            debug, frame = self.debug, self.frame
+            debug, frame, frames = self.debug, self.frame, self._frames
             if debug is not None and frame is not None:
                 given = await self.answer_of(debug.set_variable(node.parent, node.variable.name, value))
-                if given is not None:
-                    await self._choose_frame(frame, self._frames)
+                if given is not None and self.frame is frame:
+                    await self._choose_frame(frame, frames)
 
         self.app.push_screen(
             Ask(f"Set {node.variable.name} to", node.variable.value[:1_000], "A Python expression."), chosen

@@ -281,7 +281,7 @@ async def test_close_leaves_nothing_behind(recorder: Recorder, tmp_path: Path) -
     grandchild = int((await pool.invoke("F", work())).body)
     await pool.close()
     assert me.children() == children
-    assert me.num_fds() == before
+    assert me.num_fds() <= before  # earlier tests may still have been closing theirs
     await eventually(lambda: has_ended(grandchild))
 
 
@@ -298,7 +298,6 @@ def test_workers_end_with_a_killed_console(tmp_path: Path) -> None:
         from pathlib import Path
         from livetui.runtime.contract import FunctionSpec, Work
         from livetui.runtime.pool import Pool
-from livetui.runtime.process import WORKER
         class Listener:
             def __getattr__(self, name):
                 return lambda *values: name == "work_logged" and print(values[2], flush=True)
@@ -311,6 +310,7 @@ from livetui.runtime.process import WORKER
     """)], stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[3])
     assert console.stdout is not None
     pids = [int(word) for word in console.stdout.readline().split()[1:]]
+    assert len(pids) == 2, "the handler did not run"
     workers = [psutil.Process(pid) for pid in pids]
     console.kill()
     console.wait()

@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 
 from livetui.aws import Aws
+from livetui.cloud import LocalCloud
 from livetui.config import Settings
 from livetui.errors import LivetuiError, UsageError
 from livetui.stack.attach import attach, attached, restore
-from livetui.stack.bootstrap import Bootstrap
+from livetui.stack.bootstrap import ATTACHED, Bootstrap, ensure, find, remove
 
 MakeSettings = Callable[..., Settings]
 VOLATILE = {"LastModified", "RevisionId", "LastUpdateStatus", "LastUpdateStatusReason", "LastUpdateStatusReasonCode",
@@ -145,3 +146,22 @@ def test_a_trigger_through_an_alias_is_refused_before_anything_changes(
 def test_an_unknown_target_is_a_wrong_usage(aws: Aws, bootstrap: Bootstrap, make_settings: MakeSettings) -> None:
     with pytest.raises(UsageError, match="nowhere"):
         attach(aws, bootstrap, make_settings(), ["nowhere"], lambda _: None)
+
+
+def test_a_version_or_alias_is_not_attached(aws: Aws, bootstrap: Bootstrap, make_settings: MakeSettings) -> None:
+    with pytest.raises(UsageError, match="version or an alias"):
+        attach(aws, bootstrap, make_settings(), ["arn:aws:lambda:eu-west-1:000000000000:function:orders:live"],
+               lambda _: None)
+
+
+def test_the_bootstrap_stays_while_functions_are_attached() -> None:
+    with LocalCloud.start() as cloud:
+        aws = Aws(cloud.access)
+        bootstrap = ensure(aws, lambda _: None)
+        key = f"{ATTACHED}kept.json"
+        aws.client("s3").put_object(Bucket=bootstrap.bucket, Key=key, Body=b"{}")
+        with pytest.raises(LivetuiError, match=r"1 function.* attached: kept"):
+            remove(aws, lambda _: None)
+        assert find(aws) is not None
+        aws.client("s3").delete_object(Bucket=bootstrap.bucket, Key=key)
+        assert remove(aws, lambda _: None)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import subprocess
 import sys
@@ -26,7 +25,7 @@ def test_file_locks_of_the_process_survive(tmp_path: Path) -> None:
         assert other.returncode != 0, "the lock was lost"
 
 
-@pytest.mark.skipif(not os.path.isdir("/proc/self/fd") and not os.path.isdir("/dev/fd"), reason="no descriptor folder")
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir() and not Path("/dev/fd").is_dir(), reason="no descriptor folder")
 def test_the_connection_to_the_port_is_found() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
