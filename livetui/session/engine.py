@@ -302,11 +302,12 @@ class Engine:
             changes = await asyncio.to_thread(difference.changes, self._application, application)
             if changes and self.settings.redeploy == "always":
                 self.redeploy()
-            elif changes:
+                return
+            if changes:
                 shown = "; ".join(str(change) for change in changes[:5])
                 more = f" and {len(changes) - 5} more" if len(changes) > 5 else ""
                 self.hub.publish(Notice("info", f"The template changed: {shown}{more}. D deploys it."))
-            elif self._pool is not None:
+            if self._pool is not None:  # `.env` and requirements count at once
                 await self._configure(self._pool, self.aws, self.stack)
         except LivetuiError as error:
             self.hub.publish(Notice("error", str(error)))

@@ -46,7 +46,8 @@ class Functions:
             name=function.name, handler=function.handler, live=function.live, reason=function.reason,
             runtime=function.runtime, code_root=str(function.code_root or ""),
             interpreter=str(interpreter.path) if interpreter else "",
-            interpreter_reason=interpreter.reason if interpreter else "", warnings=function.warnings + warnings)
+            interpreter_reason=interpreter.reason if interpreter else "",
+            warnings=(*function.warnings, *warnings, *_left_out(function)))
 
     def _interpreter(self, function: LiveFunction) -> Interpreter:
         """The function's Python; one is made from its requirements when the project has none, once per content."""
@@ -74,6 +75,12 @@ class Functions:
             environment={**environment, **config.overrides(self._settings, function.id)},
             layers=tuple(Path(layer) for layer in function.layers if not layer.startswith("arn:")),
             log_format=function.log_format, log_level=function.log_level)
+
+
+def _left_out(function: LiveFunction) -> list[str]:
+    """What the function has in the cloud and not here."""
+    return [f"The layer {layer} lies in the cloud: install its packages here, or make it a folder of the template."
+            for layer in function.layers if layer.startswith("arn:")]
 
 
 def _code_root(function: LiveFunction) -> Path:
