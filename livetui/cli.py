@@ -346,20 +346,12 @@ def invoke(function: str, event: str | None, sample: str | None, asynchronous: b
     """Invoke FUNCTION through the cloud and print what the caller gets."""
     from livetui.session import chores
 
-    payload = chores.sample(sample) if sample else chores.event(_read(event)) if event else b"{}"
+    payload = chores.sample(sample) if sample else chores.event(event) if event else b"{}"
     answer = chores.invoke(_settings_of_last(**flags), function, payload, asynchronous=asynchronous)
     click.echo(answer.body)
     if answer.error:
         _say(f"The function failed: {answer.error}")
     return 1 if answer.error else 0
-
-
-def _read(name: str) -> bytes:
-    try:
-        return sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
-    except OSError as error:
-        raise UsageError(f"The event cannot be read from {name}.", str(error), "Pass a JSON file, or - for stdin.") \
-            from error
 
 
 @cli.command()
@@ -416,7 +408,7 @@ def replay(id: int, event: str | None, times: int, diff: bool, as_json: bool, **
     settings = _settings_of_last(**flags)
     store = _store(settings)
     origin = store.invocation(id)
-    payload = chores.event(_read(event)) if event else None
+    payload = chores.event(event) if event else None
     session = _session(settings, kind="replay", serve=False)
     rows = headless.replay(session, id, payload, times, outputs.LineOutput(sys.stderr))
     for row in rows:

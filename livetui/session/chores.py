@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shlex
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -178,10 +179,15 @@ def sample(name: str) -> bytes:
     return samples.sample(name)
 
 
-def event(text: bytes) -> bytes:
-    """The event in a JSON file, or in an invocation that was exported as any kind. Raises `UsageError`."""
+def event(name: str) -> bytes:
+    """The event in a file (`-`: standard input): JSON, or an invocation that was exported as any kind."""
     from livetui.session.export import import_event
 
+    try:
+        text = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+    except OSError as error:
+        raise UsageError(f"The event cannot be read from {name}.", str(error), "Pass a JSON file, or - for stdin.") \
+            from error
     return import_event(text.decode("utf-8", "surrogateescape"))
 
 
