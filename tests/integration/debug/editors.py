@@ -9,6 +9,7 @@ import json
 import shutil
 import subprocess
 import tempfile
+from abc import abstractmethod
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -86,11 +87,11 @@ class Editor:
                                   context="watch")
         return body["result"]
 
-    async def close(self) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    async def close(self) -> None: ...
 
-    def _write(self, number: int, command: str, arguments: dict[str, Any]) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def _write(self, number: int, command: str, arguments: dict[str, Any]) -> None: ...
 
     def _heard(self, name: str, body: Any) -> None:
         self.events.append((name, body or {}))

@@ -69,7 +69,7 @@ async def test_nobody_listening_is_a_typed_error_soon(live: Live) -> None:
     started = time.monotonic()
     result = await invoke(live, name, {})
 
-    assert time.monotonic() - started < 8  # two seconds, as the walk shows; this machine may be busy
+    assert time.monotonic() - started < 2
     assert result["error"] == "Unhandled"
     assert result["payload"]["errorMessage"].startswith("LivetuiOffline: No livetui console is live")
 
