@@ -73,7 +73,7 @@ def members(sdist: Path) -> set[str]:
 
 def test_the_source_distribution_has_what_it_must(sdist: Path) -> None:
     needed = {"LICENSE", "README.md", "CHANGELOG.md", "pyproject.toml", "PKG-INFO", "Makefile", "requirements.lock",
-              "livetui/cli.py", "livetui/tui/app.tcss", "livetui/stack/stub-requirements.txt", "stub_runtime/wire.py",
+              "livetui/cli/__init__.py", "livetui/tui/app.tcss", "livetui/stack/stub-requirements.txt", "stub_runtime/wire.py",
               "bootstrap/template.yaml", "examples/orders/template.yaml", "docs/architecture.md",
               "tests/wheel/test_packaging.py"}
     assert needed - members(sdist) == set()

@@ -1,0 +1,64 @@
+"""The commands: parse the words, call the room that does the work, end with the right exit code."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from livetui import __version__
+from livetui.cli import around, records, sessions, stacks
+from livetui.cli.words import say
+from livetui.errors import LivetuiError
+
+
+class _DevByDefault(click.Group):
+    """`livetui --stage x` means `livetui dev --stage x`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if ctx.resilient_parsing and not args:  # the shell asks for completions
+            return super().parse_args(ctx, args)
+        if not args or (args[0].startswith("-") and args[0] not in ("--help", "-h", "--version")):
+            args = ["dev", *args]
+        return super().parse_args(ctx, args)
+
+
+@click.group(cls=_DevByDefault, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="livetui")
+def cli() -> None:
+    """Live Lambda development for Python: real invocations run your local code.
+
+    `livetui` alone, in a folder with a SAM, CloudFormation or CDK application, deploys it live and opens the console.
+    `livetui demo` shows all of it without an AWS account.
+    """
+
+
+for _command in (sessions.dev, sessions.demo, stacks.bootstrap, stacks.synth, sessions.deploy, stacks.remove,
+                 sessions.attach, stacks.restore, stacks.park, stacks.resume, stacks.apps, stacks.doctor, records.invoke, records.events,
+                 records.invocations, records.show, records.replay, records.export, around.cloud, around.vscode,
+                 around.show_config):
+    cli.add_command(_command)
+
+
+def main() -> None:
+    """Entry point. Exit codes: 0 done, 1 failed, 2 wrong usage or settings, 130 interrupted."""
+    try:
+        code = cli.main(standalone_mode=False)
+    except click.exceptions.Abort:
+        say("Interrupted.")
+        code = 130
+    except click.exceptions.Exit as stop:
+        code = stop.exit_code
+    except click.ClickException as error:
+        say(f"{error.format_message()} (see livetui --help)")
+        code = 2
+    except LivetuiError as error:
+        say(str(error))
+        code = error.exit_code
+    except KeyboardInterrupt:
+        say("Interrupted.")
+        code = 130
+    except BrokenPipeError:  # the reader of our output has gone, as `| head` does
+        sys.stderr.close()
+        code = 0
+    sys.exit(code if isinstance(code, int) else 0)

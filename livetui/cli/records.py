@@ -1,0 +1,126 @@
+"""Commands about invocations: make one, list and show what was captured, run it again, write it out."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from livetui.cli.options import COMMON, JSON, settings_of_last, with_options
+from livetui.cli.sessions import open_session
+from livetui.cli.words import say, write
+from livetui.errors import LivetuiError
+
+if TYPE_CHECKING:
+    from livetui.config import Settings
+    from livetui.session.store import Store
+
+
+@click.command()
+@with_options(*COMMON)
+@click.argument("function")
+@click.option("--event", metavar="FILE|-", help="The event; `-` reads standard input. {} by default.")
+@click.option("--sample", metavar="NAME", help="A sample event instead; see `livetui events`.")
+@click.option("--async", "asynchronous", is_flag=True, help="Do not wait for the answer.")
+def invoke(function: str, event: str | None, sample: str | None, asynchronous: bool, **flags: Any) -> int:
+    """Invoke FUNCTION through the cloud and print what the caller gets."""
+    from livetui.session import chores
+
+    payload = chores.sample(sample) if sample else chores.event(event) if event else b"{}"
+    answer = chores.invoke(settings_of_last(**flags), function, payload, asynchronous=asynchronous)
+    click.echo(answer.body)
+    if answer.error:
+        say(f"The function failed: {answer.error}")
+    return 1 if answer.error else 0
+
+
+@click.command()
+@click.argument("action", type=click.Choice(["list", "show"]), default="list")
+@click.argument("name", default="")
+def events(action: str, name: str) -> None:
+    """Sample events by source and shape."""
+    from livetui.session import samples
+
+    if action == "show":
+        click.echo(samples.sample(name))
+        return
+    for sample in samples.list_samples():
+        click.echo(f"{sample.name:<28} {sample.description}")
+
+
+@click.command()
+@with_options(*COMMON, JSON)
+@click.argument("filter", default="")
+@click.option("--limit", default=1000, type=click.IntRange(1), help="Most rows to print.")
+def invocations(filter: str, as_json: bool, limit: int, **flags: Any) -> None:
+    """What was captured; FILTER as in the console (`fn:Get* state:error ms:>100`)."""
+    from livetui.session import outputs
+    from livetui.session.filter import parse
+
+    wanted = parse(filter)
+    store = _store(settings_of_last(**flags))
+    for row in store.rows(wanted, limit=limit):
+        click.echo(outputs.row_json(row) if as_json else outputs.row_line(row))
+
+
+@click.command()
+@with_options(*COMMON, JSON)
+@click.argument("id", type=int)
+@click.option("--reveal", is_flag=True, help="Show credentials, tokens and cookies too.")
+def show(id: int, as_json: bool, reveal: bool, **flags: Any) -> None:
+    """Everything of invocation ID."""
+    from livetui.session import outputs
+
+    invocation = _store(settings_of_last(**flags)).invocation(id)
+    click.echo((outputs.invocation_json if as_json else outputs.invocation_text)(invocation, reveal=reveal))
+
+
+@click.command()
+@with_options(*COMMON, JSON)
+@click.argument("id", type=int)
+@click.option("--event", metavar="FILE|-", help="Another event in its place.")
+@click.option("--times", default=1, type=click.IntRange(1, 1000), help="How often.")
+@click.option("--diff", is_flag=True, help="Compare each answer with the origin's.")
+def replay(id: int, event: str | None, times: int, diff: bool, as_json: bool, **flags: Any) -> int:
+    """Run invocation ID again on your local code, as new records."""
+    from livetui.session import chores, headless, outputs
+
+    settings = settings_of_last(**flags)
+    store = _store(settings)
+    origin = store.invocation(id)
+    payload = chores.event(event) if event else None
+    session = open_session(settings, kind="replay", serve=False)
+    rows = headless.replay(session, id, payload, times, outputs.LineOutput(sys.stderr))
+    for row in rows:
+        click.echo(outputs.row_json(row) if as_json else outputs.row_line(row))
+        if diff:
+            click.echo(outputs.difference_text(origin, store.invocation(row.id)))
+    return 0 if all(row.state == "ok" for row in rows) else 1
+
+
+@click.command()
+@with_options(*COMMON)
+@click.argument("id", type=int)
+@click.option("--as", "kind", type=click.Choice(["json", "sam", "curl", "aws", "pytest"]), default="json",
+              help="What to write.")
+@click.option("-o", "--output", metavar="FILE", help="Write it here instead of to stdout.")
+@click.option("--reveal", is_flag=True, help="With credentials, tokens and cookies.")
+def export(id: int, kind: str, output: str | None, reveal: bool, **flags: Any) -> None:
+    """Write invocation ID as something another tool can use."""
+    from livetui.session import chores
+
+    settings = settings_of_last(**flags)
+    write(chores.export(settings, _store(settings), id, kind, reveal=reveal), output)
+
+
+def _store(settings: Settings) -> Store:
+    """The project's history; raises `LivetuiError` when there is none."""
+    from livetui.session.store import Store
+
+    path = settings.state / "invocations.sqlite"
+    if not path.exists():
+        raise LivetuiError("Nothing was captured in this folder yet.",
+                           hint="Run livetui or livetui demo here first, or go to the project's folder.")
+    return Store.open(path, max_invocations=settings.history.max_invocations,
+                      max_mb=settings.history.max_mb)
