@@ -34,9 +34,9 @@ def cli() -> None:
 
 
 for _command in (sessions.dev, sessions.demo, stacks.bootstrap, stacks.synth, sessions.deploy, stacks.remove,
-                 sessions.attach, stacks.restore, stacks.park, stacks.resume, stacks.apps, stacks.doctor, records.invoke, records.events,
-                 records.invocations, records.show, records.replay, records.export, around.cloud, around.vscode,
-                 around.show_config):
+                 sessions.attach, stacks.restore, stacks.park, stacks.resume, stacks.apps, stacks.doctor,
+                 records.invoke, records.events, records.invocations, records.show, records.replay, records.export,
+                 around.cloud, around.vscode, around.show_config):
     cli.add_command(_command)
 
 
