@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import io
 import keyword
 import token
@@ -27,6 +28,20 @@ def read_source(path: str) -> str:
             return opened.read()
     except (OSError, SyntaxError, UnicodeDecodeError) as error:
         raise LivetuiError(f"{Path(path).name} cannot be read.", str(error)) from error
+
+
+def first_statement(path: str, function: str) -> int:
+    """The line on which a top-level function begins to work: a breakpoint there stops every call. 1 if none."""
+    try:
+        module = ast.parse(read_source(path))
+    except (LivetuiError, SyntaxError, ValueError):
+        return 1
+    found = [node for node in module.body
+             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name == function]
+    if not found:
+        return 1
+    body = found[-1].body
+    return body[1 if ast.get_docstring(found[-1]) is not None and len(body) > 1 else 0].lineno
 
 
 def painted(source: str) -> list[Line]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -14,7 +15,7 @@ from livetui.session.events import StackProgress
 from livetui.session.invocation import Row
 from livetui.tui import text
 from livetui.tui.documents import of_json
-from livetui.tui.python_source import painted
+from livetui.tui.python_source import first_statement, painted
 from livetui.tui.rows import Rows
 from livetui.tui.widgets.invocations import columns_for
 from livetui.tui.widgets.progress import root_cause
@@ -147,3 +148,16 @@ def test_columns_fit_into_their_width(width):
 )
 def test_sizes_are_for_people(count, words):
     assert text.size(count) == words
+
+
+@pytest.mark.parametrize(("source", "line"), [
+    ("import os\n\n\ndef handler(event, context):\n    return 1\n", 5),
+    ('@wraps(1)\nasync def handler(event,\n                  context):\n    """Say."""\n\n    # why\n    return 1\n', 7),
+    ('def handler(event, context):\n    """Only words."""\n', 2),
+    ("handler = other\n", 1),
+    ("def handler(\n", 1),
+])
+def test_a_handlers_source_opens_where_a_breakpoint_stops_every_call(source: str, line: int, tmp_path: Path) -> None:
+    path = tmp_path / "orders.py"
+    path.write_text(source, "utf-8")
+    assert first_statement(str(path), "handler") == line

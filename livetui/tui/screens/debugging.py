@@ -22,7 +22,7 @@ from livetui.session.trigger import caller_waits_s
 from livetui.tui import text
 from livetui.tui.messages import DebugFace
 from livetui.tui.outside import editor_command, run_outside
-from livetui.tui.python_source import read_source
+from livetui.tui.python_source import first_statement, read_source
 from livetui.tui.screens.breakpoints import PointActions
 from livetui.tui.screens.prompt import Ask, Choose, Pick
 from livetui.tui.widgets.debugger import Evaluate, FramesPane
@@ -264,12 +264,17 @@ class DebugActions(PointActions):
         """Show the source of the chosen invocation's handler."""
         row = self.details.row or self.table.current
         path = "" if row is None else self.handler_file(row.function)
-        if self.thread is None and path and path != self.debugger.source.path:
-            self.open_source(path, 1)
+        if row is not None and self.thread is None and path and path != self.debugger.source.path:
+            self._open_handler(row.function, path)
         elif not path and not self.debugger.source.path:
             self.app.notify("The handler's file is not known yet. O chooses a function.", severity="warning")
         self._mark()
         self.action_view("source")
+
+    def _open_handler(self, function: str, path: str) -> None:
+        """Show a handler's file where a breakpoint stops every call."""
+        name = self.live.functions[function].handler.rpartition(".")[2] if self.live else ""
+        self.open_source(path, first_statement(path, name))
 
     def action_view(self, name: str) -> None:
         """Show another view."""
@@ -278,12 +283,12 @@ class DebugActions(PointActions):
     def action_choose_source(self) -> None:
         """Choose a function whose handler is shown."""
         found = [(name, self.handler_file(name)) for name in (self.live.functions if self.live else {})]
-        picks = [Pick(path, name, Path(path).name) for name, path in found if path]
+        picks = [Pick(name, name, Path(path).name) for name, path in found if path]
 
-        def chosen(path: str | None) -> None:
-            if path:
-                self.open_source(path, 1)
-            elif path is not None:
+        def chosen(function: str | None) -> None:
+            if function:
+                self._open_handler(function, self.handler_file(function))
+            elif function is not None:
                 self._ask_file()
 
         self.app.push_screen(Choose("Show whose handler?", [*picks, Pick("", "another file …", "by its name")]), chosen)
