@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long check screenshots bench lock clean
+.PHONY: help demo test test-long check screenshots bench soak lock clean
 
 help: ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ screenshots: $(STAMP) ## Pictures of the real application, into screenshots/
 
 bench: $(STAMP) ## Measured ratios in one table, into benchmarks/RESULTS.md (under 15 minutes)
 	@$(BIN)/python -m benchmarks.run
+
+soak: $(STAMP) ## 30 minutes of traffic, saves, breakpoints and faults at once, into benchmarks/RESULTS.md
+	@$(BIN)/python -m benchmarks.soak --minutes 30 --save benchmarks/soak.json
 
 lock: $(STAMP) ## Resolve requirements.lock anew (hashes, no registry host)
 	@$(BIN)/uv pip compile pyproject.toml --extra local --group dev --universal --python-version 3.11 --upgrade \

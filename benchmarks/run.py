@@ -10,12 +10,8 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import datetime
-import importlib.metadata
 import json
-import math
 import os
-import platform
 import signal
 import subprocess
 import sys
@@ -27,13 +23,11 @@ from typing import Any
 
 import psutil
 
+from benchmarks.report import RESULTS, cell, machine, now, soak_section, versions, words
+
 ROOT = Path(__file__).parents[1]
-RESULTS = Path(__file__).parent / "RESULTS.md"
-SOAKED = Path(__file__).parent / "soak.json"
-"""The table of the last long soak: `python -m benchmarks.soak --save benchmarks/soak.json`."""
 TOTAL_S = 860.0
 """For everything, so that `make bench` stays under 15 minutes."""
-VERSIONS = ("livetui", "ministack", "awscrt", "botocore", "debugpy", "textual", "msgspec", "pynacl", "awslambdaric")
 
 
 @dataclass(frozen=True)
@@ -119,19 +113,6 @@ def found_rows(said: str) -> Mapping[str, Any]:
     return {}
 
 
-def words(value: Any) -> str:
-    """A value of a row for people: numbers with the digits that matter, parts of a row by name."""
-    if isinstance(value, Mapping):
-        return " · ".join(f"{name} {words(part)}" for name, part in value.items())
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return str(value)
-    if math.isnan(value):
-        return "–"
-    if value == int(value) and abs(value) < 1e15:
-        return f"{int(value):,}"
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
-
-
 def table(outcomes: list[Outcome]) -> str:
     """One Markdown table of everything."""
     lines = ["| | |", "|---|---|"]
@@ -144,45 +125,13 @@ def table(outcomes: list[Outcome]) -> str:
     return "\n".join(lines)
 
 
-def cell(text: str) -> str:
-    """Text that does not end its cell."""
-    return text.strip().replace("|", "\\|").replace("\n", " ")
-
-
-def machine() -> str:
-    """Where and with what it was measured."""
-    model = platform.processor() or platform.machine()
-    with contextlib.suppress(OSError):
-        found = [line.partition(":")[2].strip() for line in Path("/proc/cpuinfo").read_text().splitlines()
-                 if line.startswith("model name")]
-        model = found[0] if found else model
-    with contextlib.suppress(ValueError, OSError, AttributeError):
-        model += f", {os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.0f} GiB"
-    load = f", load {os.getloadavg()[0]:.1f} at the start" if hasattr(os, "getloadavg") else ""
-    return f"{model}, {os.cpu_count()} cores{load}; {platform.system()} {platform.release()}"
-
-
-def versions() -> str:
-    """Python and the packages that matter."""
-    found = [f"Python {platform.python_version()}"]
-    for name in VERSIONS:
-        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            found.append(f"{name} {importlib.metadata.version(name)}")
-    return ", ".join(found)
-
-
 def report(outcomes: list[Outcome], where: str, when: str) -> str:
     """The whole of RESULTS.md."""
     parts = [
         "# Results\n\nWritten by `make bench`; do not edit. Times in ms unless a row says otherwise. Numbers of one "
         "row were taken in one run,\nbeside each other; compare them with each other, not with another machine's.\n",
         f"- when: {when}\n- machine: {where}\n- versions: {versions()}\n", table(outcomes)]
-    if SOAKED.exists():
-        soaked = json.loads(SOAKED.read_text("utf-8"))
-        parts.append(f"\n## The last long soak: {words(soaked['minutes'])} minutes\n\n"
-                     "`python -m benchmarks.soak --save benchmarks/soak.json`\n\n| | |\n|---|---|\n" +
-                     "\n".join(f"| {cell(name)} | {cell(words(value))} |" for name, value in soaked.items()))
-    return "\n".join(parts) + "\n"
+    return "\n".join([*parts, "", soak_section()]).rstrip("\n") + "\n"
 
 
 def main() -> int:
@@ -192,7 +141,7 @@ def main() -> int:
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--output", type=Path, default=RESULTS)
     options = parser.parse_args()
-    where, when = machine(), datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")
+    where, when = machine(), now()
     deadline = time.monotonic() + TOTAL_S
     outcomes: list[Outcome] = []
     for script in SCRIPTS:

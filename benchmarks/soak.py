@@ -4,9 +4,8 @@
 
 A real session in a process of its own on the real local cloud. Exit code 1 when a call was lost (no answer and no
 typed error), got another call's answer, or was executed twice, when a queued message was never executed, when the
-caller was told that
-nothing ran although it did, when the console's memory or descriptors
-grew by more than 20 % from a tenth of the time to its end, or when a process is left.
+caller was told that nothing ran although it did, when the console's memory or descriptors grew by more than 20 % from
+a tenth of the time to its end, or when a process is left. `--save benchmarks/soak.json` also renews RESULTS.md.
 """
 
 from __future__ import annotations
@@ -28,6 +27,7 @@ from typing import Any
 
 import psutil
 
+from benchmarks import report
 from benchmarks.soaking.project import PAUSE_LINE, Project
 from benchmarks.soaking.traffic import Callers, Tally
 from livetui.aws import Aws
@@ -48,7 +48,7 @@ FAULTS = (("cut", 0), ("reset", 0), ("stall", 1), ("stall", 4), ("stall", 13), (
           ("throttle", 2))
 """What the network does, and for how many seconds. After 10 s of silence a stub gives its console up."""
 
-Row = float | int
+Row = float | int | str
 
 
 class ConsoleChild:
@@ -66,6 +66,8 @@ class ConsoleChild:
         self.texts: Counter[str] = Counter()
         self.paused_tokens: list[str] = []
         self.live: dict[str, Any] = {}
+        self.objects: list[dict[str, int]] = []
+        """Objects by type, at a tenth of the time and at its end."""
         self.rows: dict[str, Any] = {"unfinished": ["the console did not say"], "held": 0}
         self.is_live = threading.Event()
         self.reloads: queue.SimpleQueue[str] = queue.SimpleQueue()
@@ -85,6 +87,8 @@ class ConsoleChild:
                 self.paused_tokens.append(event["token"])
             elif kind == "reloaded" and event["function"] == "Count":
                 self.reloads.put(event["error"])
+            elif kind == "objects":
+                self.objects.append(event["counts"])
             elif kind == "rows":
                 self.rows = event
             elif kind in ("notice", "failed", "debug.failed"):
@@ -132,6 +136,7 @@ class Soak:
         self._seed = seed
         self._project = Project(folder / "soak")
         self._over = threading.Event()
+        self._counted = False
         self._executions: Counter[str] = Counter()
 
     def run(self) -> None:
@@ -166,6 +171,7 @@ class Soak:
         shop.stop()
         callers.stop()
         self._drain()
+        console.order("objects")
 
     def _drain(self) -> None:
         deadline = time.monotonic() + DRAIN_S
@@ -213,6 +219,9 @@ class Soak:
         began = time.monotonic()
         while not self._over.wait(1):
             share = (time.monotonic() - began) / (self.minutes * 60)
+            if share >= 0.13 and not self._counted:
+                self._counted = True
+                console.order("objects")
             try:
                 self.samples.append((share, console.measured.memory_info().rss, console.measured.num_fds(),
                                      len(console.measured.children(recursive=True))))
@@ -270,10 +279,11 @@ class Soak:
             "link lost by the console": console.seen["link offline"],
             "invocations held at the end": console.rows["held"],
             "invocations left unfinished": len(console.rows["unfinished"]),
-            "console MB at 10 %": round(rss[0] / 1e6, 1), "console MB at 100 %": round(rss[1] / 1e6, 1),
+            "console MB at 10, 25, 50, 75 and 100 %": " · ".join(f"{megabytes / 1e6:.0f}" for megabytes in (
+                rss[0], *(self._around(share - 0.04, share + 0.04, 1) for share in (0.25, 0.5, 0.75)), rss[1])),
             "console memory growth %": round(rss[2] * 100, 1),
-            "descriptors at 10 %": descriptors[0], "descriptors at 100 %": descriptors[1],
-            "workers at 10 %": processes[0], "workers at 100 %": processes[1],
+            "descriptors at 10 and 100 %": f"{descriptors[0]:g} · {descriptors[1]:g}",
+            "workers at 10 and 100 %": f"{processes[0]:g} · {processes[1]:g}",
             "processes left": len(self.left),
         }
 
@@ -294,10 +304,18 @@ class Soak:
                 found.append(f"descriptors grew from {at_tenth:g} to {at_end:g}, more than new workers explain")
         return found
 
+    def grown(self) -> list[str]:
+        """Types of which the console holds the most more objects at the end than at a tenth of the time."""
+        if len(self.console.objects) < 2:
+            return []
+        more = Counter(self.console.objects[-1])
+        more.subtract(self.console.objects[0])
+        return [f"{count:+,} objects of {name}" for name, count in more.most_common(8) if count > 0]
+
     def explanations(self) -> list[str]:
         """What to look at: examples of failures, and what console and traffic said."""
         return [*self.tally.examples, *self.denied[:5], *(f"duplicate {token}" for token in self.duplicates),
-                *self.console.rows["unfinished"], *(f"left: {process}" for process in self.left),
+                *self.console.rows["unfinished"], *self.grown(), *(f"left: {process}" for process in self.left),
                 *(f"{count} × {text}" for text, count in (self.console.texts + self.traffic_notes).most_common(12))]
 
 
@@ -310,13 +328,17 @@ def main() -> int:
     parser.add_argument("--save", type=Path, help="also write the table to this file, as JSON")
     parser.add_argument("--keep", type=Path, help="work in this folder and leave it, to look at its log")
     options = parser.parse_args()
+    when, where = report.now(), report.machine()
     logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # the proxy's own connections, cancelled at the end
     with tempfile.TemporaryDirectory(prefix="livetui-soak-") as temporary:
         soak = Soak(options.keep or Path(temporary), options.minutes, options.seed)
         soak.run()
     rows = soak.rows()
     if options.save:
-        options.save.write_text(json.dumps(rows, indent=1) + "\n", "utf-8")
+        options.save.write_text(json.dumps({"when": when, "machine": where, "rows": rows,
+                                            "failures": soak.failures()}, indent=1) + "\n", "utf-8")
+        if options.save.resolve() == report.SOAKED:
+            report.renew_soak()
     if options.json:
         print(json.dumps(rows))
     else:

@@ -1,16 +1,18 @@
 """The console that is soaked: a session in a process of its own, which drives its debugger as a developer would.
 
-Settings come as one JSON argument, orders (`breakpoint on`, `breakpoint off`, `stop`) as lines on stdin; what happens
-is told as JSON lines on stdout.
+Settings come as one JSON argument, orders (`breakpoint on`, `breakpoint off`, `objects`, `stop`) as lines on stdin;
+what happens is told as JSON lines on stdout.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import gc
 import json
 import queue
 import sys
 import threading
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +109,12 @@ def listen(event: SessionEvent, developer: Developer) -> None:
         developer.stopped(event.paused)
 
 
+def objects() -> dict[str, int]:
+    """How many objects of each type the garbage collector knows, after it has collected."""
+    gc.collect()
+    return dict(Counter(type(known).__qualname__ for known in gc.get_objects()))
+
+
 def main() -> None:
     """Run the session until `stop` or the end of stdin."""
     options = json.loads(sys.argv[1])
@@ -122,7 +130,9 @@ def main() -> None:
         if order == "stop":
             break
         try:
-            if order == "breakpoint on":
+            if order == "objects":
+                tell("objects", counts=objects())
+            elif order == "breakpoint on":
                 session.debug.set(options["pause_path"], options["pause_line"]).result(WITHIN)
             elif order == "breakpoint off":
                 session.debug.remove(options["pause_path"], options["pause_line"]).result(WITHIN)

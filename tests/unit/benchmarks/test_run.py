@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from benchmarks import report as written
 from benchmarks import run as bench
-from benchmarks.run import ROOT, SCRIPTS, TOTAL_S, Outcome, Script, found_rows, report, table, words
+from benchmarks.report import words
+from benchmarks.run import ROOT, SCRIPTS, TOTAL_S, Outcome, Script, found_rows, report, table
 
 
 def test_every_script_of_the_list_exists_and_takes_json() -> None:
@@ -64,3 +67,20 @@ def test_a_failure_is_a_row_of_the_table_and_of_the_report() -> None:
 
 def test_the_make_target_calls_it() -> None:
     assert "python -m benchmarks.run\n" in (ROOT / "Makefile").read_text("utf-8")
+
+
+def test_a_soak_replaces_the_one_before_in_the_results(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(written, "RESULTS", tmp_path / "RESULTS.md")
+    monkeypatch.setattr(written, "SOAKED", tmp_path / "soak.json")
+    bench_only = report([Outcome(SCRIPTS[0], {"a row": 1}, "", 1.0)], "a machine", "now")
+    written.RESULTS.write_text(bench_only, "utf-8")
+    for lost in (3, 0):
+        written.SOAKED.write_text(json.dumps({"when": "then", "machine": "another", "failures": ["lost: 3"][:lost],
+                                              "rows": {"minutes": 30.0, "lost": lost}}), "utf-8")
+        written.renew_soak()
+    text = written.RESULTS.read_text("utf-8")
+    assert text.startswith(bench_only.rstrip("\n"))
+    assert text.count("## The last long soak: 30 minutes") == 1
+    assert "| lost | 0 |" in text
+    assert "- verdict: nothing lost" in text
+    assert report([Outcome(SCRIPTS[0], {"a row": 1}, "", 1.0)], "a machine", "now") == text
