@@ -2,10 +2,12 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+MATRIX ?= 3.12 3.13
+MATRIX_TESTS ?= tests/unit tests/tui tests/integration/runtime tests/integration/link tests/integration/debug
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long check screenshots bench soak lock clean
+.PHONY: help demo test test-matrix test-long check screenshots bench soak lock clean
 
 help: ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,6 +28,16 @@ demo: $(STAMP) ## The console on the embedded local cloud, with real traffic
 
 test: $(STAMP) ## All tests but the long ones (under 6 minutes on 2 cores)
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not long"
+
+test-matrix: $(STAMP) ## What does not need the local cloud, on the other supported Pythons that are here
+	@for version in $(MATRIX); do \
+		python=$$(ls -d $$HOME/.pyenv/versions/$$version.*/bin/python 2>/dev/null | tail -1); \
+		echo "Python $$version: $${python:=$$version}"; \
+		$(BIN)/uv venv --quiet --allow-existing --python $$python $(VENV)-$$version && \
+		$(BIN)/uv pip install --quiet --python $(VENV)-$$version --require-hashes -r requirements.lock && \
+		$(BIN)/uv pip install --quiet --python $(VENV)-$$version --no-build-isolation --no-deps -e . && \
+		$(VENV)-$$version/bin/python -m pytest -q -n 2 --dist loadgroup -m "not long" $(MATRIX_TESTS) || exit 1; \
+	done
 
 test-long: $(STAMP) ## Faults, soaks, many templates
 	@$(BIN)/python -m pytest -m long --timeout 3600
@@ -49,4 +61,4 @@ lock: $(STAMP) ## Resolve requirements.lock anew (hashes, no registry host)
 		--generate-hashes --no-emit-index-url --no-annotate --no-header --quiet -o requirements.lock
 
 clean: ## Remove the environment and caches
-	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build
+	@rm -rf $(VENV) $(VENV)-3.* .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build

@@ -85,18 +85,24 @@ def python_lambda_local(folder: Path, event: bytes, count: int) -> Row:
     return {"call ms": statistics.median(found)}
 
 
+def installed_by_npm(name: str, *packages: str) -> Path:
+    """The `node_modules` with these packages, installed once per machine."""
+    home = CACHE / name
+    if not (home / "done").exists():
+        home.mkdir(parents=True, exist_ok=True)
+        _run("npm", "install", "--no-audit", "--no-fund", "--loglevel=error", "--prefix", str(home), *packages)
+        (home / "done").touch()
+    return home / "node_modules"
+
+
 def serverless_offline(folder: Path, event: bytes, count: int, *words: str) -> Row:
     """serverless-offline 13.10.1 with a Python handler, over HTTP. `--reloadHandler` makes it notice new code."""
-    home = CACHE / "serverless"
     try:
-        if not (home / "node_modules" / "serverless-offline").is_dir():
-            home.mkdir(parents=True, exist_ok=True)
-            _run("npm", "install", "--no-audit", "--no-fund", "--loglevel=error", "--prefix", str(home),
-                 "serverless@3.40.0", "serverless-offline@13.10.1")
+        modules = installed_by_npm("serverless", "serverless@3.40.0", "serverless-offline@13.10.1")
         project = folder / f"serverless-{len(words)}"
         project.mkdir()
         shutil.copy(folder / "echo.py", project)
-        (project / "node_modules").symlink_to(home / "node_modules")
+        (project / "node_modules").symlink_to(modules)
         with _serverless(project, words) as url:
             def call() -> None:
                 with urllib.request.urlopen(urllib.request.Request(url, event), timeout=10) as answer:

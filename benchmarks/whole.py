@@ -27,6 +27,7 @@ import psutil
 from botocore.config import Config
 
 from benchmarks import rivals
+from benchmarks.live_debugger import lambda_live_debugger
 from livetui.aws import Aws
 from livetui.cloud import LocalCloud
 from livetui.session.invocation import Timing
@@ -155,7 +156,7 @@ def direct(stage: Stage, rows: Rows) -> None:
     rows["HTTP, 1 KB"] = beside(lambda: stage.post("bare", event), lambda: stage.post("live0", event), 25)
 
 
-def compared(folder: Path, rows: Rows) -> None:
+def compared(folder: Path, cloud: LocalCloud, rows: Rows) -> None:
     """What a call takes in other tools, beside what livetui adds to one."""
     event = payload(1_000)
     added = rows["invoke, 1 KB"]["added ms"] if "invoke, 1 KB" in rows else None
@@ -163,9 +164,11 @@ def compared(folder: Path, rows: Rows) -> None:
             ("awslambdaric behind a Runtime API", rivals.awslambdaric(folder, event, 200)),
             ("serverless-offline", rivals.serverless_offline(folder, event, 20)),
             ("serverless-offline --reloadHandler", rivals.serverless_offline(folder, event, 10, "--reloadHandler")),
-            ("python-lambda-local", rivals.python_lambda_local(folder, event, 5))):
-        if added is not None and "call ms" in row:
-            row["livetui adds / this"] = added / row["call ms"]
+            ("python-lambda-local", rivals.python_lambda_local(folder, event, 5)),
+            ("Lambda Live Debugger (Node)", lambda_live_debugger(folder / "lld", cloud, event, 15))):
+        theirs = row.get("added ms", row.get("call ms"))
+        if added is not None and theirs is not None:
+            row["livetui adds / this"] = added / theirs
         rows[f"{name}, 1 KB"] = row
 
 
@@ -250,7 +253,7 @@ def measure(parts: list[str]) -> Rows:
                     if "concurrency" in parts:
                         by_callers(stage, rows)
             if "rivals" in parts:
-                compared(copied(sources, folder / "rivals"), rows)
+                compared(copied(sources, folder / "rivals"), cloud, rows)
             if "history" in parts:
                 by_history(stage, rows)
         if "functions" in parts:

@@ -15,7 +15,7 @@ import pytest
 
 from tests.integration.debug.bench import HANDLER, HELPER, Bench, line_of
 
-OLDEST = "1.8.14"
+OLDEST = "1.8.22"
 ADD = line_of(HELPER, "total += value")
 RETURN = line_of(HANDLER, "return {")
 PLAIN = sys._base_executable
@@ -41,7 +41,7 @@ def debugpy_folder(version: str) -> Path:
     return folder / "debugpy"
 
 
-@pytest.fixture(params=[OLDEST, debugpy.__version__])
+@pytest.fixture(params=sorted({OLDEST, debugpy.__version__}))
 def folder(request: pytest.FixtureRequest) -> Path:
     return debugpy_folder(request.param)
 
