@@ -11,8 +11,6 @@ import sys
 def _commands() -> list[list[str]]:
     if sys.platform == "darwin":
         return [["pbcopy"]]
-    if sys.platform == "win32":
-        return [["clip"]]
     found: list[list[str]] = []
     if os.environ.get("WAYLAND_DISPLAY"):
         found.append(["wl-copy"])
