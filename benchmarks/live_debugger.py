@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from benchmarks.rivals import CACHE, START_S, Row, installed_by_npm, skipped, times
+from benchmarks.rivals import CACHE, LIVE_DEBUGGER, START_S, Row, installed_by_npm, skipped, times
 from livetui.aws import Aws
 from livetui.cloud import LocalCloud
 
@@ -44,9 +44,9 @@ TRUST = {"Version": "2012-10-17", "Statement": [
 
 
 def lambda_live_debugger(folder: Path, cloud: LocalCloud, event: bytes, count: int) -> Row:
-    """A bare Node function beside one that Lambda Live Debugger has taken over, their calls taking turns."""
+    """A bare Node function, then one that Lambda Live Debugger has taken over, on the same cloud."""
     try:
-        modules = installed_by_npm("live-debugger", "lambda-live-debugger@1.2.3")
+        modules = installed_by_npm(*LIVE_DEBUGGER)
         return _measured(folder, modules, cloud, event, count)
     except (OSError, subprocess.SubprocessError, RuntimeError) as error:
         return skipped(getattr(error, "stderr", None) or error)

@@ -23,6 +23,7 @@ from typing import Any
 
 import psutil
 
+from benchmarks import rivals
 from benchmarks.report import RESULTS, cell, machine, now, soak_section, versions, words
 
 ROOT = Path(__file__).parents[1]
@@ -144,6 +145,9 @@ def main() -> int:
     where, when = machine(), now()
     deadline = time.monotonic() + TOTAL_S
     outcomes: list[Outcome] = []
+    if options.only is None or "whole" in options.only:
+        print("installing what the whole product is compared with …", file=sys.stderr, flush=True)
+        rivals.install()
     for script in SCRIPTS:
         if options.only is not None and script.name not in options.only:
             continue
