@@ -226,14 +226,19 @@ def _user_name() -> str:
         return "dev"
 
 
-def describe(settings: Settings) -> str:
-    """The settings in force, one per line, each with where it came from; values that may be secret are not shown."""
-    lines = []
-    for field in msgspec.structs.fields(Settings):
-        if field.name not in ("origins", "project"):
-            value = msgspec.json.encode(_hidden(field.name, getattr(settings, field.name))).decode()
-            lines.append(f"{field.encode_name} = {value:<32} # {settings.origins.get(field.encode_name, 'default')}")
-    return "\n".join(lines)
+class InForce(msgspec.Struct, frozen=True):
+    """One setting as it counts now, and where it came from."""
+
+    name: str
+    value: Any
+    origin: str
+
+
+def in_force(settings: Settings) -> list[InForce]:
+    """All settings; values that may be secret are not shown."""
+    return [InForce(field.encode_name, _hidden(field.name, getattr(settings, field.name)),
+                    settings.origins.get(field.encode_name, "default"))
+            for field in msgspec.structs.fields(Settings) if field.name not in ("origins", "project")]
 
 
 def _hidden(name: str, value: Any) -> Any:

@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from livetui.cli.options import COMMON, settings_of, settings_of_last, with_options
-from livetui.cli.words import say
+from livetui.cli.options import COMMON, JSON, settings_of, settings_of_last, with_options
+from livetui.cli.words import json_text, say
 
 
 @click.command()
@@ -44,11 +44,16 @@ def vscode(**flags: Any) -> None:
 
 
 @click.command("config")
-@with_options(*COMMON)
+@with_options(*COMMON, JSON)
 @click.argument("action", type=click.Choice(["show", "path"]), default="show")
-def show_config(action: str, **flags: Any) -> None:
+def show_config(action: str, as_json: bool, **flags: Any) -> None:
     """The settings in force and where each came from."""
     from livetui import config
 
     settings = settings_of(**flags)
-    click.echo(config.describe(settings) if action == "show" else str(settings.root / "livetui.toml"))
+    if action == "path":
+        click.echo(settings.root / "livetui.toml")
+        return
+    for setting in config.in_force(settings):
+        words = f"{setting.name} = {json_text(setting.value):<32} # {setting.origin}"
+        click.echo(json_text(setting) if as_json else words)

@@ -9,7 +9,7 @@ import click
 
 from livetui.cli.options import COMMON, JSON, settings_of_last, with_options
 from livetui.cli.sessions import open_session
-from livetui.cli.words import say, write
+from livetui.cli.words import json_text, say, write
 from livetui.errors import LivetuiError
 
 if TYPE_CHECKING:
@@ -18,19 +18,23 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@with_options(*COMMON)
+@with_options(*COMMON, JSON)
 @click.argument("function")
 @click.option("--event", metavar="FILE|-", help="The event; `-` reads standard input. {} by default.")
 @click.option("--sample", metavar="NAME", help="A sample event instead; see `livetui events`.")
 @click.option("--async", "asynchronous", is_flag=True, help="Do not wait for the answer.")
-def invoke(function: str, event: str | None, sample: str | None, asynchronous: bool, **flags: Any) -> int:
+def invoke(function: str, event: str | None, sample: str | None, asynchronous: bool, as_json: bool,
+           **flags: Any) -> int:
     """Invoke FUNCTION through the cloud and print what the caller gets."""
+    import msgspec
+
     from livetui.session import chores
 
     payload = chores.sample(sample) if sample else chores.event(event) if event else b"{}"
     answer = chores.invoke(settings_of_last(**flags), function, payload, asynchronous=asynchronous)
-    click.echo(answer.body)
-    if answer.error:
+    click.echo(json_text({"answer": msgspec.Raw(answer.body.encode() or b"null"), "error": answer.error})
+               if as_json else answer.body)
+    if answer.error and not as_json:
         say(f"The function failed: {answer.error}")
     return 1 if answer.error else 0
 
@@ -38,7 +42,8 @@ def invoke(function: str, event: str | None, sample: str | None, asynchronous: b
 @click.command()
 @click.argument("action", type=click.Choice(["list", "show"]), default="list")
 @click.argument("name", default="")
-def events(action: str, name: str) -> None:
+@JSON
+def events(action: str, name: str, as_json: bool) -> None:
     """Sample events by source and shape."""
     from livetui.session import samples
 
@@ -46,7 +51,7 @@ def events(action: str, name: str) -> None:
         click.echo(samples.sample(name))
         return
     for sample in samples.list_samples():
-        click.echo(f"{sample.name:<28} {sample.description}")
+        click.echo(json_text(sample) if as_json else f"{sample.name:<28} {sample.description}")
 
 
 @click.command()

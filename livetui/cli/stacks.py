@@ -8,15 +8,15 @@ from typing import Any
 import click
 
 from livetui.cli.options import COMMON, JSON, STACK, settings_of, settings_of_last, with_options
-from livetui.cli.words import json_text, say, show_progress, write
+from livetui.cli.words import finish, json_text, progress, write
 from livetui.errors import UsageError
 
 
 @click.command()
-@with_options(*COMMON)
+@with_options(*COMMON, JSON)
 @click.option("--remove", is_flag=True, help="Delete the bootstrap stack and its bucket.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
-def bootstrap(remove: bool, yes: bool, **flags: Any) -> None:
+def bootstrap(remove: bool, yes: bool, as_json: bool, **flags: Any) -> None:
     """Create or upgrade the bootstrap stack of this account and region."""
     from livetui.session import chores
 
@@ -26,7 +26,7 @@ def bootstrap(remove: bool, yes: bool, **flags: Any) -> None:
     if remove and not yes:
         click.confirm("Delete the bootstrap stack, with all stub bundles and metadata in its bucket?", abort=True,
                       err=True)
-    say(chores.bootstrap(settings, remove=remove, on_progress=show_progress))
+    finish(chores.bootstrap(settings, remove=remove, on_progress=progress(as_json)), as_json)
 
 
 @click.command()
@@ -40,10 +40,10 @@ def synth(output: str | None, **flags: Any) -> None:
 
 
 @click.command()
-@with_options(*COMMON)
+@with_options(*COMMON, JSON)
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--log-groups", is_flag=True, help="Delete the log groups of its functions too.")
-def remove(yes: bool, log_groups: bool, **flags: Any) -> None:
+def remove(yes: bool, log_groups: bool, as_json: bool, **flags: Any) -> None:
     """Delete the live stack and its metadata."""
     from livetui.session import chores
 
@@ -52,35 +52,35 @@ def remove(yes: bool, log_groups: bool, **flags: Any) -> None:
         raise UsageError("Removing asks first, and there is no terminal.", hint="Pass --yes.")
     if not yes:
         click.confirm(f"Delete the live stack of {settings.app}, stage {settings.stage}?", abort=True, err=True)
-    say(chores.remove(settings, on_progress=show_progress, log_groups=log_groups))
+    finish(chores.remove(settings, on_progress=progress(as_json), log_groups=log_groups), as_json)
 
 
 @click.command()
-@with_options(*COMMON)
+@with_options(*COMMON, JSON)
 @click.argument("targets", nargs=-1, metavar="[TARGET…]")
-def restore(targets: tuple[str, ...], **flags: Any) -> None:
+def restore(targets: tuple[str, ...], as_json: bool, **flags: Any) -> None:
     """Put attached functions back exactly as they were; all of this account and region by default."""
     from livetui.session import chores
 
-    say(chores.restore(settings_of_last(**flags), targets, on_progress=show_progress))
+    finish(chores.restore(settings_of_last(**flags), targets, on_progress=progress(as_json)), as_json)
 
 
 @click.command()
-@with_options(*COMMON)
-def park(**flags: Any) -> None:
+@with_options(*COMMON, JSON)
+def park(as_json: bool, **flags: Any) -> None:
     """Switch off the live stack's queues, rules and schedules, so that nothing is consumed while nobody is there."""
     from livetui.session import chores
 
-    say(chores.park(settings_of_last(**flags), on_progress=show_progress))
+    finish(chores.park(settings_of_last(**flags), on_progress=progress(as_json)), as_json)
 
 
 @click.command()
-@with_options(*COMMON)
-def resume(**flags: Any) -> None:
+@with_options(*COMMON, JSON)
+def resume(as_json: bool, **flags: Any) -> None:
     """Switch on again exactly what `park` switched off (the next session does it by itself)."""
     from livetui.session import chores
 
-    say(chores.resume(settings_of_last(**flags), on_progress=show_progress))
+    finish(chores.resume(settings_of_last(**flags), on_progress=progress(as_json)), as_json)
 
 
 @click.command()

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from livetui.errors import UsageError
+
+if TYPE_CHECKING:
+    from livetui.stack.contract import Progress
 
 
 def say(text: str) -> None:
@@ -34,6 +39,21 @@ def json_text(value: Any, indent: int = 0) -> str:
     return (msgspec.json.format(text, indent=indent) if indent else text).decode()
 
 
-def show_progress(step: Any) -> None:
-    """One line for each step of a stack."""
-    say(f"{step.elapsed_s:6.1f}s  {step.status:<24} {step.resource}  {step.reason}".rstrip())
+def progress(as_json: bool) -> Callable[[Progress], None]:
+    """What tells of each step of a stack: one line for people, or the JSON object that sessions print for it too."""
+
+    def tell(step: Progress) -> None:
+        if as_json:
+            click.echo(json_text({"event": "stack.progress", **asdict(step)}))
+        else:
+            say(f"{step.elapsed_s:6.1f}s  {step.status:<24} {step.resource}  {step.reason}".rstrip())
+
+    return tell
+
+
+def finish(text: str, as_json: bool) -> None:
+    """Say what was done."""
+    if as_json:
+        click.echo(json_text({"event": "done", "text": text}))
+    else:
+        say(text)

@@ -55,7 +55,7 @@ def test_settings_of_a_function(tmp_path: Path) -> None:
     assert settings.for_function("Other").python is None
 
 
-def test_describe_names_value_and_origin(tmp_path: Path) -> None:
-    text = config.describe(load(tmp_path, stage="x"))
-    assert 'stage = "x"' in text
-    assert "# command line" in text
+def test_what_is_in_force_names_value_and_origin_and_hides_what_may_be_secret(tmp_path: Path) -> None:
+    found = config.in_force(load(tmp_path, stage="x", parameters={"Key": "a secret"}))
+    assert config.InForce("stage", "x", "command line") in found
+    assert config.InForce("parameters", {"Key": "•••"}, "command line") in found

@@ -80,11 +80,10 @@ def test_a_failure_its_recovery_an_update_and_the_removal(project: Path, cloud: 
     (project / "template.yaml").write_text(TEMPLATE.replace("Default: hello", "Default: moin"))
     assert ("Hello", "UPDATE_COMPLETE") in steps(livetui(project, "deploy", "--json", "--stage", "dev"))
 
-    removed = livetui(project, "remove", "--yes", "--stage", "dev")
+    removed = livetui(project, "remove", "--yes", "--json", "--stage", "dev")
     assert removed.returncode == 0
-    assert "DELETE_COMPLETE" in removed.stderr
-    assert "Queue" in removed.stderr
-    assert f"{stack} is removed." in removed.stderr
+    assert ("Queue", "DELETE_COMPLETE") in steps(removed)
+    assert f"{stack} is removed." in events(removed)[-1]["text"]
 
 
 @pytest.mark.long

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -119,6 +120,18 @@ def test_config_names_each_setting_and_its_origin(monkeypatch: pytest.MonkeyPatc
     lines = capsys.readouterr().out.splitlines()
     assert any(line.startswith('stage = "mine"') and line.endswith("# command line") for line in lines)
     assert any(line.startswith('theme = "nord"') and line.endswith("# environment") for line in lines)
+
+
+@pytest.mark.parametrize(("words", "known"), [
+    (["config"], {"name": "stage", "value": "mine", "origin": "environment"}),
+    (["events"], {"name": "sqs"}),
+], ids=" ".join)
+def test_lists_can_be_read_by_programs(words: list[str], known: dict[str, str], monkeypatch: pytest.MonkeyPatch,
+                                       capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("LIVETUI_STAGE", "mine")
+    assert run(monkeypatch, *words, "--json") == 0
+    listed = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert any(known.items() <= each.items() for each in listed)
 
 
 def complete(shell: str, *words: str) -> list[str]:
