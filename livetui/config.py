@@ -20,6 +20,7 @@ from livetui.errors import UsageError
 
 Count = Annotated[int, msgspec.Meta(ge=1)]
 OfflinePolicy = Literal["error", "http-503", "deployed"]
+AtDeadline = Literal["answer", "continue", "wait"]
 STATE_FOLDER = ".livetui"
 _LAST = "last-session.json"
 _REMEMBERED = ("app", "stage", "region", "profile", "template", "local", "function")
@@ -88,6 +89,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="
     """What happens when the template is saved while it is live: told what would change, or deployed at once."""
     overrun: Literal["kill", "finish"] = "kill"
     """What happens to a handler that overruns its timeout: killed as in Lambda, or left to finish (`late`)."""
+    at_deadline: AtDeadline = "answer"
+    """What happens to a call that is paused in the debugger 3 s before Lambda's deadline: its caller is answered with an
+    error and it stays paused (ending `late`), it runs on by itself, or nothing does. `t` in the console changes it."""
     concurrency: Count = 8
     """Most workers of one function at a time."""
     theme: str = "tokyo-night"

@@ -18,6 +18,14 @@ class Anchor(msgspec.Struct, frozen=True):
     before: str = ""
     after: str = ""
 
+    def __bool__(self) -> bool:
+        return bool(self.text or self.before or self.after)
+
+    def resembles(self, other: Anchor) -> bool:
+        """Whether any of the three lines is the same."""
+        return any(mine and mine == its for mine, its in zip(
+            (self.text, self.before, self.after), (other.text, other.before, other.after), strict=True))
+
 
 def anchor(path: str, line: int) -> Anchor:
     """What `find_again` needs to find this line after an edit; empty for a file that cannot be read."""
@@ -25,10 +33,10 @@ def anchor(path: str, line: int) -> Anchor:
     return Anchor(*(lines[at].strip() if 0 <= at < len(lines) else "" for at in (line - 1, line - 2, line)))
 
 
-def find_again(path: str, line: int, was: Anchor | None) -> int:
+def find_again(path: str, line: int, was: Anchor) -> int:
     """The line where `was` is now: same text, best neighbours, nearest; else next to a neighbour; else as before."""
     lines = [text.strip() for text in _lines(path)]
-    if was is None or not lines or not (was.text or was.before or was.after):
+    if not was or not lines:
         return line
 
     def likeness(at: int) -> tuple[int, int]:

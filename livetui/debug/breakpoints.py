@@ -18,8 +18,6 @@ from livetui.errors import UsageError
 
 CONSOLE = "console"
 """The owner whose breakpoints persist."""
-CURSOR = "cursor"
-"""The owner of "run to cursor"."""
 
 
 class Wish(msgspec.Struct, frozen=True):
@@ -123,13 +121,14 @@ class BreakpointStore:
             path = real(self._project / item.path)
             line = find_again(path, item.wish.line, item.anchor)
             self._put(CONSOLE, path, msgspec.structs.replace(item.wish, line=line))
-            self._anchors[path, line] = item.anchor
+            self._keep_anchor(path, line, item.anchor)
             if not item.enabled:
                 self._muted.add((path, line))
         return ""
 
     def replace(self, owner: str, path: str, wishes: Iterable[Wish]) -> set[str]:
         """`owner`'s breakpoints of a file are now these (checked by the caller); other owners' stay."""
+        self._catch_up(path)
         self._wishes.setdefault(owner, {})[path] = {}
         for wish in wishes:
             self._put(owner, path, wish)
@@ -139,6 +138,7 @@ class BreakpointStore:
     def put(self, owner: str, path: str, wish: Wish) -> set[str]:
         """Set or change one. Raises `UsageError` for a condition, hit condition or message that cannot work."""
         wish.check()
+        self._catch_up(path)
         self._put(owner, path, wish)
         self._settle(path)
         return {path}
@@ -173,16 +173,21 @@ class BreakpointStore:
         lines = sorted({line for files in self._wishes.values() for line in files.get(path, {})})
         return [self._breakpoint(path, line) for line in lines]
 
-    def pushable(self, path: str) -> list[tuple[Wish, tuple[int, ...]]]:
+    def pushable(self, path: str, cursor: int = 0) -> list[tuple[Wish, tuple[int, ...]]]:
         """What pydevd is told of a file: one breakpoint per line that can stop, and the asked lines it stands for.
 
-        Two lines that were asked for may stop at the same one, and pydevd would keep the last only.
+        Two lines that were asked for may stop at the same one, and pydevd would keep the last only. `cursor` is a line
+        that one worker runs to; where nobody else wants to stop it stands for no line that was asked for.
         """
         places: dict[int, list[int]] = {}
         for item in self.of(path):
             if item.enabled:
                 places.setdefault(executable_line(path, item.asked)[0], []).append(item.asked)
-        return [(msgspec.structs.replace(merge([self._merged(path, line) for line in asked]), line=place), tuple(asked))
+        there = executable_line(path, cursor)[0] if cursor else 0
+        if there:
+            places.setdefault(there, [])
+        return [(Wish(place) if place == there else msgspec.structs.replace(
+                    merge([self._merged(path, line) for line in asked]), line=place), tuple(asked))
                 for place, asked in sorted(places.items())]
 
     def everything(self) -> list[Breakpoint]:
@@ -193,42 +198,47 @@ class BreakpointStore:
         """Files with a breakpoint."""
         return {path for files in self._wishes.values() for path, lines in files.items() if lines}
 
-    def owned(self, owner: str, path: str) -> dict[int, Wish]:
-        """One owner's wishes for a file, by line."""
-        return dict(self._wishes.get(owner, {}).get(path, {}))
-
     def moved(self) -> set[str]:
         """Follow edits: move breakpoints of files that changed since the last look with the text they are on."""
-        changed = set()
-        for path in self.paths():
-            stamp = _stamp(path)
-            if self._stamps.get(path) != stamp:
-                self._stamps[path] = stamp
-                self._follow(path)
-                changed.add(path)
-        return changed
+        return {path for path in self.paths() if self._catch_up(path)}
+
+    def _catch_up(self, path: str) -> bool:
+        # Before every change too: where a line belongs is known from the text that it was set on only.
+        stamp = _stamp(path)
+        if self._stamps.get(path, stamp) == stamp or not stamp[1]:
+            return False  # a file that is away or empty is being written: its text comes in a moment
+        self._stamps[path] = stamp
+        self._follow(path)
+        return True
 
     def _follow(self, path: str) -> None:
-        mine = self.owned(CONSOLE, path)
-        places = {line: find_again(path, line, self._anchors.get((path, line))) for line in mine}
+        mine = self._wishes.get(CONSOLE, {}).pop(path, {})
         # Editors send new lines themselves when they save; what a worker said about the old text is stale for all.
-        for line in {line for files in self._wishes.values() for line in files.get(path, {})}:
-            self._seen.pop((path, line), None)
-        ids = {new: self._ids.get((path, old)) for old, new in places.items()}
-        muted = {new for old, new in places.items() if (path, old) in self._muted}
-        for old in mine:
-            self._muted.discard((path, old))
-            self._ids.pop((path, old), None)
-        self._wishes.setdefault(CONSOLE, {})[path] = {}
-        for old, new in places.items():
-            self._put(CONSOLE, path, msgspec.structs.replace(mine[old], line=new))
-        self._ids.update({(path, new): id_ for new, id_ in ids.items() if id_ is not None})
-        self._muted |= {(path, new) for new in muted}
+        self._seen = {key: said for key, said in self._seen.items() if key[0] != path}
+        was = {old: (self._anchors.pop((path, old), Anchor()), self._ids.pop((path, old), None), (path, old) in self._muted)
+               for old in mine}
+        self._muted -= {(path, old) for old in mine}
+        for old, wish in mine.items():
+            before, id_, muted = was[old]
+            new = find_again(path, old, before)
+            self._put(CONSOLE, path, msgspec.structs.replace(wish, line=new))
+            self._keep_anchor(path, new, before)
+            if id_ is not None:
+                self._ids[path, new] = id_
+            if muted:
+                self._muted.add((path, new))
         self._settle(path)
 
     def _put(self, owner: str, path: str, wish: Wish) -> None:
         self._wishes.setdefault(owner, {}).setdefault(path, {})[wish.line] = wish
         self._stamps.setdefault(path, _stamp(path))
+        if owner == CONSOLE:
+            self._anchors[path, wish.line] = anchor(path, wish.line)
+
+    def _keep_anchor(self, path: str, line: int, before: Anchor) -> None:
+        # Nothing alike is left, as when a file is half written: the next text is searched for what was there.
+        if not self._anchors[path, line].resembles(before):
+            self._anchors[path, line] = before
 
     def _settle(self, path: str) -> None:
         lines = {line for files in self._wishes.values() for line in files.get(path, {})}
@@ -236,11 +246,13 @@ class BreakpointStore:
             if (path, line) not in self._ids:
                 self._last_id += 1
                 self._ids[path, line] = self._last_id
-        for known in (self._ids, self._seen):
-            for key in [key for key in known if key[0] == path and key[1] not in lines]:
-                del known[key]
-        self._muted = {key for key in self._muted if key[0] != path or key[1] in lines}
-        self._save(path)
+        gone = {key for key in self._ids if key[0] == path and key[1] not in lines}
+        for key in gone:
+            del self._ids[key]
+            self._seen.pop(key, None)
+            self._anchors.pop(key, None)
+        self._muted -= gone
+        self._save()
 
     def _breakpoint(self, path: str, asked: int) -> Breakpoint:
         owners = tuple(owner for owner, files in self._wishes.items() if asked in files.get(path, {}))
@@ -254,10 +266,8 @@ class BreakpointStore:
     def _merged(self, path: str, asked: int) -> Wish:
         return merge([files[path][asked] for files in self._wishes.values() if asked in files.get(path, {})])
 
-    def _save(self, path: str) -> None:
+    def _save(self) -> None:
         mine = self._wishes.get(CONSOLE, {})
-        for line in mine.get(path, {}):
-            self._anchors[path, line] = anchor(path, line)
         kept = [_Kept(self._name(path), wish, (path, line) not in self._muted, self._anchors[path, line])
                 for path, lines in sorted(mine.items()) for line, wish in sorted(lines.items())]
         content = msgspec.json.format(msgspec.json.encode(kept), indent=1) + b"\n"

@@ -6,13 +6,14 @@ One per session, in the engine's asyncio loop. The pool uses `prepare`, `ready` 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import importlib.util
 import os
 from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Any
 
-from livetui.debug.breakpoints import CONSOLE, CURSOR, Breakpoint, BreakpointStore, Wish
+from livetui.debug.breakpoints import CONSOLE, Breakpoint, BreakpointStore, Wish
 from livetui.debug.client import Client
 from livetui.debug.crew import HOST, Crew
 from livetui.debug.discovery import DebugPort
@@ -117,8 +118,8 @@ class Broker:
     # ── breakpoints and exceptions ─────────────────────────────────────────────────────────────────────────────────
 
     def union(self) -> list[Breakpoint]:
-        """Every breakpoint that people may see."""
-        return [item for item in self.store.everything() if item.owners != (CURSOR,)]
+        """Everyone's breakpoints, by path and line."""
+        return self.store.everything()
 
     async def replace(self, client: Client, path: str, wishes: list[Wish]) -> None:
         """An editor's breakpoints of one file; nobody else's are touched."""
@@ -155,22 +156,49 @@ class Broker:
             self._shown = shown
             self.listener.on_breakpoints_changed(shown)
 
-    def cursor_reached(self) -> None:
-        """Something stopped, so "run to cursor" is over."""
-        if paths := self.store.drop(CURSOR):
-            self.crew.spawn(self.apply(paths))
+    async def run_to(self, link: WorkerLink, path: str, line: int) -> None:
+        """Let one worker stop at this line too, until it stops anywhere or its call has ended."""
+        self._forget_cursor(link)
+        link.cursor = path, line
+        await self._push(link, {path})
 
-    async def _push(self, link: WorkerLink, paths: set[str]) -> None:
+    def call_ended(self, pid: int) -> None:
+        """The worker has answered its call: a line that it was to run to was not reached."""
+        if link := self.workers.links.get(pid):
+            self._forget_cursor(link)
+
+    def _forget_cursor(self, link: WorkerLink) -> None:
+        if link.cursor is not None:
+            path, link.cursor = link.cursor[0], None
+            self.crew.spawn(self._push(link, {path}))
+
+    def stopped(self, link: WorkerLink) -> None:
+        """A worker stopped somewhere, so "run to cursor" is over."""
+        self._forget_cursor(link)
+
+    async def _push(self, link: WorkerLink, paths: set[str], *, again: bool = True) -> None:
+        failed = set()
         for path in paths:
             # A worker that started before the file was saved runs older text; new line numbers would mislead it.
             if link.runs_older_than(path):
                 continue
+            cursor = link.cursor[1] if link.cursor and link.cursor[0] == path else 0
             try:
-                self.workers.confirm(link, await link.push(path, self.store.pushable(path)) or [])
+                self.workers.confirm(link, await link.push(path, self.store.pushable(path, cursor)) or [])
             except RefusedError as error:
-                if link.state != "gone":
-                    self.listener.on_notice(link.function_id, "warning",
-                                            f"Breakpoints could not be set: {error.what}")
+                failed.add(path)
+                reason = error.what
+        if failed and link.state != "gone":
+            self.listener.on_notice(link.function_id, "warning", f"Breakpoints could not be set: {reason}"
+                                    + " They are sent again when the worker answers." * again)
+            if again:
+                self.crew.spawn(self._push_later(link, failed))
+
+    async def _push_later(self, link: WorkerLink, paths: set[str]) -> None:
+        with contextlib.suppress(RefusedError):  # it is gone
+            await link.request("threads", {}, None)  # answered in order, so when it listens again
+            await self._push(link, paths, again=False)
+            self.show_breakpoints()
 
     async def _push_exceptions(self) -> None:
         arguments = self.exception_arguments()
@@ -207,13 +235,7 @@ class Broker:
     async def forward(self, asker: object, command: str, arguments: Mapping[str, Any],
                       within: float | None = None) -> Any:
         """Let the worker that the ids mean answer, within that many seconds. Raises `RefusedError`."""
-        try:
-            pid, own = self.workers.ids.inward(command, arguments)
-        except UnknownIdError:
-            raise RefusedError("That has run on and can no longer be looked at.") from None
-        link = self.workers.links.get(pid) if pid is not None else self._any_worker()
-        if link is None:
-            raise RefusedError("No worker is running.", "", "Call the function first.")
+        link, own = self._meant(command, arguments)
         if command in _RESUMING:
             if not link.stopped:
                 raise RefusedError("It is not paused.")
@@ -224,6 +246,20 @@ class Broker:
         if command == "continue":
             return {"allThreadsContinued": len(self.workers.live()) <= 1}
         return self.workers.ids.outward(link.pid, command, _users(body) if command == "stackTrace" else body)
+
+    def worker_of(self, thread_id: int) -> WorkerLink:
+        """The worker of a thread. Raises `RefusedError`."""
+        return self._meant("continue", {"threadId": thread_id})[0]
+
+    def _meant(self, command: str, arguments: Mapping[str, Any]) -> tuple[WorkerLink, dict[str, Any]]:
+        try:
+            pid, own = self.workers.ids.inward(command, arguments)
+        except UnknownIdError:
+            raise RefusedError("That has run on and can no longer be looked at.") from None
+        link = self.workers.links.get(pid) if pid is not None else self._any_worker()
+        if link is None:
+            raise RefusedError("No worker is running.", "", "Call the function first.")
+        return link, own
 
     def restart(self) -> None:
         """An editor's restart button: workers are replaced, the session stays."""

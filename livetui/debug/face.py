@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from livetui.debug.breakpoints import CONSOLE, CURSOR, Breakpoint, Wish, real
+from livetui.debug.breakpoints import CONSOLE, Breakpoint, Wish, real
 from livetui.debug.exceptions import ExceptionFilters
 from livetui.debug.values import Evaluated, Frame, PausedThread, Scope, Variable
 from livetui.debug.worker_link import RefusedError
@@ -136,8 +136,8 @@ class Face:
         await self._ask("stepOut", threadId=thread_id)
 
     async def run_to(self, thread_id: int, path: str | Path, line: int) -> None:
-        """Run until the line is reached, or anything else stops."""
-        await self._broker.apply(self._broker.store.put(CURSOR, real(path), Wish(line)))
+        """Run until the line is reached, anything else stops, or the call has ended."""
+        await self._broker.run_to(self._broker.worker_of(thread_id), real(path), line)
         await self.resume(thread_id)
 
     async def pause(self, pid: int) -> None:

@@ -39,13 +39,17 @@ class WorkerLink:
         """Body of the last `stopped` event by thread."""
         self.tops: dict[int, int] = {}
         """The innermost frame of what is stopped, by thread."""
+        self.cursor: tuple[str, int] | None = None
+        """Path and line that it runs to."""
         self.dialed_at = time.time()
+        self.listens = False
+        """Whether it listened for us instead of dialing in."""
         self.known = False
         """Whether editors have heard of it."""
         self.asker: object = None
         """Who resumed it last; that one is not told `continued`."""
         self._on_event = on_event
-        self._pushed: dict[str, list[Wish]] = {}
+        self._pushed: dict[str, list[Wish] | None] = {}  # None: nobody knows what it has
         self._lines: dict[int, tuple[str, tuple[int, ...]]] = {}
         self._answers: dict[int, asyncio.Future[Message]] = {}
         channel.on_message = self._received
@@ -89,10 +93,17 @@ class WorkerLink:
 
     async def push(self, path: str, wishes: Sequence[tuple[Wish, tuple[int, ...]]]) -> list[dict[str, Any]] | None:
         """Tell it a file's breakpoints; None when it knows them already (pushing again would reset hit counts)."""
-        if self._pushed.get(path, []) == [wish for wish, _ in wishes]:
+        wanted = [wish for wish, _ in wishes]
+        if self._pushed.get(path, []) == wanted:
             return None
-        answer = await self._answered(self._push(path, wishes), "setBreakpoints", ANSWER_S)
-        return self._learn(path, _body(answer), wishes)
+        answer = self._push(path, wishes)
+        sent = self._pushed[path]
+        try:
+            return self._learn(path, _body(await self._answered(answer, "setBreakpoints", ANSWER_S)), wishes)
+        except RefusedError:
+            if self._pushed[path] is sent:  # and not something newer
+                self._pushed[path] = None
+            raise
 
     def runs_older_than(self, path: str) -> bool:
         """Whether the file was saved after this worker started."""

@@ -46,7 +46,7 @@ class Workers:
         self.ids = IdTable()
         self.port = 0
         self.via: Literal["dial", "listen"] = "dial"
-        """How new workers come: they dial in, or listen for us when their debugpy lacks the private requests."""
+        """How new workers come: they dial in, or listen for us as those do whose debugpy lacks the private requests."""
         self._broker = broker
         self._tickets: dict[str, _Ticket] = {}
         self._configuring: set[int] = set()
@@ -92,7 +92,7 @@ class Workers:
         # The fallback: the worker listens, and livetui is debugpy's only client.
         def opened(channel: Channel) -> None:
             link = WorkerLink(channel, self._said)
-            link.pid, link.function_id = pid, ticket.function_id
+            link.pid, link.function_id, link.listens = pid, ticket.function_id, True
             channel.on_close = lambda reason: self._lost(link)
             channel.trust()
             self._broker.crew.spawn(self._welcome(link))
@@ -194,12 +194,22 @@ class Workers:
             self._broker.show_breakpoints()
 
     def _stopped(self, link: WorkerLink, body: dict[str, Any]) -> None:
+        hit = [link.asked_lines(upstream) for upstream in body.get("hitBreakpointIds") or ()]
+        if hit and link.cursor is None and not any(place is None or place[1] for place in hit):
+            # The next call came to the line that its forerunner was to run to, before the worker heard that it ended.
+            self._broker.crew.spawn(self._pass(link, body))
+            return
         link.state = "stopped"
         link.stopped[body["threadId"]] = body
         if link.known:
             self._broker.tell("stopped", self.stop_body(link, body))
         self._broker.crew.spawn(self._locate(link, body))
-        self._broker.cursor_reached()
+        self._broker.stopped(link)
+
+    @staticmethod
+    async def _pass(link: WorkerLink, body: Mapping[str, Any]) -> None:
+        with contextlib.suppress(RefusedError):  # it is gone
+            await link.request("continue", {"threadId": body["threadId"]})
 
     async def _locate(self, link: WorkerLink, body: dict[str, Any]) -> None:
         # The listener wants to know where, so the top frame is asked for before it is told.
@@ -261,9 +271,6 @@ class Workers:
             self._broker.crew.spawn(self._call(ticket, pid, int(body.get("port") or 0)))
         elif body.get("kind") == "refused":
             ticket.dialed = True
-            if body.get("silent") and self.via == "dial":
-                # Its debugpy did not understand the private requests; the public way is slower, but public.
-                self.via = "listen"
             listener.on_notice(function, "warning", str(body.get("reason") or ""))
         else:
             listener.on_notice(function, "info", str(body.get("reason") or ""))

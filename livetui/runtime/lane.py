@@ -94,6 +94,12 @@ class Lane:
         """The worker that has this work."""
         return next((i for i in self.instances if i.item is not None and i.item.work.id == work_id), None)
 
+    def awaited(self, pid: int) -> str:
+        """The work that this worker takes when its init has ended, as far as that can be told; or empty."""
+        coming = [instance.pid for instance in self.instances if self._is_coming(instance)]
+        at = coming.index(pid) if pid in coming else len(self._waiting)
+        return self._waiting[at].work.id if at < len(self._waiting) else ""
+
     def _pump(self) -> None:
         while self._waiting and (instance := self._take_idle()) is not None:
             instance.dispatch(self._waiting.popleft())

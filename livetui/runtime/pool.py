@@ -66,6 +66,10 @@ class Pool:
             if (instance := lane.running(work_id)) is not None:
                 instance.release()
 
+    def awaited(self, pid: int) -> str:
+        """The work that waits for this worker to be ready, such as while its module stands at a breakpoint; or empty."""
+        return next((found for lane in self._lanes.values() if (found := lane.awaited(pid))), "")
+
     def kill(self, work_id: str) -> bool:
         """End the worker of running work; its outcome is a `crash`."""
         for lane in self._lanes.values():

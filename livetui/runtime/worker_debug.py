@@ -26,7 +26,7 @@ OLDEST = (1, 8, 22)
 READY_S = 10.0
 """Seconds to wait for the console to configure the debugger; the worker runs undebugged after them."""
 
-_state: dict[str, Any] = {"config": None, "work": "", "attached": False}
+_state: dict[str, Any] = {"config": None, "work": "", "attached": False, "listens": False, "debugger": None}
 
 
 def start(config: Mapping[str, Any]) -> None:
@@ -41,7 +41,7 @@ def start(config: Mapping[str, Any]) -> None:
         _attach(config)
         _state["attached"] = True
     except BaseException as error:  # noqa: BLE001 - told to the console; the handler must run all the same
-        _tell({"kind": "refused", "reason": _refusal(error, config), "silent": isinstance(error, TimeoutError)})
+        _tell({"kind": "refused", "reason": _refusal(error, config)})
 
 
 def exempt(thread: threading.Thread) -> None:
@@ -85,8 +85,11 @@ def _attach(config: Mapping[str, Any]) -> None:
         debugpy = _import_debugpy(config.get("debugpy"))
         _keep_no_log()
         debugpy.configure(subProcess=False)
-        if config.get("via") == "listen":
-            _tell({"kind": "listening", "port": debugpy.listen((config["host"], 0))[1]})
+        _state["listens"] = config.get("via") == "listen" or not _can_dial()
+        if _state["listens"]:
+            port = debugpy.listen((config["host"], 0))[1]
+            _state["debugger"] = _debugger()
+            _tell({"kind": "listening", "port": port})
             _wait_until_ready(debugpy.wait_for_client)
         else:
             _wait_until_ready(lambda: _dial(debugpy, config))
@@ -94,6 +97,17 @@ def _attach(config: Mapping[str, Any]) -> None:
         os.environ.pop("PYDEVD_DISABLE_FILE_VALIDATION", None)
     # pydevd writes in pieces; the console's own remedy, quick acknowledgements, exists on Linux only.
     _debugger().writer.sock.setsockopt(_socket.IPPROTO_TCP, _socket.TCP_NODELAY, 1)
+
+
+def _can_dial() -> bool:
+    # The requests by which the console takes in a worker that dials are not public: one day they may not be there.
+    from importlib import import_module
+
+    try:
+        processor = import_module("_pydevd_bundle.pydevd_process_net_command_json").PyDevJsonCommandProcessor
+    except (ImportError, AttributeError):
+        return False
+    return all(hasattr(processor, f"on_pydevd{name}_request") for name in ("authorize", "systeminfo"))
 
 
 def _keep_no_log() -> None:
@@ -106,21 +120,29 @@ def _keep_no_log() -> None:
 
 
 def _dial(debugpy: Any, config: Mapping[str, Any]) -> None:
-    # pydevd naps 100 ms for its threads to start; whoever they talk to waits for them anyway. One nap is skipped.
     from importlib import import_module
 
     pydevd: Any = import_module("pydevd")
-    clock = getattr(pydevd, "time", None)
+    clock, make = getattr(pydevd, "time", None), pydevd.PyDB
 
     def skip(seconds: float) -> None:
         pydevd.time = clock
 
+    def made(*arguments: Any, **named: Any) -> Any:
+        # Kept from the first moment: when the connection is lost pydevd forgets it, and the waiting thread needs it.
+        pydevd.PyDB = make
+        _state["debugger"] = make(*arguments, **named)
+        return _state["debugger"]
+
+    pydevd.PyDB = made
     if clock is not None:
+        # pydevd naps 100 ms for its threads to start; whoever they talk to waits for them anyway. One nap is skipped.
         names = {name: getattr(clock, name) for name in dir(clock) if not name.startswith("_")}
         pydevd.time = types.SimpleNamespace(**{**names, "sleep": skip})
     try:
         debugpy.connect((config["host"], config["port"]), access_token=config["token"])
     finally:
+        pydevd.PyDB = make
         if clock is not None:
             pydevd.time = clock
 
@@ -143,15 +165,14 @@ def _wait_until_ready(connect: Callable[[], object]) -> None:
 
 def _watch(done: threading.Event, given_up: threading.Event) -> None:
     # pydevd waits for its configuration without end, even when the connection is lost meanwhile.
-    debugger, until = None, time.monotonic() + READY_S
+    until = time.monotonic() + READY_S
     while not done.wait(0.05):
-        current = _debugger()
-        debugger = current or debugger
-        if debugger is not None and (current is None or time.monotonic() > until):
+        debugger = _state["debugger"]
+        if debugger is not None and (_debugger() is None or time.monotonic() > until):
             given_up.set()
             debugger.ready_to_run = True
             cancel = getattr(sys.modules["debugpy"].wait_for_client, "cancel", None)
-            if _state["config"].get("via") == "listen" and cancel is not None:
+            if _state["listens"] and cancel is not None:
                 cancel()
             return
 

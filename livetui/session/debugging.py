@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
-from livetui.config import Settings
+from livetui.config import AtDeadline, Settings
 from livetui.debug.breakpoints import Breakpoint
 from livetui.debug.exceptions import ExceptionFilters
 from livetui.debug.values import (
@@ -24,6 +25,7 @@ from livetui.debug.values import (
     Scope,
     Variable,
 )
+from livetui.debug.worker_link import RefusedError
 from livetui.errors import LivetuiError
 from livetui.session.events import (
     BreakpointsChanged,
@@ -55,6 +57,9 @@ class Workers(Protocol):
     def release(self, work_id: str) -> None:
         """Let it run on."""
 
+    def awaited(self, pid: int) -> str:
+        """The call that waits for this worker to be ready; empty when none does."""
+
     def restart(self, function_id: str | None = None) -> None:
         """Replace workers: idle ones now, busy ones after their call."""
 
@@ -84,11 +89,13 @@ class Debugging(DebugListener):
         self._paused: dict[tuple[int, int], PausedThread] = {}
         self._post_mortems: OrderedDict[int, PostMortem] = OrderedDict()
         self._running: dict[int, str] = {}
+        self.at_deadline: AtDeadline = settings.at_deadline
+        """What happens to a paused call 3 s before Lambda gives up on it; may be set from any thread."""
         from livetui.debug.broker import Broker  # sockets and TLS: front ends need only the values above
 
         self.broker: Broker = Broker(settings.state, settings.root, listener=self, post_mortem=True,
                                      console=console)
-        self.broker.work_of = lambda pid: self._running.get(pid, "")
+        self.broker.work_of = self._work_of
 
     # --- life, on the engine's loop -------------------------------------------------------------------------------
 
@@ -110,6 +117,25 @@ class Debugging(DebugListener):
     def runs(self, pid: int, work_id: str) -> None:
         """A worker has begun an invocation."""
         self._running[pid] = work_id
+
+    def ended(self, work_id: str) -> None:
+        """An invocation has ended: what its worker still does belongs to none."""
+        for pid in [pid for pid, running in self._running.items() if running == work_id]:
+            del self._running[pid]
+            self.broker.call_ended(pid)
+
+    def let_run(self, work_id: str) -> None:
+        """Let a paused invocation run on by itself."""
+        for paused in [paused for paused in self._paused.values() if paused.work_id == work_id]:
+            self._hub.publish(Notice("info", f"{paused.function_id} runs on: Lambda's deadline is near."))
+            self.broker.crew.spawn(self._resume(paused))
+
+    async def _resume(self, paused: PausedThread) -> None:
+        with contextlib.suppress(RefusedError):  # it runs on already
+            await self.broker.face.resume(paused.thread_id)
+
+    def _work_of(self, pid: int) -> str:
+        return self._running.get(pid) or (self._workers.awaited(pid) if self._workers is not None else "")
 
     # --- snapshots, from any thread -------------------------------------------------------------------------------
 

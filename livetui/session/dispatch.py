@@ -14,6 +14,7 @@ from typing import Any, Literal, Protocol
 import msgspec
 
 from livetui.aws import Keys
+from livetui.config import AtDeadline
 from livetui.errors import LivetuiError
 from livetui.link.messages import Answer, Call
 from livetui.runtime.contract import Outcome, Work
@@ -37,7 +38,12 @@ log = logging.getLogger(__name__)
 _LOG_FLUSH_S = 0.1
 _LARGE = 256 * 1024
 _WARN_S, _ANSWER_S = 15, 3
-"""Seconds before Lambda's deadline at which a paused call is warned of, and its caller answered."""
+"""Seconds before Lambda's deadline at which a paused call is warned of, and what was chosen for it happens."""
+_THEN: dict[AtDeadline, str] = {
+    "answer": f"{_ANSWER_S} s before, the caller is answered and the handler stays paused",
+    "continue": f"{_ANSWER_S} s before, the handler runs on by itself",
+    "wait": "the handler stays paused then, and what it answers comes too late",
+}
 _TIMER_S = 0.05
 """A timer of the loop may fire this much early."""
 _STATE_OF: dict[str, State] = {"ok": "ok", "error": "error", "crash": "error", "timeout": "timeout",
@@ -61,6 +67,23 @@ class Answers(Protocol):
         """Send the answer of a call; False when nobody waits for it any more."""
 
 
+class Debugger(Protocol):
+    """What the dispatcher tells the debugger, and asks of it."""
+
+    @property
+    def at_deadline(self) -> AtDeadline:
+        """What happens to a paused call when Lambda is about to give up on it."""
+
+    def runs(self, pid: int, work_id: str) -> None:
+        """A worker begins a call."""
+
+    def ended(self, work_id: str) -> None:
+        """The call has ended."""
+
+    def let_run(self, work_id: str) -> None:
+        """Let a paused call run on."""
+
+
 class _Live(msgspec.Struct):
     """One invocation in flight."""
 
@@ -69,6 +92,8 @@ class _Live(msgspec.Struct):
     lines: list[LogLine] = []
     deadline: float | None = None
     """`time.monotonic()` at which Lambda gives up; None for a replay."""
+    started: bool = False
+    """A worker has it; before that it may wait for one whose module stands at a breakpoint."""
     paused: bool = False
     warned: bool = False
     """The user knows that the deadline is near."""
@@ -91,8 +116,7 @@ class Dispatcher:
         self._newest_keys: dict[str, tuple[float, Keys]] = {}
         self._background = Background(hub)
         self._flush_due = False
-        self.started: Callable[[int, str], None] = lambda pid, work_id: None
-        """Told which worker begins which work; the debugger needs it."""
+        self.debugger: Debugger | None = None
         self._generated: re.Pattern[str] | None = None
 
     def named_after(self, stack: str) -> None:
@@ -176,22 +200,25 @@ class Dispatcher:
                  "errorMessage": "The handler stands at a breakpoint, so livetui answered its caller."}
         if self._link.answer(attempt, Answer(json.dumps(error).encode(), error=True)):
             live.answered = True
-            self._hub.publish(Notice("info", f"#{live.id}: the caller has its answer; the handler runs on."))
+            stays = "stays paused" if live.paused else "runs on"
+            self._hub.publish(Notice("info", f"#{live.id}: the caller has its answer; the handler {stays}."))
         else:
             self._hub.publish(Notice("warning", f"#{live.id}: the caller had gone already."))
 
     def _deadline_nears(self, attempt: str) -> None:
-        """Before Lambda gives up on a paused call: warn, then answer the caller, so that the run is not lost."""
+        """Before Lambda gives up on a paused call: warn, then do what the user chose for it."""
         live = self._live.get(attempt)
-        if live is None or not live.paused or live.deadline is None or live.answered:
+        if live is None or not live.paused or live.deadline is None or live.answered or self.debugger is None:
             return
-        left = live.deadline - time.monotonic()
-        if left <= _ANSWER_S + _TIMER_S:
+        left, chosen = live.deadline - time.monotonic(), self.debugger.at_deadline
+        if left <= _ANSWER_S + _TIMER_S and chosen == "answer":
             self.answer_now(live.id)
+        elif left <= _ANSWER_S + _TIMER_S and chosen == "continue":
+            self.debugger.let_run(attempt)
         elif left <= _WARN_S + _TIMER_S and not live.warned:
             live.warned = True
-            self._hub.publish(Notice("warning", f"#{live.id} {live.function}: Lambda gives up in {left:.0f} s. "
-                                     f"{_ANSWER_S} s before, the caller is answered and the handler stays paused."))
+            self._hub.publish(Notice("warning", f"#{live.id} {live.function}: Lambda gives up in {left:.0f} s; "
+                                     f"{_THEN[chosen]}. t in the source view (at-deadline in livetui.toml) changes that."))
 
     # --- replays --------------------------------------------------------------------------------------------------
 
@@ -252,6 +279,8 @@ class Dispatcher:
                 overhead_ms: float | None = None) -> None:
         self._flush_logs()
         live = self._live.pop(attempt, None)
+        if self.debugger is not None:
+            self.debugger.ended(attempt)
         state = "late" if live and live.answered and outcome.kind in ("ok", "error") else _STATE_OF[outcome.kind]
         timing = Timing(inbound_ms=inbound_ms, queue_ms=outcome.queue_ms, init_ms=outcome.init_ms,
                         handler_ms=outcome.handler_ms, outbound_ms=inbound_ms)
@@ -283,7 +312,8 @@ class Dispatcher:
         """It runs on."""
         if work := self._live.get(work_id):
             work.paused = False
-            self._hub.publish(InvocationChanged(self._store.changed(work.id, state="running")))
+            state: State = "running" if work.started else "queued"
+            self._hub.publish(InvocationChanged(self._store.changed(work.id, state=state)))
 
     def row_of(self, work_id: str) -> int | None:
         """The number of an invocation in flight."""
@@ -294,7 +324,10 @@ class Dispatcher:
 
     def work_started(self, work_id: str, pid: int) -> None:
         """Commit `started` before the worker gets the work, so that no restart can run it twice."""
-        self.started(pid, work_id)
+        if self.debugger is not None:
+            self.debugger.runs(pid, work_id)
+        if work := self._live.get(work_id):
+            work.started = True
         self._hub.publish(InvocationStarted(self._store.started(work_id)))
 
     def work_logged(self, work_id: str, stream: Literal["stdout", "stderr", "logging"], text: str,

@@ -65,7 +65,7 @@ class Engine:
         self.loop: asyncio.AbstractEventLoop | None = None
         self.dispatcher = Dispatcher(store, hub, self._fetch_keys, settings.overrun)
         self.debug = Debugging(settings, hub, self.dispatcher, console=console)
-        self.dispatcher.started = self.debug.runs
+        self.dispatcher.debugger = self.debug
         self.aws: Aws | None = None
         self.stack: LiveStack | None = None
         self._cloud: LocalCloud | RunningCloud | None = None

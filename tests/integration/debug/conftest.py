@@ -40,8 +40,15 @@ def write(project: Path) -> Callable[[str, str], Path]:
 
 
 @pytest.fixture
-async def desk(project: Path) -> AsyncIterator[Bench]:
+def via() -> str:
+    """How workers come to the broker; a module whose tests are to hold for both ways gives its own."""
+    return "dial"
+
+
+@pytest.fixture
+async def desk(project: Path, via: str) -> AsyncIterator[Bench]:
     async with bench(project) as it:
+        it.broker.workers.via = via
         yield it
 
 

@@ -5,6 +5,8 @@ The same is lived through with `debugpy.listen`, the way out should the private 
 
 import fcntl
 import functools
+import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -86,18 +88,36 @@ async def test_a_whole_life(desk: Bench, app: Path, helper: Path, folder: Path, 
     assert [level for _, level, _ in desk.heard.all("notice") if level != "info"] == []
 
 
-async def test_a_debugpy_that_does_not_understand_falls_back_to_listening(desk: Bench, app: Path, monkeypatch) -> None:
-    from livetui.debug import worker_link
-
-    monkeypatch.setattr(worker_link, "AUTHORIZE", "pydevdAuthorizeNoMore")
-    monkeypatch.setattr("livetui.debug.workers.HANDSHAKE_S", 0.5)
+async def test_a_debugpy_without_the_private_requests_listens(desk: Bench, app: Path, tmp_path: Path) -> None:
+    later = tmp_path / "later" / "debugpy"
+    shutil.copytree(Path(debugpy.__file__).parent, later, copy_function=os.link)
+    processor = later / "_vendored/pydevd/_pydevd_bundle/pydevd_process_net_command_json.py"
+    text = processor.read_text("utf-8").replace("def on_pydevdauthorize_request", "def on_authorize_request")
+    processor.unlink()
+    processor.write_text(text, "utf-8")
     await desk.face.set(app, RETURN)
-    worker = await desk.worker(app)
-    assert "did not configure" in (await desk.heard.until("notice"))[2]
-    assert await worker.call() == {"ok": {"total": 3}}
+    worker = await desk.worker(app, python=PLAIN, debugpy=later)
+    worker.send()
+    paused = await desk.heard.until("paused")
+    await desk.face.resume(paused.thread_id)
+    assert await worker.answer() == {"ok": {"total": 3}}
+    assert desk.broker.workers.links[worker.pid].listens
+    assert desk.heard.all("notice") == []
+    assert not desk.broker.workers.links[(await desk.worker(app)).pid].listens
+
+
+async def test_a_worker_that_was_too_slow_runs_undebugged_and_the_next_one_dials_again(desk: Bench, app: Path,
+                                                                                      monkeypatch) -> None:
+    await desk.face.set(app, RETURN)
+    with monkeypatch.context() as patch:
+        patch.setattr("livetui.debug.workers.HANDSHAKE_S", 0.0)
+        worker = await desk.worker(app)
+        assert "did not configure" in (await desk.heard.until("notice"))[2]
+        assert await worker.call() == {"ok": {"total": 3}}
     again = await desk.worker(app)
     again.send()
     assert (await desk.heard.until("paused")).pid == again.pid
+    assert not desk.broker.workers.links[again.pid].listens
 
 
 async def test_a_worker_whose_console_is_gone_runs_on(desk: Bench, app: Path) -> None:

@@ -1,6 +1,8 @@
 """The console's hand on the debugger: big and hostile values, mistakes, run to cursor, pause."""
 
 import asyncio
+import os
+import signal
 import sys
 from pathlib import Path
 
@@ -104,6 +106,44 @@ async def test_run_to_cursor_leaves_no_breakpoint(desk: Bench, app: Path, helper
     assert (await desk.heard.until("paused", count=3)).path == str(app)
     await desk.face.resume(paused.thread_id)
     assert await worker.answer() == {"ok": {"total": 3}}
+
+
+async def test_a_line_that_was_not_reached_does_not_stop_the_next_call(desk: Bench, app: Path, helper: Path) -> None:
+    await desk.face.set(app, line_of(HANDLER, "values ="))
+    worker = await desk.worker(app)
+    worker.send()
+    paused = await desk.heard.until("paused")
+    await desk.face.run_to(paused.thread_id, app, line_of(HANDLER, "raise ValueError"))
+    assert await worker.answer() == {"ok": {"total": 3}}
+    worker.send(fail=1)  # before anybody said that the first call has ended: what stops here is passed by
+    await desk.face.resume((await desk.heard.until("paused", count=2)).thread_id)
+    desk.broker.call_ended(worker.pid)
+    assert await worker.answer() == {"error": "ValueError"}
+    worker.send(fail=1)
+    last = await desk.heard.until("paused", count=3)
+    await desk.face.resume(last.thread_id)
+    assert await worker.answer() == {"error": "ValueError"}
+    assert {item.line for item in desk.heard.all("paused")} == {line_of(HANDLER, "values =")}
+
+
+async def test_breakpoints_that_a_busy_worker_did_not_take_are_sent_again(desk: Bench, write, monkeypatch,
+                                                                         tmp_path: Path) -> None:
+    file = write("values.py", VALUES)
+    await desk.face.set(file, line_of(VALUES, "answer ="))
+    worker = await desk.worker(file)
+    monkeypatch.setattr("livetui.debug.worker_link.ANSWER_S", 0.3)
+    os.kill(worker.pid, signal.SIGSTOP)
+    await desk.face.set(file, line_of(VALUES, "return answer"))
+    assert "sent again" in (await desk.heard.until("notice"))[2]
+    os.kill(worker.pid, signal.SIGCONT)
+    worker.send()
+    for line in ("answer =", "return answer"):
+        paused = await desk.heard.until("paused", lambda item, line=line: item.line == line_of(VALUES, line))
+        await desk.face.resume(paused.thread_id)
+    assert await worker.answer() == {"ok": "before"}
+    link = desk.broker.workers.links[worker.pid]
+    assert len(await link.push(str(file), []) or ()) == 0
+    assert link._pushed[str(file)] == []
 
 
 async def test_a_running_worker_can_be_paused(desk: Bench, write) -> None:

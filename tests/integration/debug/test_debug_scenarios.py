@@ -1,4 +1,8 @@
-"""What several editors and the console live through together, with real debugpy and clients that are not ours."""
+"""What several editors and the console live through together, with real debugpy and clients that are not ours.
+
+All of it is lived through twice: with workers that dial in, and with `debugpy.listen`, the way out should debugpy's private
+requests ever go.
+"""
 
 import asyncio
 from pathlib import Path
@@ -15,6 +19,11 @@ TOTAL = line_of(HANDLER, "total = helper.add")
 LIMIT = line_of(HANDLER, "LIMIT = 3")
 BOX = line_of(HANDLER, "box.append")
 KINDS = ["own", "npm"]
+
+
+@pytest.fixture(params=["dial", pytest.param("listen", marks=pytest.mark.long)], autouse=True)
+def via(request: pytest.FixtureRequest) -> str:
+    return request.param
 
 
 async def test_attach_with_no_worker_then_both_see_the_hit_and_inspect(desk: Bench, editor, app: Path, helper: Path):

@@ -90,6 +90,13 @@ def test_who_stops_more_often_wins(wishes: list[Wish], expected: Wish) -> None:
         assert merge(wishes[::-1]) == expected
 
 
+def test_a_cursor_stops_always_and_stands_for_no_line_of_its_own(project: Path, source: str) -> None:
+    it = store(project)
+    it.put(CONSOLE, source, Wish(9, condition="s > 1"))
+    assert it.pushable(source, 9) == [(Wish(9), (9,))]
+    assert it.pushable(source, 7) == [(Wish(5), ()), (Wish(9, "s > 1"), (9,))]
+
+
 def test_what_is_disabled_is_not_pushed_whoever_owns_it(project: Path, source: str) -> None:
     it = store(project)
     it.replace("vscode-1", source, [Wish(5)])
@@ -131,6 +138,30 @@ def test_breakpoints_move_with_their_text(project: Path, source: str, change: ob
     assert it.moved() == {source}
     assert [(item.asked, item.condition, item.id) for item in it.of(source)] == [(expected, "s", id_)]
     assert it.moved() == set()
+
+
+def test_another_breakpoint_set_after_an_edit_does_not_pin_the_first_to_its_old_line(project: Path, source: str) -> None:
+    it = store(project)
+    it.put(CONSOLE, source, Wish(9))
+    Path(source).write_text("# new\n\n" + CODE)
+    it.put(CONSOLE, source, Wish(7))
+    it.enable(source, 7, False)
+    assert [item.asked for item in it.of(source)] == [7, 11]
+    Path(source).write_text("# new\n" + CODE)
+    assert it.moved() == {source}
+    assert [(item.asked, item.enabled) for item in it.of(source)] == [(6, False), (10, True)]
+
+
+@pytest.mark.parametrize("half", [None, "", "import os\n\n"], ids=["away", "empty", "half written"])
+def test_a_file_that_is_just_being_written_loses_no_breakpoint(project: Path, source: str, half: str | None) -> None:
+    it = store(project)
+    it.put(CONSOLE, source, Wish(9))
+    Path(source).unlink() if half is None else Path(source).write_text(half)
+    it.moved()
+    it.enable(source, it.of(source)[0].asked, True)
+    Path(source).write_text("# new\n" + CODE)
+    assert it.moved() == {source}
+    assert [item.asked for item in it.of(source)] == [10]
 
 
 def test_breakpoints_follow_edits_made_between_sessions(project: Path, source: str) -> None:
