@@ -90,8 +90,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="
     overrun: Literal["kill", "finish"] = "kill"
     """What happens to a handler that overruns its timeout: killed as in Lambda, or left to finish (`late`)."""
     at_deadline: AtDeadline = "answer"
-    """What happens to a call that is paused in the debugger 3 s before Lambda's deadline: its caller is answered with an
-    error and it stays paused (ending `late`), it runs on by itself, or nothing does. `t` in the console changes it."""
+    """What happens to a call that stands at a breakpoint 3 s before Lambda's deadline: its caller is answered with an
+    error and it stays paused (ending `late`), it runs on by itself, or nothing. `t` in the source view changes it."""
     concurrency: Count = 8
     """Most workers of one function at a time."""
     theme: str = "tokyo-night"

@@ -215,17 +215,17 @@ class BreakpointStore:
         mine = self._wishes.get(CONSOLE, {}).pop(path, {})
         # Editors send new lines themselves when they save; what a worker said about the old text is stale for all.
         self._seen = {key: said for key, said in self._seen.items() if key[0] != path}
-        was = {old: (self._anchors.pop((path, old), Anchor()), self._ids.pop((path, old), None), (path, old) in self._muted)
-               for old in mine}
-        self._muted -= {(path, old) for old in mine}
+        anchors = {old: self._anchors.pop((path, old)) for old in mine}
+        ids = {old: self._ids.pop((path, old), None) for old in mine}
+        muted = {old for old in mine if (path, old) in self._muted}
+        self._muted -= {(path, old) for old in muted}
         for old, wish in mine.items():
-            before, id_, muted = was[old]
-            new = find_again(path, old, before)
+            new = find_again(path, old, anchors[old])
             self._put(CONSOLE, path, msgspec.structs.replace(wish, line=new))
-            self._keep_anchor(path, new, before)
-            if id_ is not None:
+            self._keep_anchor(path, new, anchors[old])
+            if (id_ := ids[old]) is not None:
                 self._ids[path, new] = id_
-            if muted:
+            if old in muted:
                 self._muted.add((path, new))
         self._settle(path)
 

@@ -21,6 +21,7 @@ from livetui.debug.exceptions import ExceptionFilters, read_filters, union, writ
 from livetui.debug.face import Face
 from livetui.debug.ids import UnknownIdError
 from livetui.debug.values import DebugListener
+from livetui.debug.watches import Watches
 from livetui.debug.wire import Channel
 from livetui.debug.worker_link import RefusedError, WorkerLink
 from livetui.debug.workers import Workers
@@ -54,6 +55,7 @@ class Broker:
         """Where editors attach, once started."""
         self.token = ""
         self.store = BreakpointStore(state / "breakpoints.json", project)
+        self.watches = Watches(state / "watches.json")
         self.crew = Crew(self._failed)
         self.workers = Workers(self)
         self.face = Face(self)
@@ -79,6 +81,7 @@ class Broker:
             if trouble := self.store.load():
                 self.store.on_trouble(trouble)
             self._filters[CONSOLE] = read_filters(self._state / _FILTERS)
+            self.watches.load()
         self._was_wanted, self._shown = self.wanted, self.union()
 
     async def close(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Literal
 
 from livetui.errors import UsageError
 
@@ -16,6 +17,26 @@ def check_condition(text: str) -> None:
     except (SyntaxError, ValueError) as error:
         hint = "Use == to compare." if re.search(r"[^=!<>:]=[^=]", text) else "A condition is one Python expression."
         raise UsageError(f"The condition does not compile: {text}", _reason(error), hint) from error
+
+
+def check_expression(text: str) -> None:
+    """Raises `UsageError` when `text` is not a Python expression."""
+    try:
+        compile(text.strip(), "<watch>", "eval")
+    except (SyntaxError, ValueError) as error:
+        raise UsageError(f"The expression does not compile: {text}", _reason(error),
+                         "Watch one Python expression, such as sum(rows).") from error
+
+
+def mistake(what: Literal["condition", "hit", "log", "expression"], text: str) -> str:
+    """Why `text` cannot be used as that, in one line; empty when it can, or is empty."""
+    check = {"condition": check_condition, "hit": check_hit, "log": check_log, "expression": check_expression}[what]
+    try:
+        if text.strip():
+            check(text)
+    except UsageError as error:
+        return f"{error.why or error.what} · {error.hint}"
+    return ""
 
 
 def check_hit(text: str) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from livetui.debug.breakpoints import CONSOLE, Breakpoint, Wish, real
 from livetui.debug.exceptions import ExceptionFilters
-from livetui.debug.values import Evaluated, Frame, PausedThread, Scope, Variable
+from livetui.debug.values import Evaluated, Frame, PausedThread, Scope, Variable, Watched
 from livetui.debug.worker_link import RefusedError
 
 if TYPE_CHECKING:
@@ -110,6 +112,21 @@ class Face:
                                        within)
         return Evaluated(str(body.get("result") or ""), str(body.get("type") or ""),
                          body.get("variablesReference") or 0)
+
+    async def watched(self, frame_id: int) -> list[Watched]:
+        """What the watch expressions give in a frame; each has `WATCH_S` seconds."""
+        async def evaluate(expression: str, within: float) -> Evaluated:
+            result = await self.evaluate(expression, frame_id, "watch", within)
+            return msgspec.structs.replace(result, value=result.value[:TEXT])
+
+        return await self._broker.watches.evaluated(evaluate)
+
+    async def watch(self, old: str, new: str) -> None:
+        """Change a watch expression; an empty `old` adds one, an empty `new` removes it. Raises `UsageError`."""
+        try:
+            self._broker.watches.change(old, new)
+        except OSError as error:
+            self._broker.listener.on_notice("", "warning", f"Watches are forgotten after this session: {error}")
 
     async def set_variable(self, reference: int, name: str, value: str) -> Evaluated:
         """Give a variable of a scope, or an element, the value of the expression `value`."""

@@ -64,6 +64,14 @@ class Evaluated(msgspec.Struct, frozen=True):
     reference: int = 0
 
 
+class Watched(msgspec.Struct, frozen=True):
+    """A watch expression and what it gave in a frame: `result`, or why there is none."""
+
+    expression: str
+    result: Evaluated | None = None
+    error: str = ""
+
+
 class Output(msgspec.Struct, frozen=True):
     """What a log point or the debugger itself wrote."""
 

@@ -24,6 +24,9 @@ ANSWER_S = 10.0
 class RefusedError(LivetuiError):
     """The debugger in the worker refused a request, or the worker is gone; `what` is its reason."""
 
+    late = False
+    """Whether it did not answer in time; it may still be at it."""
+
 
 class WorkerLink:
     """One connection that a worker dialed. The broker hears `on_event(link, event, body)`."""
@@ -152,8 +155,10 @@ class WorkerLink:
         try:
             return await asyncio.wait_for(answer, within)
         except TimeoutError:
-            raise RefusedError(f"The worker did not answer within {within:g} s.", f"request: {command}",
-                               "It may be running code that blocks.") from None
+            error = RefusedError(f"The worker did not answer within {within:g} s.", f"request: {command}",
+                                 "It may be running code that blocks.")
+            error.late = True
+            raise error from None
 
     def lost(self) -> None:
         """Its connection is closed: everything that waits for an answer fails with "worker restarting"."""

@@ -67,7 +67,7 @@ class Pool:
                 instance.release()
 
     def awaited(self, pid: int) -> str:
-        """The work that waits for this worker to be ready, such as while its module stands at a breakpoint; or empty."""
+        """The work that waits for this worker, such as while its module stands at a breakpoint; or empty."""
         return next((found for lane in self._lanes.values() if (found := lane.awaited(pid))), "")
 
     def kill(self, work_id: str) -> bool:

@@ -256,9 +256,11 @@ def _tell(report: dict[str, Any]) -> None:
 
 FRAMES, LOCALS, CHILDREN, DEPTH, TEXT, NODES, SECONDS = 40, 80, 40, 3, 300, 4000, 0.25
 _PLAIN = (int, float, complex, bool, type(None), type(Ellipsis))
-_NAMED = (type, types.FunctionType, types.BuiltinFunctionType, types.MethodType)
-_LEAVES = (*_NAMED, types.ModuleType, str, bytes)
-_TRUSTED = frozenset(("datetime", "decimal", "fractions", "uuid", "pathlib", "enum", "ipaddress", "re", "zoneinfo"))
+_LEAVES = (types.FunctionType, types.BuiltinFunctionType, types.MethodType, types.ModuleType, str, bytes)
+_TRUSTED = frozenset(("datetime", "decimal", "fractions", "uuid", "pathlib", "pathlib._local", "ipaddress", "re",
+                      "zoneinfo"))
+"""Modules of the standard library whose objects' `repr` says more than their fields, and may be run when none of the
+fields is of a type that could bring code of its own."""
 
 
 def _photograph(error: BaseException) -> dict[str, Any]:
@@ -272,12 +274,15 @@ def _photograph(error: BaseException) -> dict[str, Any]:
         trace = trace.tb_next
     kept = frames[: FRAMES // 2] + frames[max(FRAMES // 2, len(frames) - FRAMES // 2):]
     shown = [_frame(frame, line, budget) for frame, line in reversed(kept)]  # innermost first spends the budget best
-    return {"kind": "postMortem", "error_type": type(error).__name__, "error_message": _text(error.args),
+    arguments = vars(BaseException)["args"].__get__(error)
+    return {"kind": "postMortem", "error_type": _of_type(type(error), "__name__"), "error_message": _text(arguments),
             "frames": shown[::-1]}
 
 
 def _frame(frame: types.FrameType, line: int | None, budget: dict[str, float]) -> dict[str, Any]:
-    names = list(frame.f_locals.items())
+    found = frame.f_locals
+    # A class body may have a mapping of its own, by a metaclass's `__prepare__`.
+    names = list(found.items()) if type(found) in (dict, type(sys._getframe().f_locals)) else []
     if frame.f_code.co_name == "<module>":
         names = [(name, value) for name, value in names if not name.startswith("__")]
     return {"name": frame.f_code.co_name, "path": os.path.abspath(frame.f_code.co_filename), "line": line or 0,
@@ -285,9 +290,9 @@ def _frame(frame: types.FrameType, line: int | None, budget: dict[str, float]) -
             "more": max(0, len(names) - LOCALS)}
 
 
-def _photo(name: object, value: object, depth: int, budget: dict[str, float]) -> dict[str, Any]:
+def _photo(name: str, value: object, depth: int, budget: dict[str, float]) -> dict[str, Any]:
     kind = type(value)
-    photo: dict[str, Any] = {"name": str(name)[:TEXT], "type": kind.__name__, "value": _summary(value, kind)}
+    photo: dict[str, Any] = {"name": name[:TEXT], "type": _of_type(kind, "__name__"), "value": _summary(value, kind)}
     budget["nodes"] -= 1
     if depth >= DEPTH or budget["nodes"] <= 0 or time.monotonic() > budget["until"]:
         return photo
@@ -307,13 +312,19 @@ def _summary(value: Any, kind: type) -> str:
     if kind in (list, tuple, dict, set, frozenset):
         return f"{kind.__name__} of {len(value)}"
     if kind is types.ModuleType:
-        return f"<module {types.ModuleType.__getattribute__(value, '__name__')}>"
-    if kind.__module__ in _TRUSTED:
+        return f"<module {_plain_text(types.ModuleType.__getattribute__(value, '__dict__').get('__name__'))}>"
+    if _is_trusted(value, kind):
         return repr(value)[:TEXT]
-    if issubclass(kind, BaseException):  # isinstance would ask the value's own `__class__`
-        return f"{kind.__name__}({_text(object.__getattribute__(value, 'args'))})"
-    name = getattr(value, "__name__", "") if issubclass(kind, _NAMED) else ""
-    return f"<{kind.__name__} {name}>" if isinstance(name, str) and name else f"<{kind.__name__}>"
+    name = _of_type(kind, "__name__")
+    if BaseException in _of_type(kind, "__mro__"):
+        return f"{name}({_text(vars(BaseException)['args'].__get__(value))})"
+    if kind is types.MethodType:
+        value = value.__func__
+    if type(value) in (types.FunctionType, types.BuiltinFunctionType):
+        return f"<{name} {_plain_text(value.__name__)}>"
+    if type in _of_type(kind, "__mro__"):
+        return f"<class {_of_type(value, '__name__')}>"
+    return f"<{name}>"
 
 
 def _children(value: Any, kind: type) -> tuple[list[tuple[str, object]], int]:
@@ -323,25 +334,51 @@ def _children(value: Any, kind: type) -> tuple[list[tuple[str, object]], int]:
         return [(_text((key,)), item) for key, item in list(value.items())[:CHILDREN]], len(value)
     if kind in (set, frozenset):
         return [("", item) for item in list(value)[:CHILDREN]], len(value)
-    if kind in _PLAIN or kind.__module__ in _TRUSTED or issubclass(kind, _LEAVES):
+    if kind in _PLAIN or kind in _LEAVES or type in _of_type(kind, "__mro__") or _is_trusted(value, kind):
         return [], 0
     return _attributes(value, kind)
 
 
 def _attributes(value: object, kind: type) -> tuple[list[tuple[str, object]], int]:
-    try:
-        fields = object.__getattribute__(value, "__dict__")
-    except AttributeError:
-        fields = {}
-    found = list(fields.items()) if type(fields) is dict else []
-    for base in kind.__mro__:
-        for name, slot in list(vars(base).items()):
-            if type(slot) is types.MemberDescriptorType and base.__module__ != "builtins":
+    spaces = [(base, _of_type(base, "__dict__")) for base in _of_type(kind, "__mro__")]
+    own = next((space["__dict__"] for _, space in spaces if "__dict__" in space), None)
+    # A class may have something of its own in the place of its objects' `__dict__`.
+    fields = own.__get__(value) if type(own) is types.GetSetDescriptorType else {}
+    found = [(_plain_text(name), field) for name, field in list(fields.items())] if type(fields) is dict else []
+    for base, space in spaces:
+        for name, slot in list(space.items()):
+            if type(slot) is types.MemberDescriptorType and _of_type(base, "__module__") != "builtins":
                 try:
                     found.append((name, slot.__get__(value)))
                 except AttributeError:
                     continue  # a slot that was never filled
     return found[:CHILDREN], len(found)
+
+
+def _is_trusted(value: Any, kind: type) -> bool:
+    """Whether `repr(value)` runs code of the standard library only."""
+    if kind in _PLAIN or kind is str or kind is bytes:
+        return True
+    if kind in (list, tuple):
+        return len(value) < CHILDREN and all(_is_trusted(item, type(item)) for item in value)
+    if _of_type(kind, "__module__") not in _TRUSTED:
+        return False
+    module = sys.modules["datetime"] if _of_type(kind, "__module__") == "datetime" else None
+    if module is not None and kind is module.timezone:
+        return type(kind.tzname(value, None)) is str
+    if module is not None and kind in (module.datetime, module.time):
+        return value.tzinfo is None or _is_trusted(value.tzinfo, type(value.tzinfo))
+    return all(_is_trusted(field, type(field)) for _, field in _attributes(value, kind)[0])
+
+
+def _of_type(kind: type, what: str) -> Any:
+    # What `type` itself knows of a class: asking the class would run its metaclass's code.
+    known = vars(type)[what].__get__(kind)
+    return _plain_text(known) if what in ("__name__", "__module__") else known
+
+
+def _plain_text(value: object) -> str:
+    return value if type(value) is str else "?"
 
 
 def _text(values: Iterable[object]) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
 from livetui.config import AtDeadline, Settings
 from livetui.debug.breakpoints import Breakpoint
+from livetui.debug.conditions import mistake
 from livetui.debug.exceptions import ExceptionFilters
 from livetui.debug.values import (
     DebugListener,
@@ -24,6 +25,7 @@ from livetui.debug.values import (
     PostMortem,
     Scope,
     Variable,
+    Watched,
 )
 from livetui.debug.worker_link import RefusedError
 from livetui.errors import LivetuiError
@@ -42,7 +44,7 @@ if TYPE_CHECKING:
     from livetui.debug.broker import Broker
 
 __all__ = ["Breakpoint", "Debugging", "Evaluated", "ExceptionFilters", "Frame", "PausedThread", "Photo", "PhotoFrame",
-           "PostMortem", "Scope", "Variable"]
+           "PostMortem", "Scope", "Variable", "Watched", "mistake"]
 
 T = TypeVar("T")
 _MOST_POST_MORTEMS = 50
@@ -200,6 +202,14 @@ class Debugging(DebugListener):
                  context: Literal["repl", "watch", "hover"] = "repl") -> Future[Evaluated]:
         """Evaluate an expression (or run a statement) in a frame."""
         return self._ask(lambda: self.broker.face.evaluate(expression, frame_id, context))
+
+    def watched(self, frame_id: int) -> Future[list[Watched]]:
+        """The watch expressions of the project and what they give in a frame."""
+        return self._ask(lambda: self.broker.face.watched(frame_id))
+
+    def watch(self, old: str, new: str) -> Future[None]:
+        """Change a watch expression; an empty `old` adds one, an empty `new` removes it."""
+        return self._ask(lambda: self.broker.face.watch(old, new))
 
     def set_variable(self, reference: int, name: str, value: str) -> Future[Evaluated]:
         """Give a variable a new value, written as an expression."""

@@ -217,8 +217,9 @@ class Dispatcher:
             self.debugger.let_run(attempt)
         elif left <= _WARN_S + _TIMER_S and not live.warned:
             live.warned = True
-            self._hub.publish(Notice("warning", f"#{live.id} {live.function}: Lambda gives up in {left:.0f} s; "
-                                     f"{_THEN[chosen]}. t in the source view (at-deadline in livetui.toml) changes that."))
+            self._hub.publish(Notice(
+                "warning", f"#{live.id} {live.function}: Lambda gives up in {left:.0f} s; {_THEN[chosen]}. "
+                "t in the source view (at-deadline in livetui.toml) changes that."))
 
     # --- replays --------------------------------------------------------------------------------------------------
 

@@ -138,6 +138,9 @@ ANSWER_KEY = bind(
     "Give the caller a typed error now; the handler runs on and ends as late",
     True,
 )
+_DEADLINE_KEY = bind(
+    "at-deadline", "t", "screen.at_deadline", "At Lambda's deadline", "Choose what happens to a paused call then"
+)
 SHOWN_BACK_KEY = bind("back", "escape", "screen.back", "Back", "Back to the invocations", True)
 _POINTS = [
     bind("toggle", "b", "screen.toggle_point", "Breakpoint", "Set or remove a breakpoint on this line", True),
@@ -147,6 +150,7 @@ _POINTS = [
     bind("hit-count", "H", "screen.point('hit')", "Hit count", "Stop only at some hits: 5, >=3, %10"),
     bind("log-point", "L", "screen.point('log')", "Log point", "Write a message instead of stopping: order {order}"),
     bind("enable", "space", "screen.enable_point", "Enable", "Disable or enable this breakpoint"),
+    _DEADLINE_KEY,
     bind("exceptions", "E", "screen.exceptions", "Stop on errors", "Stop where a handler raises"),
     bind("handler-file", "O", "screen.choose_source", "Open file", "Show another function's handler, or any file"),
     bind("external-editor", "e", "screen.edit_source", "Editor", "Open this line in $EDITOR"),
@@ -183,6 +187,7 @@ FRAME_KEYS = [
     *RUN_KEYS,
     ANSWER_KEY,
     SHOWN_BACK_KEY,
+    _DEADLINE_KEY,
     bind("open", "enter", "open", "Look", "Show this frame's line and variables"),
     *_HELP_AND_MORE,
 ]
@@ -191,7 +196,9 @@ VARIABLE_KEYS = [
     *RUN_KEYS,
     ANSWER_KEY,
     SHOWN_BACK_KEY,
+    _DEADLINE_KEY,
     bind("open", "enter", "open", "Open", "Open or close this value"),
+    bind("watch", "W", "screen.watch", "Watch", "Watch an expression at every stop; on one that is watched: change it"),
     bind("set-variable", "equals_sign", "screen.set_variable", "Set", "Give this variable another value"),
     bind("unmask", "u", "unmask", "Unmask", "Show or mask secrets"),
     *_SEARCH_KEYS,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 from textual.message import Message
 
-from livetui.config import Settings
+from livetui.config import AtDeadline, Settings
 from livetui.session.debugging import (
     Breakpoint,
     Evaluated,
@@ -19,6 +19,7 @@ from livetui.session.debugging import (
     PostMortem,
     Scope,
     Variable,
+    Watched,
 )
 from livetui.session.events import LinkChanged, SessionEvent, SessionFailed, SessionLive, StackProgress
 from livetui.session.invocation import Invocation, Row
@@ -156,6 +157,9 @@ class DebugFace(Protocol):
     def filters(self) -> ExceptionFilters:
         """Which errors stop."""
 
+    at_deadline: AtDeadline
+    """What happens to a paused call 3 s before Lambda gives up on it."""
+
     def post_mortem(self, id: int) -> PostMortem | None:
         """Frames and locals of an invocation's unhandled error."""
 
@@ -184,6 +188,12 @@ class DebugFace(Protocol):
 
     def evaluate(self, expression: str, frame_id: int | None = None) -> Future[Evaluated]:
         """Run an expression or a statement in a frame."""
+
+    def watched(self, frame_id: int) -> Future[list[Watched]]:
+        """The watch expressions and what they give in a frame."""
+
+    def watch(self, old: str, new: str) -> Future[None]:
+        """Change a watch expression; an empty `old` adds one, an empty `new` removes it."""
 
     def set_variable(self, reference: int, name: str, value: str) -> Future[Evaluated]:
         """Give a variable another value."""

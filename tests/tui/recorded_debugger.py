@@ -20,6 +20,7 @@ from livetui.session.debugging import (
     PostMortem,
     Scope,
     Variable,
+    Watched,
 )
 from livetui.session.events import BreakpointsChanged, ThreadPaused, ThreadResumed
 
@@ -69,6 +70,8 @@ class RecordedDebugger:
         self.values = {"s": "1250"}
         self.post_mortems: dict[int, PostMortem] = {}
         self.chosen = ExceptionFilters()
+        self.at_deadline = "answer"
+        self.watches: list[str] = []
 
     def breakpoints(self) -> list[Breakpoint]:
         return sorted(self.points.values(), key=lambda point: (point.path, point.line))
@@ -158,6 +161,15 @@ class RecordedDebugger:
         if expression == "nope":
             return done(LivetuiError("NameError: name 'nope' is not defined"))
         return done(Evaluated("5400", "int"))
+
+    def watched(self, frame_id: int) -> Future[Any]:
+        values = {"rows": Evaluated("list(2)", "list", 50), "s * 2": Evaluated(str(int(self.values["s"]) * 2), "int")}
+        return done([Watched(each, values.get(each), "" if each in values else "NameError") for each in self.watches])
+
+    def watch(self, old: str, new: str) -> Future[Any]:
+        self.asked.append(("watch", old, new))
+        self.watches = [each for each in [*(each for each in self.watches if each != old), new] if each]
+        return done(None)
 
     def set_variable(self, reference: int, name: str, value: str) -> Future[Any]:
         self.asked.append(("set_variable", reference, name, value))

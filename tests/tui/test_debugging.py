@@ -164,6 +164,47 @@ async def test_a_variable_is_given_another_value(tmp_path):
         )
 
 
+async def test_watch_expressions_are_kept_shown_at_every_stop_and_opened(tmp_path):
+    session = debugged(tmp_path)
+    async with console(session) as shown:
+        session.debug.pause()
+        await shown.until(lambda: bool(shown.main.debugger.variables.nodes), "the variables")
+        shown.main.debugger.variables.focus()
+        await shown.press("j", "W")
+        await shown.sees("Watch")
+        await shown.type("s *")
+        await shown.sees("✗")
+        await shown.press("enter")
+        await shown.type(" 2")
+        await shown.press("enter")
+        assert ("watch", "", "s * 2") in session.debug.asked
+        await shown.sees("◇ s * 2  2500")
+        assert shown.main.debugger.variables.chosen.variable.name == "s"
+        session.debug.values["s"] = "7"
+        await shown.press("f10")
+        await shown.sees("◇ s * 2  14")
+        session.debug.watches += ["rows", "nope"]
+        await shown.press("f10")
+        await shown.sees("▶ rows  list(2)", "◇ nope  NameError")
+        await shown.press("g", "j", "enter")
+        await shown.sees("'id': '7'")
+        await shown.press("g", "W", "ctrl+u", "enter")
+        assert ("watch", "s * 2", "") in session.debug.asked
+        await shown.lacks("s * 2")
+
+
+async def test_what_happens_at_lambdas_deadline_is_chosen(tmp_path):
+    session = debugged(tmp_path)
+    async with console(session, now=NOON + 22) as shown:
+        session.debug.pause()
+        await shown.sees("Lambda deadline 0:21, then its caller is answered")
+        await shown.press("t")
+        await shown.sees("● answer its caller with an error", "○ let it run on")
+        await shown.press("down", "enter")
+        await shown.sees("Lambda deadline 0:21, then it runs on")
+        assert session.debug.at_deadline == "continue"
+
+
 async def test_steps_and_continue(tmp_path):
     session = debugged(tmp_path)
     async with console(session) as shown:

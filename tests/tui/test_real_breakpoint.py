@@ -34,6 +34,7 @@ async def desk(running: Shop) -> AsyncIterator[Shop]:
     for point in debug.breakpoints():
         await asyncio.wrap_future(debug.remove(point.path, point.line))
     await asyncio.wrap_future(debug.set_filters())
+    debug.at_deadline = "answer"
     for thread in debug.paused():  # only after a failure
         with contextlib.suppress(LivetuiError):  # it ran on meanwhile
             await asyncio.wrap_future(debug.resume(thread.thread_id))
@@ -72,6 +73,12 @@ async def choose_variable(shown: Console, name: str) -> None:
     await shown.press("g")
     for _ in range([node.variable.name for node in pane.nodes].index(name)):
         await shown.press("j")
+
+
+async def shown_point(shown: Console) -> int:
+    """The line of the only breakpoint, once it is on screen."""
+    await shown.until(lambda: len(shown.main.debugger.points.points) == 1, "the breakpoint")
+    return shown.main.debugger.points.points[0].line
 
 
 async def ended(shown: Console, call: asyncio.Task[Any]) -> Any:
@@ -143,6 +150,41 @@ async def test_before_lambdas_deadline_the_caller_is_answered_by_itself(desk: Sh
         await shown.press("f5")
         await shown.until(lambda: len(desk.finished("ShipOrders")) > done, "the end of the handler", PATIENCE_S)
         assert desk.finished("ShipOrders")[-1].row.state == "late"
+
+
+@pytest.mark.parametrize(("downs", "ends"), [(1, "ok"), pytest.param(2, "late", marks=pytest.mark.long)])
+async def test_what_was_chosen_for_lambdas_deadline_happens(desk: Shop, downs: int, ends: str) -> None:
+    async with console_on(desk) as shown:
+        await open_handler(shown, "ShipOrders")
+        await shown.press("g", *["j"] * 16, "b", "t", *["down"] * downs, "enter")
+        await shown.sees("● ship_orders.py:")
+        done = len(desk.finished("ShipOrders"))
+        call = asyncio.create_task(desk.invoke("ShipOrders", {"Records": []}))
+        await stopped(shown, "ShipOrders")
+        await shown.sees("Lambda gives up in")
+        answer = await ended(shown, call)
+        if ends == "ok":
+            assert answer == {"batchItemFailures": []}
+            assert shown.main.thread is None
+        else:
+            assert "errorMessage" in answer
+            await shown.sees("Lambda has given up")
+            await shown.press("f5")
+        await shown.until(lambda: len(desk.finished("ShipOrders")) > done, "the end of the handler", PATIENCE_S)
+        assert desk.finished("ShipOrders")[-1].row.state == ends
+
+
+async def test_a_module_that_stands_at_its_import_has_a_row_and_a_countdown(desk: Shop) -> None:
+    async with console_on(desk) as shown:
+        await open_handler(shown, "ListOrders")
+        await shown.press("g", "b")
+        point = await shown_point(shown)
+        call = asyncio.create_task(desk.curl("orders"))
+        thread = await stopped(shown, "ListOrders")
+        assert (thread.line, thread.work_id != "") == (point, True)
+        await shown.sees("<module>", "Lambda deadline 14:", "caller gone in 0:", "‖ 1 paused")
+        await shown.press("f5")
+        assert (await ended(shown, call))[0] == 200
 
 
 async def test_a_step_stays_with_its_call_while_another_stands_at_the_same_line(desk: Shop) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import Future
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
@@ -12,7 +13,7 @@ from textual import on
 from textual.screen import Screen
 
 from livetui.errors import LivetuiError, UsageError
-from livetui.session.debugging import Breakpoint, ExceptionFilters
+from livetui.session.debugging import Breakpoint, ExceptionFilters, mistake
 from livetui.session.invocation import Row
 from livetui.tui import text
 from livetui.tui.messages import DebugFace, SessionFace, TargetOpened
@@ -119,9 +120,6 @@ class PointActions(Screen[None]):
         title, hint = _QUESTIONS[what]
         texts = {name: getattr(known, name) if known else "" for name in _QUESTIONS}
 
-        def problem(answer: str) -> str:
-            return _compiles(answer) if what == "condition" else ""
-
         def chosen(answer: str | None) -> None:
             if answer is not None:
                 wanted = {**texts, what: answer.strip()}
@@ -129,6 +127,7 @@ class PointActions(Screen[None]):
                     lambda debug: debug.set(*place, condition=wanted["condition"], hit=wanted["hit"], log=wanted["log"])
                 )
 
+        problem = partial(mistake, what)
         self.app.push_screen(Ask(f"{title} · {Path(place[0]).name}:{place[1]}", texts[what], hint, problem), chosen)
 
     def action_enable_point(self) -> None:
@@ -206,16 +205,6 @@ class PointActions(Screen[None]):
             self.app.notify(f"Run and Debug › livetui attaches now: {text.safe(str(path))}", markup=False)
 
         self.app.ask(write)
-
-
-def _compiles(expression: str) -> str:
-    if not expression.strip():
-        return ""
-    try:
-        compile(expression.strip(), "condition", "eval")
-    except (SyntaxError, ValueError) as error:
-        return str(error).split(" (")[0]
-    return ""
 
 
 def _names(words: str) -> tuple[str, ...]:

@@ -8,14 +8,14 @@ from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar, cast
 
 from textual import on
 from textual.widgets import Input
 from textual.worker import WorkType
 
 from livetui.errors import LivetuiError
-from livetui.session.debugging import Frame, PausedThread
+from livetui.session.debugging import Frame, PausedThread, mistake
 from livetui.session.events import BreakpointsChanged, EditorsChanged, SessionLive, ThreadPaused, ThreadResumed
 from livetui.session.invocation import Row
 from livetui.session.trigger import caller_waits_s
@@ -29,12 +29,21 @@ from livetui.tui.widgets.debugger import Evaluate, FramesPane
 from livetui.tui.widgets.variables import VariablesPane
 
 if TYPE_CHECKING:
+    from livetui.config import AtDeadline
     from livetui.tui.widgets.details import Details
     from livetui.tui.widgets.invocations import InvocationList
 
 T = TypeVar("T")
+_AT_DEADLINE = (
+    ("answer", "answer its caller with an error", "it stays paused and ends as late"),
+    ("continue", "let it run on", "its caller gets its answer if it is quick"),
+    ("wait", "nothing", "Lambda times out; it stays paused"),
+)
 STEP_S = 1.0
 """How long a step may take before another paused call is shown."""
+
+
+_THEN = {"answer": "then its caller is answered", "continue": "then it runs on", "wait": ""}
 
 
 class DebugActions(PointActions):
@@ -144,6 +153,12 @@ class DebugActions(PointActions):
         found = await self.answer_of(debug.variables(scopes[0].reference))
         if found is not None and self.frame is frame:
             self.debugger.variables.fill(found, scopes[0].reference)
+            await self._read_watches(debug, frame)
+
+    async def _read_watches(self, debug: DebugFace, frame: Frame) -> None:
+        watched = await self.answer_of(debug.watched(frame.id))
+        if watched is not None and self.frame is frame:
+            self.debugger.variables.fill_watches(watched)
 
     def _fill_frames(self, frames: list[Frame], chosen: int) -> None:
         debug, thread = self.debug, self.thread
@@ -209,7 +224,8 @@ class DebugActions(PointActions):
         """Write how long the paused call may stand."""
         thread = self.thread
         row = None if thread is None else self.row_of(thread)
-        self.debugger.title(thread, row, str(self.session.settings.root), self.clock(), self._caller_waits(row))
+        then = "" if self.debug is None else _THEN[self.debug.at_deadline]
+        self.debugger.title(thread, row, str(self.session.settings.root), self.clock(), self._caller_waits(row), then)
         if row is not None and self.details.row == row:
             self.details.show_row(row, self.clock())
 
@@ -345,6 +361,45 @@ class DebugActions(PointActions):
             return
         self.app.ask(lambda: self.session.answer_now(row.id))  # the session tells how it went
 
+    def action_at_deadline(self) -> None:
+        """Choose what happens to a paused call before Lambda gives up on it."""
+        debug = self.debug
+        if debug is None:
+            return
+
+        def chosen(answer: str | None) -> None:
+            if answer is not None:
+                debug.at_deadline = cast("AtDeadline", answer)
+                self.show_countdown()
+
+        picks = [
+            Pick(id, f"{'●' if id == debug.at_deadline else '○'} {label}", remark) for id, label, remark in _AT_DEADLINE
+        ]
+        self.app.push_screen(Choose("3 s before Lambda gives up on a paused call", picks), chosen)
+
+    def action_watch(self) -> None:
+        """Watch an expression; change or remove the one under the cursor."""
+        node, debug, frame = self.debugger.variables.chosen, self.debug, self.frame
+        if debug is None or frame is None:
+            return
+        old = "" if node is None else node.watch
+        suggested = old or ("" if node is None else node.variable.expression)
+
+        async def change(new: str) -> None:
+            try:
+                await asyncio.wrap_future(debug.watch(old, new))
+            except LivetuiError as error:
+                self.app.tell(error)
+            if self.frame is frame:
+                await self._read_watches(debug, frame)
+
+        def chosen(answer: str | None) -> None:
+            if answer is not None and (answer.strip() or old):
+                self.run_worker(change(answer), group="watch", description="watch")
+
+        hint = "A Python expression, evaluated at every stop." + " Empty: no longer." * bool(old)
+        self.app.push_screen(Ask("Watch", suggested, hint, partial(mistake, "expression")), chosen)
+
     def action_set_variable(self) -> None:
         """Give a variable another value."""
         node = self.debugger.variables.chosen
@@ -358,7 +413,11 @@ class DebugActions(PointActions):
         async def set_it(value: str) -> None:
             debug, frame, frames = self.debug, self.frame, self._frames
             if debug is not None and frame is not None:
-                given = await self.answer_of(debug.set_variable(node.parent, node.variable.name, value))
+                given = await self.answer_of(
+                    debug.evaluate(f"{node.watch} = {value}", frame.id)
+                    if node.watch
+                    else debug.set_variable(node.parent, node.variable.name, value)
+                )
                 if given is not None and self.frame is frame:
                     await self._choose_frame(frame, frames)
 

@@ -191,9 +191,15 @@ class DebugView(Vertical):
         self.set_class(on_, "-paused")
 
     def title(
-        self, thread: PausedThread | None, row: Row | None, root: str, now: float, caller_waits: float | None = None
+        self,
+        thread: PausedThread | None,
+        row: Row | None,
+        root: str,
+        now: float,
+        caller_waits: float | None = None,
+        then: str = "",
     ) -> None:
-        """The words of the source's frame: what stands where, and how long it may."""
+        """The words of the source's frame: what stands where, how long it may, and what happens `then`."""
         path = self.source.path
         shown = text.safe(path.removeprefix(root.rstrip("/") + "/")) if path else "Source"
         if thread is None:
@@ -205,10 +211,10 @@ class DebugView(Vertical):
         self.source.border_title = Content(
             f"‖ {number}{text.safe(thread.function_id)} · {shown}:{thread.line} · worker {thread.pid}{why}{stale}"
         )
-        self.source.border_subtitle = Content(countdowns(row, now, caller_waits))
+        self.source.border_subtitle = Content(countdowns(row, now, caller_waits, then))
 
 
-def countdowns(row: Row | None, now: float, caller_waits: float | None = None) -> str:
+def countdowns(row: Row | None, now: float, caller_waits: float | None = None, then: str = "") -> str:
     """How long Lambda and the caller still wait; `caller_waits` is the caller's own limit in seconds."""
     if row is None:
         return ""
@@ -216,6 +222,8 @@ def countdowns(row: Row | None, now: float, caller_waits: float | None = None) -
     if row.deadline is not None:
         left = row.deadline - now
         parts.append(f"Lambda deadline {text.countdown(left)}" if left > 0 else "Lambda has given up")
+        if then and 3 < left < 30:
+            parts[-1] += f", {then}"
     if row.replay_of is None and caller_waits is not None:
         left = row.time + caller_waits - now
         parts.append(f"caller gone in {text.countdown(left)}" if left > 0 else "the caller is gone")

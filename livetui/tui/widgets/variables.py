@@ -1,15 +1,15 @@
-"""Variables of a paused frame as a tree that asks for children only when a branch is opened."""
+"""Watch expressions and variables of a paused frame as a tree that asks for children only when a branch is opened."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from textual.binding import BindingType
 from textual.message import Message
 
-from livetui.session.debugging import Variable
+from livetui.session.debugging import Variable, Watched
 from livetui.session.secrets import MASK, is_secret_name, mask_text
 from livetui.tui.documents import Document, empty
 from livetui.tui.keys import VARIABLE_KEYS
@@ -28,6 +28,10 @@ class Node:
     """Reference of what holds it, by which it is given another value."""
     depth: int
     open: bool = False
+    watch: str = ""
+    """The watch expression that it is the result of."""
+    error: str = ""
+    """Why the watch expression has no result."""
 
 
 class VariablesPane(LinesPane, inherit_bindings=False):
@@ -53,13 +57,33 @@ class VariablesPane(LinesPane, inherit_bindings=False):
         return self.nodes[self.current] if self.nodes and self.current < len(self.nodes) else None
 
     def fill(self, variables: Sequence[Variable], reference: int) -> None:
-        """Show the variables of a frame, with the branches open that were open before."""
-        opened = {(node.depth, node.variable.name) for node in self.nodes if node.open}
-        before = {node.variable.name for node in self.nodes if node.depth == 0}
-        self.nodes = [Node(variable, reference, 0) for variable in variables]
-        self._write(keep=before == {variable.name for variable in variables})  # of the same frame, as after a change
+        """Show the variables of a frame below the watch expressions, with the branches open that were open before."""
+        watches = [node for node in self.nodes if node.watch]
+        self._fill([*watches, *(Node(variable, reference, 0) for variable in variables)])
+
+    def fill_watches(self, watched: Sequence[Watched]) -> None:
+        """Show what the watch expressions give now, above the variables."""
+        above = [
+            Node(Variable(each.expression, given.value, given.type, given.reference), 0, 0, False, each.expression)
+            if (given := each.result)
+            else Node(Variable(each.expression, ""), 0, 0, False, each.expression, each.error)
+            for each in watched
+        ]
+        self._fill([*above, *(node for node in self.nodes if node.depth == 0 and not node.watch)])
+
+    def _fill(self, tops: Sequence[Node]) -> None:
+        opened = {(node.watch, node.variable.name) for node in self.nodes if node.open and node.depth == 0}
+        before = {node.variable.name for node in self.nodes if node.depth == 0 and not node.watch}
+        chosen = self.chosen
+        self.nodes = [replace(node, open=False) for node in tops]
+        same = before == {node.variable.name for node in tops if not node.watch}  # of the same frame, as after a change
+        self._write(keep=same)
+        if same and chosen is not None and chosen.depth == 0:
+            names = [(node.watch, node.variable.name) for node in self.nodes]
+            if (chosen.watch, chosen.variable.name) in names:
+                self.move_to(names.index((chosen.watch, chosen.variable.name)))
         for node in list(self.nodes):
-            if (0, node.variable.name) in opened and node.variable.reference:
+            if (node.watch, node.variable.name) in opened and node.variable.reference:
                 self.post_message(self.Wanted(node))
 
     def add(self, node: Node, children: Sequence[Variable]) -> None:
@@ -105,18 +129,20 @@ class VariablesPane(LinesPane, inherit_bindings=False):
 
     def _line(self, node: Node) -> Line:
         variable = node.variable
+        if node.error:
+            return (("◇ ", "point"), (safe(node.watch)[:80], "key"), ("  ", ""), (safe(node.error)[:300], "dim"))
         hidden = not self.unmasked and is_secret_name(variable.name) and not variable.reference
         value, left_out = clipped(
             MASK if hidden else variable.value if self.unmasked else mask_text(variable.value[:4_000])
         )
-        branch = ("▼ " if node.open else "▶ ") if variable.reference else "  "
+        branch = ("▼ " if node.open else "▶ ") if variable.reference else "◇ " if node.watch else "  "
         kind = (
             f"  {safe(variable.type)[:40]}"
             if variable.type and variable.type not in ("str", "int", "NoneType", "bool", "float")
             else ""
         )
         return (
-            ("  " * node.depth + branch, "dim"),
+            ("  " * node.depth + branch, "point" if node.watch else "dim"),
             (safe(variable.name)[:80], "key"),
             ("  ", ""),
             (value, "string" if variable.type == "str" else ""),

@@ -91,10 +91,12 @@ async def test_a_whole_life(desk: Bench, app: Path, helper: Path, folder: Path, 
 async def test_a_debugpy_without_the_private_requests_listens(desk: Bench, app: Path, tmp_path: Path) -> None:
     later = tmp_path / "later" / "debugpy"
     shutil.copytree(Path(debugpy.__file__).parent, later, copy_function=os.link)
-    processor = later / "_vendored/pydevd/_pydevd_bundle/pydevd_process_net_command_json.py"
-    text = processor.read_text("utf-8").replace("def on_pydevdauthorize_request", "def on_authorize_request")
-    processor.unlink()
-    processor.write_text(text, "utf-8")
+    bundle = later / "_vendored/pydevd/_pydevd_bundle"
+    for file in (bundle / "pydevd_process_net_command_json.py", bundle / "_debug_adapter/pydevd_schema.py",
+                 bundle / "_debug_adapter/debugProtocolCustom.json", later / "adapter/servers.py"):
+        text = file.read_text("utf-8").replace("pydevdAuthorize", "laterAuthorize")
+        file.unlink()
+        file.write_text(text.replace("pydevdauthorize", "laterauthorize"), "utf-8")
     await desk.face.set(app, RETURN)
     worker = await desk.worker(app, python=PLAIN, debugpy=later)
     worker.send()

@@ -9,6 +9,10 @@ from livetui.debug.values import Photo, PostMortem
 from tests.integration.debug.bench import HANDLER, HELPER, Bench, bench, line_of
 
 NASTY = '''
+import datetime
+import decimal
+import pathlib
+import re
 import threading
 
 
@@ -30,6 +34,46 @@ class Hostile:
     __hash__ = object.__hash__
 
 
+class Meta(type):
+    def __getattribute__(cls, name):
+        if armed:
+            raise SystemExit("the metaclass ran")
+        return super().__getattribute__(name)
+
+
+class Odd(metaclass=Meta):
+    def __init__(self):
+        self.kept = 1
+
+
+class Zone(datetime.tzinfo):
+    def utcoffset(self, when):
+        raise SystemExit("utcoffset ran")
+
+    def __repr__(self):
+        raise SystemExit("the zone's repr ran")
+
+
+class Text(str):
+    def __repr__(self):
+        raise SystemExit("the text's repr ran")
+
+
+class Hidden:
+    @property
+    def __dict__(self):
+        raise SystemExit("the property ran")
+
+
+class Failure(Exception):
+    @property
+    def args(self):
+        raise SystemExit("the property ran")
+
+
+armed = []
+
+
 class Order:
     def __init__(self):
         self.lines = list(range(1000))
@@ -39,6 +83,13 @@ class Order:
 
 def handler(event, context):
     hostile, order = Hostile(), Order()
+    odd, odd_class, hidden, failure = Odd(), Odd, Hidden(), Failure("kept")
+    there = datetime.datetime(2026, 11, 23, tzinfo=Zone())
+    named = datetime.datetime(2026, 11, 23, tzinfo=datetime.timezone(datetime.timedelta(hours=1), Text("odd")))
+    utc, day = datetime.datetime(2026, 11, 23, tzinfo=datetime.timezone.utc), datetime.date(2026, 11, 23)
+    pattern, odd_pattern = re.compile("a+"), re.compile(Text("a+"))
+    path, amount = pathlib.PurePosixPath("a/b"), decimal.Decimal("1.50")
+    armed.append(1)
     text, number = "x" * 10**6, 7 ** (10**6)
     nested = {"a": {"b": {"c": {"d": 1}}}, hostile: 1}
     deep(0, hostile)
@@ -86,6 +137,13 @@ async def test_a_photograph_runs_none_of_the_users_code_and_is_bounded(project: 
         order = named(handler["order"].children)
         assert (order["lines"].value, len(order["lines"].children), order["lines"].more) == ("list of 1000", 40, 960)
         assert named(handler["hostile"].children) == {"secret": Photo("secret", "int", "42")}
+        assert (handler["odd"].value, handler["odd"].children) == ("<Odd>", [Photo("kept", "int", "1")])
+        assert (handler["odd_class"].value, handler["failure"].value) == ("<class Odd>", "Failure('kept')")
+        assert [handler[name].value for name in ("there", "named", "odd_pattern", "hidden")] == [
+            "<datetime>", "<datetime>", "<Pattern>", "<Hidden>"]
+        assert [handler[name].value for name in ("utc", "day", "path", "pattern", "amount")] == [
+            "datetime.datetime(2026, 11, 23, 0, 0, tzinfo=datetime.timezone.utc)", "datetime.date(2026, 11, 23)",
+            "PurePosixPath('a/b')", "re.compile('a+')", "Decimal('1.50')"]
         assert handler["nested"].children[0].children[0].children[0].children == []
         assert len(msgspec.json.encode(error)) < 2_000_000
 
