@@ -270,7 +270,14 @@ def resident_mb() -> float:
     return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 1e6
 
 
-TASKS = {"paint": paint, "load": load, "large": large, "many": many}
+async def stop(app: Any, session: Any, task: dict[str, Any], result: dict[str, float]) -> None:
+    """A call stops at a breakpoint: until its frames and variables are on screen. `debug.py` asks for it."""
+    from debug import on_screen
+
+    await on_screen(app, session, task["python"], result)
+
+
+TASKS = {"paint": paint, "load": load, "large": large, "many": many, "stop": stop}
 
 
 # -- outside -------------------------------------------------------------------------------------------------------

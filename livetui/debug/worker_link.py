@@ -187,7 +187,9 @@ class WorkerLink:
         if message["type"] == "response":
             answer = self._answers.pop(message.get("request_seq", 0), None)
             if answer is not None and not answer.done():
-                answer.set_result(message)
+                # What debugpy's own adapter says when the worker behind it has ended.
+                ended = self.listens and message.get("message") == "No more messages"
+                answer.set_result(_failure("") if ended else message)
         elif message["type"] == "event":
             self._on_event(self, str(message.get("event")), message.get("body") or {})
         # Requests from a worker are not answered: nothing that user code controls may ask anything of us.

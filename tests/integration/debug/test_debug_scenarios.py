@@ -264,6 +264,7 @@ async def test_of_two_paused_workers_one_runs_on(desk: Bench, editor, app: Path,
     body = await one.request("continue", threadId=first.thread_id)
     assert body == {"allThreadsContinued": False}
     assert await workers[0].answer() == {"ok": {"total": 1}}
+    assert await desk.heard.until("resumed") == first
     assert desk.face.paused() == [second]
     assert await one.evaluate("value", second.thread_id) == "1"
     names = {thread["name"].split()[0] for thread in (await one.request("threads"))["threads"]}
