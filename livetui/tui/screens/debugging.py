@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal, TypeVar, cast
 
 from textual import on
-from textual.widgets import Input
+from textual.widgets import ContentSwitcher, Input
 from textual.worker import WorkType
 
 from livetui.errors import LivetuiError
@@ -53,6 +53,7 @@ class DebugActions(PointActions):
     live: SessionLive | None
     table: InvocationList
     details: Details
+    views: ContentSwitcher
     thread: PausedThread | None
     """The paused call that is looked at."""
     frame: Frame | None
@@ -100,8 +101,8 @@ class DebugActions(PointActions):
             return
         self.stepping = False
         self.look_at(thread)
-        # The user set the breakpoint to be shown this; who is typing something is not torn away from it.
-        if self.app.screen is self and not isinstance(self.focused, Input):
+        # The user set the breakpoint to be shown this; who is typing, or steps from another pane, is not torn away.
+        if self.app.screen is self and not isinstance(self.focused, Input) and self.views.current != "source":
             self.run_worker(self.app.run_action("screen.view('source')", self), group="view", description="view")
 
     def look_at(self, thread: PausedThread) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 import debugpy
 import pytest
 
+from livetui.debug.worker_link import RefusedError, WorkerLink
 from tests.integration.debug.bench import HANDLER, HELPER, Bench, line_of
 
 OLDEST = "1.8.22"
@@ -108,14 +109,17 @@ async def test_a_debugpy_without_the_private_requests_listens(desk: Bench, app: 
     assert not desk.broker.workers.links[(await desk.worker(app)).pid].listens
 
 
-async def test_a_worker_that_was_too_slow_runs_undebugged_and_the_next_one_dials_again(desk: Bench, app: Path,
-                                                                                      monkeypatch) -> None:
+async def test_a_worker_that_was_cut_off_runs_undebugged_and_the_next_one_dials_again(desk: Bench, app: Path,
+                                                                                     monkeypatch) -> None:
+    async def cut_off(link: WorkerLink, expects: object) -> None:
+        monkeypatch.undo()
+        raise RefusedError("too slow")
+
+    monkeypatch.setattr(WorkerLink, "authorize", cut_off)
     await desk.face.set(app, RETURN)
-    with monkeypatch.context() as patch:
-        patch.setattr("livetui.debug.workers.HANDSHAKE_S", 0.0)
-        worker = await desk.worker(app)
-        assert "did not configure" in (await desk.heard.until("notice"))[2]
-        assert await worker.call() == {"ok": {"total": 3}}
+    worker = await desk.worker(app)
+    assert "did not configure" in (await desk.heard.until("notice"))[2]
+    assert await worker.call() == {"ok": {"total": 3}}
     again = await desk.worker(app)
     again.send()
     assert (await desk.heard.until("paused")).pid == again.pid

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import shutil
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 from tests.integration.debug.bench import HELPER, Bench, line_of
 
 ADD = line_of(HELPER, "total += value")
-PROBE = "(unless (require 'dap-mode nil t) (kill-emacs 3))"
+PROBE = "(unless (require 'dap-ui nil t) (kill-emacs 3))"
 DRIVE = """
 (setq dap-breakpoints-file (expand-file-name "dap" default-directory) dap-auto-show-output nil)
 (dap-register-debug-provider "livetui" #'identity)
@@ -43,7 +44,7 @@ DRIVE = """
 
 
 async def emacs(folder: Path, script: str) -> asyncio.subprocess.Process:
-    (folder / "test.el").write_text(script)
+    (folder / "test.el").write_text(";; -*- lexical-binding: t -*-\n" + script)
     return await asyncio.create_subprocess_exec(
         "emacs", "--batch", "--load", "test.el", cwd=folder, stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE,
@@ -58,7 +59,7 @@ async def test_dap_mode_sees_a_stop_and_evaluates(desk: Bench, app: Path, helper
     if probe.returncode:
         pytest.skip("dap-mode is not among emacs's packages; Debian has it as elpa-dap-mode")
     words = {"line": ADD, "port": desk.broker.port, "token": json.dumps(desk.broker.token)}
-    process = await emacs(project, "(require 'dap-mode)" + DRIVE % words)
+    process = await emacs(project, "(require 'dap-ui)" + DRIVE % words)
     try:
         await desk.heard.until("breakpoints", lambda union: [item.line for item in union] == [ADD])
         worker = await desk.worker(app)
@@ -67,6 +68,7 @@ async def test_dap_mode_sees_a_stop_and_evaluates(desk: Bench, app: Path, helper
         assert json.loads((project / "said.json").read_text()) == {"line": ADD, "value": "5"}
         assert desk.heard.all("clients")[-1] != []
     finally:
-        process.kill()
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
         _, said = await process.communicate()
         print(said.decode())
