@@ -86,6 +86,16 @@ class Face:
         """Everything that stands still now, in all workers, oldest first."""
         return list(self._broker.workers.paused.values())
 
+    async def siblings(self, thread_id: int) -> list[PausedThread]:
+        """The other threads of a paused thread's worker, where each is, with its name as `text`."""
+        link, found = self._broker.worker_of(thread_id), []
+        for own, name in list(link.threads.items()):
+            other = self._broker.workers.ids.dense(link.pid, "thread", own)
+            frames = [] if other == thread_id else await self.stack(other, 0, 1)
+            found += [PausedThread(link.pid, other, link.function_id, self._broker.work_of(link.pid), frame.path,
+                                   frame.line, "thread", name) for frame in frames]
+        return found
+
     async def stack(self, thread_id: int, start: int = 0, count: int = 100) -> list[Frame]:
         """Frames of a paused thread, innermost first."""
         body = await self._ask("stackTrace", threadId=thread_id, startFrame=start, levels=count)

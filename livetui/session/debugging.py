@@ -186,6 +186,10 @@ class Debugging(DebugListener):
         """Stop on handler errors, on every raise, or on chosen exception classes."""
         return self._ask(lambda: self.broker.face.set_exception_filters(uncaught, raised, classes))
 
+    def siblings(self, thread_id: int) -> Future[list[PausedThread]]:
+        """The other threads of a paused thread's worker."""
+        return self._ask(lambda: self.broker.face.siblings(thread_id))
+
     def stack(self, thread_id: int, start: int = 0, count: int = 100) -> Future[list[Frame]]:
         """Frames of a paused thread, innermost first."""
         return self._ask(lambda: self.broker.face.stack(thread_id, start, count))

@@ -40,7 +40,8 @@ class Commands(Provider):
         )
         for binding in [*ALWAYS, *local]:
             id = binding.id or ""
-            if id not in seen and id not in _MOVES:
+            what = binding.action.removeprefix("screen.").partition("(")[0]
+            if id not in seen and id not in _MOVES and self.screen.check_action(what, ()):
                 seen.add(id)
                 yield binding
 

@@ -138,6 +138,7 @@ ANSWER_KEY = bind(
     "Give the caller a typed error now; the handler runs on and ends as late",
     True,
 )
+_WATCH_KEY = bind("watch", "W", "screen.watch", "Watch", "Watch an expression at every stop; on one: change it", True)
 _DEADLINE_KEY = bind(
     "at-deadline", "t", "screen.at_deadline", "At Lambda's deadline", "Choose what happens to a paused call then"
 )
@@ -146,13 +147,14 @@ _POINTS = [
     bind("toggle", "b", "screen.toggle_point", "Breakpoint", "Set or remove a breakpoint on this line", True),
     ANSWER_KEY,
     SHOWN_BACK_KEY,
-    bind("condition", "c", "screen.point('condition')", "Condition", "Stop only when an expression is true"),
+    bind("condition", "c", "screen.point('condition')", "Condition", "Stop only when an expression is true", True),
     bind("hit-count", "H", "screen.point('hit')", "Hit count", "Stop only at some hits: 5, >=3, %10"),
     bind("log-point", "L", "screen.point('log')", "Log point", "Write a message instead of stopping: order {order}"),
     bind("enable", "space", "screen.enable_point", "Enable", "Disable or enable this breakpoint"),
     _DEADLINE_KEY,
-    bind("exceptions", "E", "screen.exceptions", "Stop on errors", "Stop where a handler raises"),
-    bind("handler-file", "O", "screen.choose_source", "Open file", "Show another function's handler, or any file"),
+    bind("exceptions", "E", "screen.exceptions", "Stop on errors", "Stop where a handler raises", True),
+    bind("handler-file", "O", "screen.choose_source", "Open file", "Show another handler, or any file", True),
+    _WATCH_KEY,
     bind("external-editor", "e", "screen.edit_source", "Editor", "Open this line in $EDITOR"),
     bind("vscode", "V", "screen.vscode", "VS Code", "Write the entry by which VS Code attaches into launch.json"),
 ]
@@ -198,8 +200,8 @@ VARIABLE_KEYS = [
     SHOWN_BACK_KEY,
     _DEADLINE_KEY,
     bind("open", "enter", "open", "Open", "Open or close this value"),
-    bind("watch", "W", "screen.watch", "Watch", "Watch an expression at every stop; on one that is watched: change it"),
-    bind("set-variable", "equals_sign", "screen.set_variable", "Set", "Give this variable another value"),
+    _WATCH_KEY,
+    bind("set-variable", "equals_sign", "screen.set_variable", "Set", "Give this variable another value", True),
     bind("unmask", "u", "unmask", "Unmask", "Show or mask secrets"),
     *_SEARCH_KEYS,
     *_HELP_AND_MORE,

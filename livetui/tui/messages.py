@@ -177,6 +177,9 @@ class DebugFace(Protocol):
     def set_filters(self, uncaught: bool = False, raised: bool = False, classes: tuple[str, ...] = ()) -> Future[None]:
         """Choose which errors stop."""
 
+    def siblings(self, thread_id: int) -> Future[list[PausedThread]]:
+        """The other threads of a paused thread's worker; their names as `text`."""
+
     def stack(self, thread_id: int) -> Future[list[Frame]]:
         """Frames, innermost first."""
 

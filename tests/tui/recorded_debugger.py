@@ -126,6 +126,9 @@ class RecordedDebugger:
         self.standing = [thread, *(each for each in self.standing if each.thread_id != 7)]
         self.session.tell(ThreadPaused(thread))
 
+    def siblings(self, thread_id: int) -> Future[Any]:
+        return done([PausedThread(2, 70 + thread_id, "Nightly", "", self.path, 8, "thread", "[/poller]")][: thread_id < 70])
+
     def stack(self, thread_id: int) -> Future[Any]:
         line = self.standing[0].line
         return done(

@@ -135,6 +135,18 @@ async def test_another_frame_shows_its_variables(tmp_path):
         await shown.sees("▶  20")
 
 
+async def test_the_other_threads_of_the_worker_can_be_looked_at(tmp_path):
+    session = debugged(tmp_path)
+    async with console(session) as shown:
+        session.debug.pause()
+        await shown.sees("· [/poller]  Nightly nightly.py:8")
+        shown.main.debugger.frames.focus()
+        await shown.press("G", "enter")
+        await shown.sees("nightly.py:8 · worker 2 · [/poller]")
+        await shown.press("f10")
+        await shown.sees("▶  14")
+
+
 async def test_expressions_are_evaluated_in_the_frame(tmp_path):
     session = debugged(tmp_path)
     async with console(session) as shown:
@@ -323,12 +335,25 @@ async def test_any_file_of_the_project_opens_by_its_name(tmp_path):
         await shown.sees("TAX = 19")
 
 
-@pytest.mark.parametrize("name", ["Replay under the debugger", "Stop on errors", "Answer caller now", "VS Code"])
+@pytest.mark.parametrize("name", ["Replay under the debugger", "Stop on errors", "At Lambda's deadline", "VS Code"])
 async def test_the_palette_has_what_the_debugger_can_do(tmp_path, name):
     async with console(debugged(tmp_path)) as shown:
         await shown.press("ctrl+p")
         await shown.type(name.lower())
         await shown.sees(name)
+
+
+async def test_what_needs_a_paused_call_is_offered_while_there_is_one(tmp_path):
+    session = debugged(tmp_path)
+    async with console(session) as shown:
+        await shown.press("f12")
+        await shown.sees("b Breakpoint", "c Condition", "O Open file")
+        await shown.lacks("f5 Continue")
+        session.debug.pause()
+        await shown.sees("f5 Continue", "A Answer caller now")
+        await shown.press("ctrl+p")
+        await shown.type("answer caller")
+        await shown.sees("Give the caller a typed error now")
 
 
 async def test_the_entry_for_vs_code_is_written(tmp_path):

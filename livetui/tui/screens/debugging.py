@@ -43,6 +43,7 @@ STEP_S = 1.0
 """How long a step may take before another paused call is shown."""
 
 
+_OF_A_PAUSE = frozenset(("resume", "step", "run_to", "answer_now", "watch", "set_variable"))
 _THEN = {"answer": "then its caller is answered", "continue": "then it runs on", "wait": ""}
 
 
@@ -61,6 +62,7 @@ class DebugActions(PointActions):
     stepping: bool
     """A step was asked for: the call stops again in a moment."""
     _frames: list[Frame]
+    _siblings: list[PausedThread]
 
     # -- what the debugger tells -----------------------------------------------------------------------------------
 
@@ -70,7 +72,7 @@ class DebugActions(PointActions):
             case ThreadPaused():
                 self._paused(event.paused)
             case ThreadResumed():
-                if self.thread is not None and self.thread.thread_id == event.paused.thread_id:
+                if self.thread is not None and self.thread.pid == event.paused.pid:
                     if self.stepping:
                         # A step runs on and stops again at once; if it does not, the call has ended.
                         self.set_timer(STEP_S, lambda: self._step_ended(event.paused))
@@ -84,16 +86,20 @@ class DebugActions(PointActions):
                 self.show_badges()
 
     def _step_ended(self, thread: PausedThread) -> None:
-        if self.stepping and self.thread is not None and self.thread.thread_id == thread.thread_id:
+        if self.stepping and self.thread is not None and self.thread.pid == thread.pid:
             self.stepping = False
             self._resumed()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Keys of a paused call are shown, and do something, only while one is."""
+        return self.thread is not None if action in _OF_A_PAUSE else super().check_action(action, parameters)
 
     def show_badges(self) -> None:
         """Write how many calls are paused and which editors are attached."""
         raise AssertionError("the main screen has its own")
 
     def _paused(self, thread: PausedThread) -> None:
-        if self.thread is not None and self.thread.thread_id != thread.thread_id:
+        if self.thread is not None and self.thread.pid != thread.pid:
             self._fill_frames([], 0)
             self.app.notify(
                 f"‖ {text.safe(thread.function_id)} stands at {Path(thread.path).name}:{thread.line} too.", markup=False
@@ -108,6 +114,7 @@ class DebugActions(PointActions):
     def look_at(self, thread: PausedThread) -> None:
         """Show a paused call."""
         self.thread, self.frame = thread, None
+        self.refresh_bindings()
         self.debugger.show_paused(True)
         self.open_source(thread.path, thread.line, thread.line)
         self._look_into(partial(self._read_stack, thread))
@@ -123,6 +130,7 @@ class DebugActions(PointActions):
         if others:
             self.look_at(others[0])
             return
+        self.refresh_bindings()
         self.debugger.source.here = None
         self.debugger.show_paused(False)
         self._mark()
@@ -139,7 +147,12 @@ class DebugActions(PointActions):
         assert debug is not None
         frames = await self.answer_of(debug.stack(thread.thread_id))
         if frames and self.thread is thread:
+            self._siblings = []
             await self._choose_frame(next((frame for frame in frames if not frame.subtle), frames[0]), frames)
+            siblings = await self.answer_of(debug.siblings(thread.thread_id))
+            if siblings and self.thread is thread:
+                self._siblings = siblings
+                self._fill_frames(self._frames, self._frames.index(self.frame or frames[0]))
 
     async def _choose_frame(self, frame: Frame, frames: list[Frame]) -> None:
         debug, thread = self.debug, self.thread
@@ -166,9 +179,9 @@ class DebugActions(PointActions):
         others = (
             []
             if debug is None or thread is None
-            else [each for each in debug.paused() if each.thread_id != thread.thread_id]
+            else [each for each in debug.paused() if each.pid != thread.pid]
         )
-        self.debugger.frames.fill(frames or self._frames, chosen, others)
+        self.debugger.frames.fill(frames or self._frames, chosen, [*self._siblings, *others])
 
     @on(FramesPane.Chosen)
     def _frame_chosen(self, event: FramesPane.Chosen) -> None:
@@ -422,6 +435,5 @@ class DebugActions(PointActions):
                 if given is not None and self.frame is frame:
                     await self._choose_frame(frame, frames)
 
-        self.app.push_screen(
-            Ask(f"Set {node.variable.name} to", node.variable.value[:1_000], "A Python expression."), chosen
-        )
+        hint = "A Python expression. ctrl+u empties the line."
+        self.app.push_screen(Ask(f"Set {node.variable.name} to", node.variable.value[:1_000], hint), chosen)

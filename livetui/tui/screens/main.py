@@ -61,6 +61,8 @@ if TYPE_CHECKING:
 
 TICK_S = 0.25
 FIRST_ROWS = 1_000
+MAXIMISED = {"invocations-pane", "details", "source-pane", "points", "frames", "variables", "evaluate"}
+"""Panes that can have the whole screen."""
 
 
 class MainScreen(RecordActions, ShownRows, DebugActions):
@@ -98,7 +100,7 @@ class MainScreen(RecordActions, ShownRows, DebugActions):
         self.link_view = TextView("Link", id="link")
         self.debugger = DebugView(id="source")
         self.thread, self.frame, self.editors = None, None, ()
-        self._frames = []
+        self._frames, self._siblings = [], []
         self.stepping = False
         self.expected: int | None = None
         self.seen = Seen()
@@ -408,7 +410,7 @@ class MainScreen(RecordActions, ShownRows, DebugActions):
             self.minimize()
             return
         pane: Widget | None = self.focused
-        while pane is not None and pane.id not in ("invocations-pane", "details"):
+        while pane is not None and pane.id not in MAXIMISED:
             pane = pane.parent if isinstance(pane.parent, Widget) else None
         if pane is not None:
             self.maximize(pane, container=False)

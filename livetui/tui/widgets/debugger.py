@@ -53,7 +53,7 @@ class PointsPane(LinesPane, inherit_bindings=False):
 
 
 class FramesPane(LinesPane, inherit_bindings=False):
-    """The frames of the paused call, innermost first, then the other calls that stand still."""
+    """The frames of the paused call, innermost first, then its other threads and the other calls that stand still."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*FRAME_KEYS]
 
@@ -71,7 +71,7 @@ class FramesPane(LinesPane, inherit_bindings=False):
         self._others: list[PausedThread] = []
 
     def fill(self, frames: Sequence[Frame], chosen: int, others: Sequence[PausedThread]) -> None:
-        """Show frames; `chosen` is the one whose variables are shown."""
+        """Show frames; `chosen` is the one whose variables are shown. `others` are threads and paused calls besides."""
         self._frames, self._others = list(frames), list(others)
         width = max((len(frame.name) for frame in frames[:50]), default=0)
         lines: list[Line] = []
@@ -88,8 +88,11 @@ class FramesPane(LinesPane, inherit_bindings=False):
             lines.append(((" ", ""),))
         lines += [
             (
-                (f"‖ worker {other.pid}  ", "warn"),
-                (f"{text.safe(other.function_id)} {Path(other.path).name}:{other.line}", "dim"),
+                (
+                    f"· {text.safe(other.text)[:40]}  " if other.reason == "thread" else f"‖ worker {other.pid}  ",
+                    "warn",
+                ),
+                (f"{text.safe(other.function_id)} {text.safe(Path(other.path).name)}:{other.line}", "dim"),
             )
             for other in others
         ]
