@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import msgspec
 import pytest
 from console import console
 from recorded import LIVE, NOON, RecordedSession, invocation, live_session
-from recorded_debugger import RecordedDebugger, photograph
+from recorded_debugger import NIGHTLY, RecordedDebugger, photograph
 
 from livetui.config import Settings
 from livetui.session.debugging import ExceptionFilters, PausedThread
-from livetui.session.events import EditorsChanged, FunctionInfo, ThreadPaused
+from livetui.session.events import CodeReloaded, EditorsChanged, FunctionInfo, ThreadPaused
 
 
 def debugged(tmp_path) -> RecordedSession:
@@ -53,6 +55,17 @@ async def test_a_click_on_the_gutter_does_the_same(tmp_path):
         await shown.pilot.click("#source-pane", offset=(3, 6))
         await shown.settle()
         assert ("toggle", 6) in session.debug.asked
+
+
+async def test_a_saved_file_is_shown_anew(tmp_path):
+    session = debugged(tmp_path)
+    async with console(session) as shown:
+        await shown.opened(14)
+        await shown.press("b")
+        await shown.sees("def total(rows):")
+        Path(session.debug.path).write_text("# saved\n" + NIGHTLY)  # noqa: ASYNC240
+        session.tell(CodeReloaded("Nightly", 20.0))
+        await shown.sees("  1  # saved")
 
 
 async def test_conditions_are_compiled_before_they_are_set(tmp_path):

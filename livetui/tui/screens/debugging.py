@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from functools import partial
@@ -79,6 +80,7 @@ class DebugActions(PointActions):
                     else:
                         self._resumed()
             case BreakpointsChanged():
+                self.follow_source()
                 self.debugger.points.fill(event.breakpoints)
                 self.debugger.source.mark(event.breakpoints)
             case EditorsChanged():
@@ -233,6 +235,16 @@ class DebugActions(PointActions):
         self.debugger.source.open(path, source, number, here, debug.breakpoints() if debug is not None else [])
         self.show_countdown()
         return True
+
+    def follow_source(self) -> None:
+        """Show the file anew when it was saved, unless a paused call still runs the older text."""
+        pane = self.debugger.source
+        if not pane.path or self.thread is not None:
+            return
+        with contextlib.suppress(LivetuiError):  # it is just being written, or gone: what was read stays
+            source = read_source(pane.path)
+            if source != pane.text:
+                pane.open(pane.path, source, pane.line_number, None, self.debug.breakpoints() if self.debug else [])
 
     def show_countdown(self) -> None:
         """Write how long the paused call may stand."""

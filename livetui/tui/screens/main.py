@@ -244,6 +244,7 @@ class MainScreen(RecordActions, ShownRows, DebugActions):
     def _code_reloaded(self, event: CodeReloaded) -> None:
         name = text.safe(event.function)
         self.seen.reloads[event.function] = event
+        self.follow_source()
         if event.error:
             self.app.notify(
                 text.safe(event.error)[:1_000],

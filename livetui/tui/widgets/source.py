@@ -48,7 +48,8 @@ class SourcePane(LinesPane, inherit_bindings=False):
         self.path = ""
         self.here: int | None = None
         self._code: list[Line] = []
-        self._source = ""
+        self.text = ""
+        """The file's text as shown."""
         self._points: dict[int, Breakpoint] = {}
 
     @property
@@ -62,9 +63,9 @@ class SourcePane(LinesPane, inherit_bindings=False):
 
     def open(self, path: str, source: str, number: int | None, here: int | None, points: Sequence[Breakpoint]) -> None:
         """Show a file with the cursor on a line."""
-        same = path == self.path and source == self._source
+        same = path == self.path and source == self.text
         if not same:
-            self.path, self._source, self._code = path, source, painted(source)
+            self.path, self.text, self._code = path, source, painted(source)
         self.here = here
         self.mark(points, keep=same)
         if number is not None:
@@ -93,7 +94,7 @@ class SourcePane(LinesPane, inherit_bindings=False):
             )
             lines.append((*gutter, *code))
         backs = {self.here - 1: "here"} if self.here is not None and self.here <= len(lines) else {}
-        self.show(Document(lines, source=self._source, kind="py", backs=backs), keep=keep)
+        self.show(Document(lines, source=self.text, kind="py", backs=backs), keep=keep)
 
     def on_click(self, event: events.Click) -> None:
         """A click on the gutter sets or removes a breakpoint."""

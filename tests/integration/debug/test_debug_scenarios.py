@@ -162,7 +162,7 @@ async def test_a_breakpoint_in_a_thread(desk: Bench, editor, app: Path, kind: st
     assert await one.locals(hit["threadId"]) == {"box": "[]"}
     paused = await desk.heard.until("paused")
     main = await desk.face.siblings(paused.thread_id)
-    assert [(thread.text, thread.path.rpartition("/")[2]) for thread in main] == [("MainThread", "threading.py")]
+    assert [(thread.text, thread.path.rpartition("/")[2]) for thread in main] == [("MainThread", "app.py")]
     assert "handler" in [frame.name for frame in await desk.face.stack(main[0].thread_id)]
     await one.request("continue", threadId=hit["threadId"])
     assert await worker.answer() == {"ok": {"total": 3}}
