@@ -34,8 +34,9 @@ from stub_runtime.wire import (
 )
 
 ASSERT_EVERY = 1.0
-KEEP_BYTES = 64 * 1024 * 1024
-KEEP_ATTEMPTS = 20_000
+KEEP_BYTES = 8 * 1024 * 1024
+"""Of answers that may be asked for again. What is forgotten is answered from the store."""
+KEEP_ATTEMPTS = 5_000
 RESEND_AFTER = 0.05
 Known = Literal["unknown", "started"] | Answer
 
@@ -303,7 +304,7 @@ class ConsoleMachine:
         return f"payloads/{self.topics.app}/{self.topics.stage}/{attempt.reply_to.split('/')[4]}/{attempt.id}-answer"
 
     def answered(self, attempt_id: str, message: bytes, now: float) -> list[ConsoleAction]:
-        """Send an answer, and keep it until its caller's deadline, in case it is asked for again."""
+        """Send an answer, and keep it as long as there is room, in case it is asked for again."""
         attempt = self._open.pop(attempt_id, None)
         if attempt is None:
             return []

@@ -183,6 +183,30 @@ def test_a_quick_call_is_two_messages(world: World) -> None:
     assert len(sent) == 2
 
 
+def test_an_answer_that_was_lost_and_forgotten_comes_from_the_store(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("livetui.link.machine.KEEP_BYTES", 0)
+    console = SimConsole(world, "ada@laptop")
+    stub = SimStub(world, 1)
+    stub.invoke(10)
+    world.run(1)
+    lost: list[Publish] = []
+    publish = world.publish
+
+    def lossy(what: Publish, sure: bool = False) -> None:
+        if what.topic in stub.subscriptions and not what.retain and not lost:
+            lost.append(what)
+        else:
+            publish(what, sure)
+
+    monkeypatch.setattr(world, "publish", lossy)
+    attempt = stub.invoke(10)
+    world.run(9)
+    assert len(lost) == 1
+    assert attempt not in console.machine._attempts
+    assert world.finished[attempt].body == b"answer to " + world.events[attempt]
+    assert world.executed[attempt] == 1
+
+
 def test_a_closed_console_is_noticed_at_once(world: World) -> None:
     console = SimConsole(world, "ada@laptop")
     stub = SimStub(world, 1)
