@@ -11,7 +11,7 @@ import sys
 import threading
 from typing import Any, cast
 
-from livetui.cloud import open_api, stack_events
+from livetui.cloud import api_ids, open_api, stack_events
 from livetui.cloud.guard import Guard
 
 # Read by ministack while it is imported and never again. Functions inherit this process's environment, so what is not
@@ -27,6 +27,7 @@ def main() -> None:
     _raise_descriptor_limit()
     app = importlib.import_module("ministack.app").app  # patches hypercorn, so it comes before hypercorn
     open_api.install()
+    api_ids.install()
     stack_events.install()
     from hypercorn.asyncio import serve
     from hypercorn.config import Config

@@ -19,6 +19,7 @@ import sys
 import tempfile
 import threading
 import time
+import zlib
 from dataclasses import asdict
 from pathlib import Path
 
@@ -85,7 +86,7 @@ def _start(order: Order, folder: Path, ended: threading.Event, owned: contextlib
     """Bring everything up; whatever was opened is in `owned`, last opened first closed."""
     gateway_socket = owned.enter_context(_listen(LOOPBACK, order.port))
     gateway_port = int(gateway_socket.getsockname()[1])
-    front_sockets = _front_sockets(order.front_port, owned)
+    front_sockets = _sockets_of_project(order, owned)
     tls = TlsFiles(folder)
     record = CloudRecord(
         pid=os.getpid(), region=order.region, gateway_port=gateway_port,
@@ -119,6 +120,17 @@ def _listen(address: str, port: int) -> socket.socket:
         raise StartError(f"The local cloud cannot listen on port {port}.", str(error),
                            "Stop what uses the port, or leave the port out to get a free one.", usage=True) from error
     return listener
+
+
+def _sockets_of_project(order: Order, owned: contextlib.ExitStack) -> list[socket.socket]:
+    """The front's. A project has a port of its own, if it is free, so that the addresses of its APIs stay.
+
+    It is below those that systems hand out by themselves.
+    """
+    if not order.front_port and order.record:
+        with contextlib.suppress(StartError):
+            return _front_sockets(20_000 + zlib.crc32(order.record.encode()) % 10_000, owned)
+    return _front_sockets(order.front_port, owned)
 
 
 def _front_sockets(port: int, owned: contextlib.ExitStack) -> list[socket.socket]:

@@ -245,6 +245,16 @@ def with_uv_tool(wheel: Path, folder: Path) -> Path:
     return folder / "bin"
 
 
+def with_pipx(wheel: Path, folder: Path) -> Path:
+    """As an application, by pipx; the folder of its commands."""
+    places = {"PIPX_HOME": str(folder / "home"), "PIPX_BIN_DIR": str(folder / "bin"), "PIPX_MAN_DIR": str(folder / "man")}
+    subprocess.run([sys.executable, "-m", "uv", "tool", "run", "--quiet", "--python", sys.executable, "--from",
+                    "pipx==1.8.0", "pipx", "install", "--quiet", "--python", sys.executable, "--pip-args",
+                    f"--constraint {unhashed(folder)}", f"{wheel}[local]"], check=True, capture_output=True,
+                   env={**os.environ, **places})
+    return folder / "bin"
+
+
 def unhashed(folder: Path) -> Path:
     """The lock's versions as constraints; with hashes pip would want one of the wheel itself."""
     lock = (ROOT / "requirements.lock").read_text("utf-8")
@@ -255,7 +265,7 @@ def unhashed(folder: Path) -> Path:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("install", [with_pip, with_uv_tool], ids=["pip", "uv-tool"])
+@pytest.mark.parametrize("install", [with_pip, with_uv_tool, with_pipx], ids=["pip", "uv-tool", "pipx"])
 def test_it_works_however_it_is_installed(install: Callable[[Path, Path], Path], wheel: Path, tmp_path: Path) -> None:
     commands = install(wheel, tmp_path)
     folder = tmp_path / "empty"
