@@ -32,7 +32,9 @@ test: $(STAMP) ## All tests but the long ones (under 6 minutes on 2 cores)
 test-matrix: $(STAMP) ## What does not need the local cloud, on the other supported Pythons that are here
 	@for version in $(MATRIX); do \
 		python=$$(ls -d $$HOME/.pyenv/versions/$$version.*/bin/python 2>/dev/null | tail -1); \
-		echo "Python $$version: $${python:=$$version}"; \
+		python=$${python:-$$(command -v python$$version)}; \
+		test -n "$$python" || { echo "Python $$version is not here: skipped"; continue; }; \
+		echo "Python $$version: $$python"; \
 		$(BIN)/uv venv --quiet --allow-existing --python $$python $(VENV)-$$version && \
 		$(BIN)/uv pip install --quiet --python $(VENV)-$$version --require-hashes -r requirements.lock && \
 		$(BIN)/uv pip install --quiet --python $(VENV)-$$version --no-build-isolation --no-deps -e . && \
