@@ -43,14 +43,14 @@ class Script:
 
 SCRIPTS = (
     Script("scale", "Beyond one laptop (simulation; docs/scale.md)", 30),
+    Script("whole", "The whole product, beside a bare function and others", 290),
     Script("runtime", "A call in a worker, beside AWS's runtime client", 90),
+    Script("link", "What the link adds", 180, ("--count", "30", "--many", "16")),
     Script("reload", "From a save to an answer of the new code", 120),
     Script("debug", "What debugging costs", 110),
-    Script("store", "The history", 100),
     Script("console", "The console", 160, ("--quick",)),
-    Script("link", "What the link adds", 180, ("--count", "30", "--many", "16")),
+    Script("store", "The history", 100),
     Script("soak", "One minute of everything at once", 130, ("--minutes", "1")),
-    Script("whole", "The whole product, beside a bare function and others", 290),
 )
 
 
