@@ -153,10 +153,14 @@ class Aws:
         """`aws`, `aws-cn`, `aws-us-gov`, …"""
         return self._caller()["Arn"].split(":")[1]
 
+    @property
+    def ca_bundle(self) -> str | None:
+        """The CA bundle to trust besides the usual: the local cloud's, or the user's own (`AWS_CA_BUNDLE`)."""
+        return self.access.ca_bundle or self.session._session.get_config_variable("ca_bundle")
+
     def iot_endpoint(self) -> IotEndpoint:
         """Ask IoT for this account's data endpoint (ATS); the user's CA bundle (`AWS_CA_BUNDLE`) counts there too."""
         host = str(self.client("iot").describe_endpoint(endpointType="iot:Data-ATS")["endpointAddress"])
         name, _, port = host.partition(":")
         dial = "localhost" if self.access.is_local else name
-        bundle = self.access.ca_bundle or self.session._session.get_config_variable("ca_bundle")
-        return IotEndpoint(host, dial, int(port or 443), self.region, bundle)
+        return IotEndpoint(host, dial, int(port or 443), self.region, self.ca_bundle)

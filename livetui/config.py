@@ -92,6 +92,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="
     at_deadline: AtDeadline = "answer"
     """What happens to a call that stands at a breakpoint 3 s before Lambda's deadline: its caller is answered with an
     error and it stays paused (ending `late`), it runs on by itself, or nothing. `t` in the source view changes it."""
+    cloudwatch_logs: bool = False
+    """Whether the first 32 KB that a handler writes during a call are also written to its function's log in the
+    cloud."""
     concurrency: Count = 8
     """Most workers of one function at a time."""
     theme: str = "tokyo-night"

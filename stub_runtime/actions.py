@@ -55,6 +55,8 @@ class Finish:
     failure: str = ""
     """Name of one of `stub_runtime.errors`, when the link failed."""
     reason: str = ""
+    log: str = field(default="", repr=False)
+    """What the handler wrote, for the function's own log, when the console was asked to send it."""
 
 
 StubAction = Union[Publish, Look, Reconnect, Store, Fetch, Finish]  # noqa: UP007  (Python 3.9)

@@ -10,6 +10,7 @@ import hashlib
 import importlib
 import json
 import os
+import sys
 import time
 from typing import Any
 
@@ -167,6 +168,9 @@ def handler(event: Any, context: Any) -> Any:
     if keys is not None:
         return marshal.answer_value(keys, stub.raw)
     finish = stub.run(body, context)
+    if finish.log:
+        sys.stdout.write(finish.log)
+        sys.stdout.flush()
     if not finish.failure:
         if finish.error:
             raise marshal.error_from_json(finish.body)

@@ -352,7 +352,7 @@ class StubMachine:
             return [Fetch(call.attempt, key, size)]
         if head.get("link"):
             return self._fail(str(head["link"]), body.decode("utf-8", "replace"), now, cancel=False)
-        return self._finish(Finish(body, bool(head.get("error"))))
+        return self._finish(Finish(body, bool(head.get("error")), log=str(head.get("log", ""))))
 
     def fetched(self, key: str, content: bytes, failure: str, now: float) -> list[StubAction]:
         """The answer's object (or why it could not be had)."""
@@ -367,7 +367,7 @@ class StubMachine:
             return self._fail("LivetuiPayload", f"The answer in the bucket cannot be read: {error}", now)
         if head.get("attempt") != call.attempt:
             return self._fail("LivetuiPayload", "The answer in the bucket belongs to another call.", now)
-        return self._finish(Finish(body, bool(head.get("error"))))
+        return self._finish(Finish(body, bool(head.get("error")), log=str(head.get("log", ""))))
 
     def _finish(self, finish: Finish) -> list[StubAction]:
         self._call().phase = "done"

@@ -11,7 +11,7 @@ import sys
 import threading
 from typing import Any, cast
 
-from livetui.cloud import api_ids, open_api, stack_events
+from livetui.cloud import api_ids, layer_content, open_api, stack_events
 from livetui.cloud.guard import Guard
 
 # Read by ministack while it is imported and never again. Functions inherit this process's environment, so what is not
@@ -26,6 +26,7 @@ def main() -> None:
     threading.Thread(target=_watch_supervisor, args=(folder, certified), name="supervisor-watch", daemon=True).start()
     _raise_descriptor_limit()
     app = importlib.import_module("ministack.app").app  # patches hypercorn, so it comes before hypercorn
+    layer_content.install()
     open_api.install()
     api_ids.install()
     stack_events.install()

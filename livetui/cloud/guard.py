@@ -13,6 +13,8 @@ from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from typing import Any
 from urllib.parse import parse_qsl
 
+from livetui.cloud.layer_content import is_signed
+
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -50,7 +52,8 @@ def is_admissible(scope: Scope) -> bool:
     host = next((value for name, value in headers if name == b"host"), "")
     path = scope["path"]
     if _ADMINISTRATION.match(path):
-        return bool(_OPEN_ADMINISTRATION.fullmatch(f"{scope.get('method', '')} {path}"))
+        request = f"{scope.get('method', '')} {path}"
+        return bool(_OPEN_ADMINISTRATION.fullmatch(request)) or (request.startswith("GET ") and is_signed(path))
     for_an_api = bool(_API_HOST.fullmatch(host.lower()) or _API_PATH.match(path))
     claims = [*_header_claims(headers, for_an_api), *_query_claims(scope.get("query_string", b""))]
     if scope["type"] == "websocket" and not for_an_api and not claims:

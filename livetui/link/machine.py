@@ -293,6 +293,8 @@ class ConsoleMachine:
         head: dict[str, Any] = {"attempt": attempt.id, "error": answer.error}
         if link:
             head["link"] = link
+        if answer.log:
+            head["log"] = answer.log
         return self.key.seal(attempt.stub_key, pack(head, answer.body))
 
     def pointer(self, attempt: Attempt, key: str, size: int) -> bytes:

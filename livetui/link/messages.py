@@ -46,6 +46,9 @@ class Answer:
 
     body: bytes = field(repr=False)
     error: bool = False
+    log: str = field(default="", repr=False)
+    """Lines for the function's log in the cloud, each with its newline; they travel in the head of the message, which
+    holds 64 KiB as JSON."""
 
 
 @dataclass(frozen=True)

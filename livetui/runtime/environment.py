@@ -39,8 +39,8 @@ def worker_environment(spec: FunctionSpec, developer: Mapping[str, str] | None =
         "AWS_XRAY_CONTEXT_MISSING": "LOG_ERROR",
         "AWS_XRAY_DAEMON_ADDRESS": "127.0.0.1:2000",
     })
-    bins = [str(layer / "bin") for layer in spec.layers if (layer / "bin").is_dir()]
-    environment["PATH"] = os.pathsep.join([*bins, environment.get("PATH", os.defpath)])
+    bins = [str(layer / "bin") for layer in reversed(spec.layers) if (layer / "bin").is_dir()]
+    environment["PATH"] = os.pathsep.join([environment.get("PATH", os.defpath), *bins])
     environment.update(spec.environment)
     environment.update(_lambda_variables(spec))
     return environment

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
+import platform
 import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from livetui.errors import LivetuiError, UsageError
+from livetui.errors import UsageError
+from livetui.runtime.requirements import BIN, PYTHON, Requirements, find_uv, requirements_in
 
-_BIN = "Scripts" if os.name == "nt" else "bin"
-_PYTHON = "python.exe" if os.name == "nt" else "python"
 _VENV_NAMES = (".venv", "venv", "env", ".env")
-_TOOL_TIMEOUT_S = 10
+_TOOL_TIMEOUT_S = 30
+_TOOL_AGAIN_S = 60.0
+"""A tool takes seconds to answer, and is asked for every function of a project: its answer counts this long."""
+_answers: dict[tuple[str, Path], tuple[float, Path | None]] = {}
 
 
 @dataclass(frozen=True)
@@ -28,16 +31,17 @@ class Interpreter:
     reason: str
     version: str
     warnings: tuple[str, ...] = ()
-    requirements: Path | None = None
-    """A requirements file for which `make_environment` could make an environment, when none was found."""
+    requirements: Requirements | None = None
+    """What `make_environment` could make an environment of, when none was found."""
 
 
-def find_interpreter(code_root: Path, runtime: str, configured: str | None, project: Path, state: Path) -> Interpreter:
+def find_interpreter(code_root: Path, runtime: str, configured: str | None, project: Path, state: Path,
+                     architecture: str = "") -> Interpreter:
     """Find the interpreter of a function; nothing is installed and, unless a project tool must be asked, nothing run.
 
     In this order: `configured` (a Python, or the folder of an environment; relative to the project) → an environment
     in the code folder or above it, up to the project → one that uv, poetry, pipenv or conda keep for the project →
-    one that livetui made for the requirements earlier → the current one. Raises `UsageError` when `configured` does
+    one that livetui made of the requirements earlier → the current one. Raises `UsageError` when `configured` does
     not lead to a Python.
     """
     found = (
@@ -47,13 +51,13 @@ def find_interpreter(code_root: Path, runtime: str, configured: str | None, proj
         or _made_environment(code_root, runtime, project, state)
         or _current(code_root, project)
     )
-    return replace(found, warnings=found.warnings + _mismatch(found, runtime))
+    return replace(found, warnings=found.warnings + _mismatch(found, runtime, architecture))
 
 
 def _configured(configured: str, project: Path) -> Interpreter:
     path = (project / Path(configured).expanduser()).absolute()
     if path.is_dir():
-        path = path / _BIN / _PYTHON
+        path = path / BIN / PYTHON
     if not path.is_file() and os.sep not in configured and (found := shutil.which(configured)):
         path = Path(found)
     if not path.is_file():
@@ -64,8 +68,9 @@ def _configured(configured: str, project: Path) -> Interpreter:
 
 def _environment_above(code_root: Path, project: Path) -> Interpreter | None:
     for folder in _upwards(code_root, project):
-        for name in _VENV_NAMES:
-            python = folder / name / _BIN / _PYTHON
+        uvs = os.environ.get("UV_PROJECT_ENVIRONMENT") if (folder / "uv.lock").is_file() else None
+        for name in (*_VENV_NAMES, *([uvs] if uvs else [])):
+            python = folder / name / BIN / PYTHON
             if python.is_file() and (folder / name / "pyvenv.cfg").is_file():
                 where = os.path.relpath(folder / name, project)
                 return Interpreter(python, f"environment {where}", _version_of(python))
@@ -82,9 +87,10 @@ def _upwards(code_root: Path, project: Path) -> list[Path]:
 
 def _tool_environment(code_root: Path, project: Path) -> Interpreter | None:
     for folder in _upwards(code_root, project):
-        for tool, is_used, command in _TOOLS:
-            if is_used(folder) and (python := _ask(tool, command, folder)) is not None:
-                return Interpreter(python, f"{tool} project {os.path.relpath(folder, project)}", _version_of(python))
+        for tool in _TOOLS:
+            if tool.is_used(folder) and (python := _answer(tool, folder)) is not None:
+                where = os.path.relpath(folder, project)
+                return Interpreter(python, f"{tool.name} project {where}", _version_of(python))
     return None
 
 
@@ -101,57 +107,87 @@ def _has(name: str) -> Callable[[Path], bool]:
     return lambda folder: (folder / name).is_file()
 
 
-_TOOLS: tuple[tuple[str, Callable[[Path], bool], tuple[str, ...]], ...] = (
-    ("uv", _has("uv.lock"), ("uv", "python", "find", "--offline", "--no-python-downloads")),
-    ("poetry", _pyproject_has("poetry"), ("poetry", "env", "info", "--executable")),
-    ("pipenv", _has("Pipfile"), ("pipenv", "--py")),
-    ("conda", _has("environment.yml"),
-     ("conda", "run", "-n", "{conda}", "python", "-c", "import sys;print(sys.executable)")),
+def _is_in_uv_workspace(folder: Path) -> bool:
+    return _has("pyproject.toml")(folder) and any(map(_has("uv.lock"), (folder, *folder.parents)))
+
+
+def _any(*tests: Callable[[Path], bool]) -> Callable[[Path], bool]:
+    return lambda folder: any(test(folder) for test in tests)
+
+
+@dataclass(frozen=True)
+class Tool:
+    """A project tool that keeps environments."""
+
+    name: str
+    is_used: Callable[[Path], bool]
+    """Whether a folder is one of its projects."""
+    ask: tuple[str, ...]
+    """The command that prints the project's Python."""
+    make: str
+
+
+_TOOLS: tuple[Tool, ...] = (
+    Tool("uv", _is_in_uv_workspace, ("uv", "python", "find", "--offline", "--no-python-downloads"), "uv sync"),
+    Tool("poetry", _any(_pyproject_has("poetry"), _has("poetry.lock")), ("poetry", "env", "info", "--executable"),
+         "poetry install"),
+    Tool("pipenv", _has("Pipfile"), ("pipenv", "--py"), "pipenv install"),
+    Tool("conda", _any(_has("environment.yml"), _has("environment.yaml")),
+         ("conda", "run", "-n", "{conda}", "python", "-c", "import sys;print(sys.executable)"), "conda env create"),
 )
 
 
-def _ask(tool: str, command: tuple[str, ...], folder: Path) -> Path | None:
-    if shutil.which(tool) is None:
+def _answer(tool: Tool, folder: Path) -> Path | None:
+    asked, python = _answers.get((tool.name, folder), (-_TOOL_AGAIN_S, None))
+    if time.monotonic() - asked >= _TOOL_AGAIN_S:
+        python = _ask(tool, folder)
+        _answers[tool.name, folder] = time.monotonic(), python
+    return python
+
+
+def _ask(tool: Tool, folder: Path) -> Path | None:
+    program = find_uv() if tool.name == "uv" else shutil.which(tool.ask[0])
+    if program is None:
         return None
-    words = [word.replace("{conda}", _conda_name(folder)) for word in command]
+    words = [program, *(word.replace("{conda}", _conda_name(folder)) for word in tool.ask[1:])]
     try:
-        answer = subprocess.run(words, cwd=folder, capture_output=True, text=True, timeout=_TOOL_TIMEOUT_S, check=True)
+        answer = subprocess.run(words, cwd=folder, capture_output=True, text=True, timeout=_TOOL_TIMEOUT_S, check=True,
+                                stdin=subprocess.DEVNULL, env=_without_our_environment())
     except (OSError, subprocess.SubprocessError):
         return None  # the tool has no environment for this project; the next source is tried
     lines = answer.stdout.strip().splitlines()
     python = Path(lines[-1]) if lines else None
     # uv answers with a system Python when the project has no environment of its own.
-    if python is None or not python.is_file() or (tool == "uv" and not (python.parent.parent / "pyvenv.cfg").is_file()):
+    if python is None or not python.is_file():
         return None
-    return python
+    return None if tool.name == "uv" and not (python.parent.parent / "pyvenv.cfg").is_file() else python
+
+
+def _without_our_environment() -> dict[str, str]:
+    """livetui's own activated environment must not be taken for the project's."""
+    return {name: value for name, value in os.environ.items() if name not in ("VIRTUAL_ENV", "CONDA_PREFIX")}
 
 
 def _conda_name(folder: Path) -> str:
-    text = (folder / "environment.yml").read_text("utf-8", "replace") if (folder / "environment.yml").is_file() else ""
+    files = [path for name in ("environment.yml", "environment.yaml") if (path := folder / name).is_file()]
+    text = files[0].read_text("utf-8", "replace") if files else ""
     name = re.search(r"^name:\s*(\S+)", text, re.MULTILINE)
     return name[1] if name else "base"
 
 
-def requirements_of(code_root: Path, project: Path) -> Path | None:
-    """The `requirements.txt` that belongs to the code: beside it, or above it up to the project."""
-    return next((folder / "requirements.txt" for folder in _upwards(code_root, project)
-                 if (folder / "requirements.txt").is_file()), None)
-
-
-def _environment_folder(requirements: Path, runtime: str, state: Path) -> Path:
-    version = runtime.removeprefix("python") or f"{sys.version_info[0]}.{sys.version_info[1]}"
-    digest = hashlib.sha256(requirements.read_bytes() + version.encode()).hexdigest()[:16]
-    return state / "environments" / f"{version}-{digest}"
+def requirements_of(code_root: Path, project: Path) -> Requirements | None:
+    """What belongs to the code: the nearest `requirements.txt` or `pyproject.toml` up to the project."""
+    return next(filter(None, map(requirements_in, _upwards(code_root, project))), None)
 
 
 def _made_environment(code_root: Path, runtime: str, project: Path, state: Path) -> Interpreter | None:
     requirements = requirements_of(code_root, project)
     if requirements is None:
         return None
-    folder = _environment_folder(requirements, runtime, state)
-    python = folder / _BIN / _PYTHON
+    folder = requirements.folder(runtime, state)
+    python = folder / BIN / PYTHON
     if (folder / "livetui-complete").is_file() and python.is_file():
-        return Interpreter(python, f"made from {os.path.relpath(requirements, project)}", _version_of(python))
+        return Interpreter(python, f"made from {os.path.relpath(requirements.file, project)}", _version_of(python))
     return None
 
 
@@ -160,37 +196,11 @@ def _current(code_root: Path, project: Path) -> Interpreter:
     requirements = requirements_of(code_root, project)
     warning = "No environment of the project was found: handlers run on livetui's own Python."
     if requirements is not None:
-        warning += f" {os.path.relpath(requirements, project)} is not installed for them."
+        warning += f" {os.path.relpath(requirements.file, project)} is not installed for them."
+    for tool in _TOOLS:
+        if any(map(tool.is_used, _upwards(code_root, project))):
+            warning += f" This is a {tool.name} project: `{tool.make}` makes its environment."
     return Interpreter(Path(sys.executable), "the Python that runs livetui", version, (warning,), requirements)
-
-
-def make_environment(requirements: Path, runtime: str, state: Path) -> Interpreter:
-    """Make, with uv, an environment of the function's own Python version from its requirements, and keep it.
-
-    boto3 is added, since Lambda's own runtime has it.
-
-    Takes seconds to minutes and needs a package index; done once per content of the file. Raises `LivetuiError` with
-    uv's words when it cannot be made.
-    """
-    uv = shutil.which("uv") or str(Path(sys.executable).parent / "uv")
-    version = runtime.removeprefix("python") or f"{sys.version_info[0]}.{sys.version_info[1]}"
-    folder = _environment_folder(requirements, runtime, state)
-    python = folder / _BIN / _PYTHON
-    if not (folder / "livetui-complete").is_file():
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        for command in ([uv, "venv", "--quiet", "--clear", "--python", version, str(folder)],
-                        [uv, "pip", "install", "--quiet", "--python", str(python), "-r", str(requirements), "boto3"]):
-            try:
-                subprocess.run(command, check=True, capture_output=True, text=True, cwd=requirements.parent)
-            except FileNotFoundError as error:
-                raise LivetuiError("The environment was not made: uv is not installed.", str(error),
-                                   "pip install uv, or make a .venv beside the code yourself.") from error
-            except subprocess.CalledProcessError as error:
-                raise LivetuiError(f"The environment for {requirements.name} was not made.", error.stderr.strip(),
-                                   f"Make it yourself: python{version} -m venv .venv && .venv/bin/pip install -r "
-                                   f"{requirements.name}") from error
-        (folder / "livetui-complete").write_text(str(requirements))
-    return Interpreter(python, f"made from {requirements.name}", _version_of(python))
 
 
 def _version_of(python: Path) -> str:
@@ -210,11 +220,19 @@ def _version_of(python: Path) -> str:
     return answer.stdout.strip()
 
 
-def _mismatch(found: Interpreter, runtime: str) -> tuple[str, ...]:
+_ARCHITECTURES = {"amd64": "x86_64", "aarch64": "arm64"}
+
+
+def _mismatch(found: Interpreter, runtime: str, architecture: str) -> tuple[str, ...]:
+    warnings = []
     wanted = runtime.removeprefix("python")
-    if not runtime.startswith("python") or not found.version or found.version == wanted:
-        return ()
-    return (f"The function is {runtime}, but runs here on Python {found.version}.",)
+    if runtime.startswith("python") and found.version and found.version != wanted:
+        warnings.append(f"The function is {runtime}, but runs here on Python {found.version}.")
+    machine = platform.machine().lower()
+    if architecture and _ARCHITECTURES.get(machine, machine) != architecture:
+        warnings.append(f"The function is {architecture}, but this machine is {_ARCHITECTURES.get(machine, machine)}: "
+                        "compiled packages are other builds here, and those in layers may not load.")
+    return tuple(warnings)
 
 
 _PACKAGE_OF = {
@@ -238,6 +256,6 @@ def missing_package_hint(message: str, interpreter: Path, code_root: Path) -> st
     if (code_root / module).exists() or (code_root / f"{module}.py").exists() or module == message.split("'")[1]:
         return ""
     package = _PACKAGE_OF.get(module, module)
-    if shutil.which("uv"):
+    if shutil.which("uv"):  # the user's own; the one beside livetui is not on their PATH
         return f"uv pip install --python {interpreter} {package}"
     return f"{interpreter} -m pip install {package}"

@@ -173,12 +173,17 @@ def is_of_others(path: str) -> bool:
 
 
 def prepare_path(code_root: str, layers: list[str]) -> None:
-    """`sys.path` as in Lambda: the code first, then the layers, then the interpreter's own."""
+    """`sys.path` as in Lambda: the code first, then the layers, then the interpreter's own.
+
+    Lambda merges the layers into one `/opt`, where a later one overwrites: here the later ones come first. A layer's
+    source folder, which `sam build` would put into `python/`, is used as it is.
+    """
     version = "python{}.{}".format(*sys.version_info)
-    path = [code_root]
+    layers = layers[::-1]
+    path = [os.path.join(layer, "python", "lib", version, "site-packages") for layer in layers]
     for layer in layers:
-        path += [os.path.join(layer, "python", "lib", version, "site-packages"), os.path.join(layer, "python")]
-    sys.path[:0] = [entry for entry in path if entry == code_root or os.path.isdir(entry)]
+        path.append(os.path.join(layer, "python") if os.path.isdir(os.path.join(layer, "python")) else layer)
+    sys.path[:0] = [code_root, *filter(os.path.isdir, path)]
 
 
 class Runtime:

@@ -36,6 +36,8 @@ from livetui.session.trigger import describe, trace_root
 
 log = logging.getLogger(__name__)
 _LOG_FLUSH_S = 0.1
+_LOG_ROOM = 32 * 1024
+"""Bytes of a call's log, as JSON, that go to the cloud: they share the 64 KiB of an answer's head."""
 _LARGE = 256 * 1024
 _WARN_S, _ANSWER_S = 15, 3
 """Seconds before Lambda's deadline at which a paused call is warned of, and what was chosen for it happens."""
@@ -90,6 +92,10 @@ class _Live(msgspec.Struct):
     id: int
     function: str
     lines: list[LogLine] = []
+    log: list[str] = []
+    """What goes to the function's log in the cloud."""
+    log_room: int = _LOG_ROOM
+    log_left_out: int = 0
     deadline: float | None = None
     """`time.monotonic()` at which Lambda gives up; None for a replay."""
     started: bool = False
@@ -105,8 +111,9 @@ class Dispatcher:
     """Serves calls and replays, all on the engine's loop; also the pool's listener."""
 
     def __init__(self, store: Store, hub: Hub, fetch_keys: Callable[[str], Keys],
-                 overrun: Literal["kill", "finish"] = "kill") -> None:
+                 overrun: Literal["kill", "finish"] = "kill", *, cloudwatch_logs: bool = False) -> None:
         self._overrun = overrun
+        self._cloudwatch_logs = cloudwatch_logs
         self._store = store
         self._hub = hub
         self._fetch_keys = fetch_keys
@@ -179,7 +186,7 @@ class Dispatcher:
             watch.cancel()
         answered = time.monotonic()
         if self._link is not None and outcome.kind != "cancelled" and not live.answered:
-            live.answered = not self._link.answer(call.attempt, Answer(outcome.body, error=outcome.kind != "ok"))
+            live.answered = not self._link.answer(call.attempt, Answer(outcome.body, outcome.kind != "ok", _log(live)))
         here_ms = (answered - call.received) * 1000 - outcome.handler_ms - (outcome.init_ms or 0)
         self._finish(call.attempt, outcome, inbound_ms=call.inbound_ms,
                      overhead_ms=max(0.0, here_ms) + 2 * (call.inbound_ms or 0))
@@ -198,7 +205,7 @@ class Dispatcher:
             return
         error = {"errorType": "LivetuiDebugTimeout",
                  "errorMessage": "The handler stands at a breakpoint, so livetui answered its caller."}
-        if self._link.answer(attempt, Answer(json.dumps(error).encode(), error=True)):
+        if self._link.answer(attempt, Answer(json.dumps(error).encode(), True, _log(live))):
             live.answered = True
             stays = "stays paused" if live.paused else "runs on"
             self._hub.publish(Notice("info", f"#{live.id}: the caller has its answer; the handler {stays}."))
@@ -336,6 +343,8 @@ class Dispatcher:
         """Collect a line; lines are stored and published in small batches."""
         if work := self._live.get(work_id):
             work.lines.append(LogLine(stream, text, at_ms))
+            if self._cloudwatch_logs:
+                _keep(work, text)
             if not self._flush_due:
                 self._flush_due = True
                 asyncio.get_running_loop().call_later(_LOG_FLUSH_S, self._flush_logs)
@@ -367,6 +376,22 @@ class Dispatcher:
     def notice(self, function_id: str, level: Literal["info", "warning", "error"], text: str) -> None:
         """Pass on what the pool has to say about a function."""
         self._hub.publish(Notice(level, f"{function_id}: {text}"))
+
+
+def _keep(live: _Live, text: str) -> None:
+    """Keep a line for the log in the cloud while there is room."""
+    size = len(json.dumps(text)) + 2
+    if size <= live.log_room:
+        live.log.append(text + "\n")
+        live.log_room -= size
+    else:
+        live.log_room = 0
+        live.log_left_out += 1
+
+
+def _log(live: _Live) -> str:
+    rest = f"livetui: {live.log_left_out} more lines are in the console only.\n" if live.log_left_out else ""
+    return "".join(live.log) + rest
 
 
 def credentials(keys: Keys | None) -> dict[str, str]:

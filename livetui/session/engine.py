@@ -63,7 +63,8 @@ class Engine:
         """Whether the live stack's event sources are switched off when this run ends."""
         self.cancel = threading.Event()
         self.loop: asyncio.AbstractEventLoop | None = None
-        self.dispatcher = Dispatcher(store, hub, self._fetch_keys, settings.overrun)
+        self.dispatcher = Dispatcher(store, hub, self._fetch_keys, settings.overrun,
+                                     cloudwatch_logs=settings.cloudwatch_logs)
         self.debug = Debugging(settings, hub, self.dispatcher, console=console)
         self.dispatcher.debugger = self.debug
         self.aws: Aws | None = None

@@ -11,10 +11,12 @@ from livetui.aws import Aws
 from livetui.config import Settings
 from livetui.errors import LivetuiError
 from livetui.runtime.contract import FunctionSpec
-from livetui.runtime.interpreter import Interpreter, find_interpreter, make_environment
+from livetui.runtime.interpreter import Interpreter, find_interpreter
+from livetui.runtime.requirements import make_environment
 from livetui.session.events import FunctionInfo
 from livetui.stack import deployment
 from livetui.stack.contract import LiveFunction, LiveStack
+from livetui.stack.layers import fetch_layer
 
 Step = Callable[[str], AbstractContextManager[None]]
 
@@ -29,6 +31,8 @@ class Functions:
         self._warn = warn
         self._quiet = quiet
         self._interpreters: dict[str, Interpreter] = {}
+        self._layers: dict[str, Path | LivetuiError] = {}
+        """Layer versions of the cloud: where they lie here, or why they do not."""
 
     def specs(self, aws: Aws, stack: LiveStack, local: Mapping[str, str]) -> list[FunctionSpec]:
         """How to run every live function; `local` are the variables that the local cloud adds."""
@@ -36,6 +40,9 @@ class Functions:
         environments = deployment.environments(aws, live)
         for function in live:
             self._interpreters[function.id] = self._interpreter(function)
+        for arn in dict.fromkeys(layer for function in live for layer in function.layers if _is_in_cloud(layer)):
+            if not isinstance(self._layers.get(arn), Path):
+                self._layers[arn] = self._layer(aws, arn)
         return [self._spec(aws, function, {**environments[function.id], **local}) for function in live]
 
     def info(self, function: LiveFunction) -> FunctionInfo:
@@ -47,7 +54,18 @@ class Functions:
             runtime=function.runtime, code_root=str(function.code_root or ""),
             interpreter=str(interpreter.path) if interpreter else "",
             interpreter_reason=interpreter.reason if interpreter else "",
-            warnings=(*function.warnings, *warnings, *_left_out(function)))
+            warnings=(*function.warnings, *warnings, *self._left_out(function)))
+
+    def _left_out(self, function: LiveFunction) -> list[str]:
+        """What the function has in the cloud and not here."""
+        return [str(found) for layer in function.layers if isinstance(found := self._layers.get(layer), LivetuiError)]
+
+    def _layer(self, aws: Aws, arn: str) -> Path | LivetuiError:
+        try:
+            with self._step("layer " + ":".join(arn.split(":")[-2:])):
+                return fetch_layer(aws, arn)
+        except LivetuiError as error:
+            return error
 
     def _interpreter(self, function: LiveFunction) -> Interpreter:
         """The function's Python; one is made from its requirements when the project has none, once per content."""
@@ -55,7 +73,7 @@ class Functions:
         if found.requirements is None:
             return found
         try:
-            with self._step(f"environment for {found.requirements.parent.name}/{found.requirements.name}"):
+            with self._step(f"environment for {found.requirements.file.parent.name}/{found.requirements.file.name}"):
                 make_environment(found.requirements, function.runtime, self._settings.state)
         except LivetuiError as error:
             self._warn(str(error))
@@ -65,7 +83,7 @@ class Functions:
     def _find(self, function: LiveFunction) -> Interpreter:
         return find_interpreter(_code_root(function), function.runtime,
                                 self._settings.for_function(function.id).python, self._settings.root,
-                                self._settings.state)
+                                self._settings.state, function.architecture)
 
     def _spec(self, aws: Aws, function: LiveFunction, environment: Mapping[str, str]) -> FunctionSpec:
         return FunctionSpec(
@@ -73,14 +91,13 @@ class Functions:
             interpreter=self._interpreters[function.id].path, timeout_s=function.timeout_s,
             memory_mb=function.memory_mb, region=aws.region, runtime=function.runtime,
             environment={**environment, **config.overrides(self._settings, function.id)},
-            layers=tuple(Path(layer) for layer in function.layers if not layer.startswith("arn:")),
+            layers=tuple(path for layer in function.layers
+                         if isinstance(path := self._layers.get(layer, Path(layer)), Path)),
             log_format=function.log_format, log_level=function.log_level)
 
 
-def _left_out(function: LiveFunction) -> list[str]:
-    """What the function has in the cloud and not here."""
-    return [f"The layer {layer} lies in the cloud: install its packages here, or make it a folder of the template."
-            for layer in function.layers if layer.startswith("arn:")]
+def _is_in_cloud(layer: str) -> bool:
+    return layer.startswith("arn:")
 
 
 def _code_root(function: LiveFunction) -> Path:

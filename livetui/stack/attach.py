@@ -130,7 +130,8 @@ def attach(aws: Aws, bootstrap: Bootstrap, settings: Settings, targets: Sequence
             target.id, target.name, target.arn, before.handler, str(target.configuration["Runtime"]),
             local.code_root if local else settings.root, before.timeout_s, before.memory_mb, live=True,
             layers=before.layers, warnings=tuple(warnings),
-            log_format=str(logging.get("LogFormat", "")), log_level=str(logging.get("ApplicationLogLevel", "")))
+            log_format=str(logging.get("LogFormat", "")), log_level=str(logging.get("ApplicationLogLevel", "")),
+            architecture=target.configuration.get("Architectures", ["x86_64"])[0])
     return LiveStack(", ".join(targets), "", settings.app, settings.stage, {}, functions, bootstrap.bucket,
                      len(functions), True, time.monotonic() - begun, seed)
 

@@ -50,6 +50,7 @@ class LiveFunction:
     """`JSON` or `Text` of its LoggingConfig."""
     log_level: str = ""
     """`ApplicationLogLevel` of its LoggingConfig."""
+    architecture: str = "x86_64"
 
 
 @dataclass(frozen=True)

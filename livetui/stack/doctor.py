@@ -96,6 +96,7 @@ _OWN_CALLS: dict[str, tuple[list[str], list[str]]] = {
     "LivetuiFunctions": (["lambda:GetFunctionConfiguration", "lambda:InvokeFunction"],
                          ["arn:{partition}:lambda:{region}:{account}:function:{stack}-*",
                           f"arn:{{partition}}:lambda:{{region}}:{{account}}:function:{STACK}-*"]),
+    "LivetuiLayers": (["lambda:GetLayerVersion"], ["arn:{partition}:lambda:{region}:*:layer:*"]),
 }
 
 

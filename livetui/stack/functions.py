@@ -57,7 +57,7 @@ class Function:
         """The value that leaves this room."""
         return LiveFunction(self.id, name, arn, self.handler, self.runtime, self.code_root, self.timeout_s,
                             self.memory_mb, self.live, self.reason, self.layers, self.warnings, self.log_format,
-                            self.log_level)
+                            self.log_level, self.architecture)
 
 
 @dataclass(frozen=True)

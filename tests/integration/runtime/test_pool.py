@@ -321,11 +321,11 @@ def test_workers_end_with_a_killed_console(tmp_path: Path) -> None:
     assert [p for p in alive if p.status() != psutil.STATUS_ZOMBIE] == []
 
 
-async def test_layers_come_after_the_code_and_before_everything_else(pool: Pool, function, tmp_path: Path) -> None:
+async def test_later_layers_win_and_all_come_after_the_code_and_before_everything_else(pool: Pool, function, tmp_path: Path) -> None:
     first, second = tmp_path / "first", tmp_path / "second"
     packages = f"python/lib/python{sys.version_info[0]}.{sys.version_info[1]}/site-packages"
     for layer, module, value in ((first, "python/both", 1), (second, "python/both", 2), (second, "python/app", 3),
-                                 (second, f"{packages}/deep", 4), (second, "python/json", 5)):
+                                 (second, f"{packages}/deep", 4), (second, "python/colorsys", 5)):
         path = layer / f"{module}.py"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(f"value = {value}")
@@ -333,11 +333,18 @@ async def test_layers_come_after_the_code_and_before_everything_else(pool: Pool,
     (second / "bin/layered").write_text("#!/bin/sh\necho from the layer")
     (second / "bin/layered").chmod(0o755)
     function("""
-        import both, deep, subprocess
+        import both, colorsys, deep, subprocess
         def handler(event, context):
-            return [both.value, deep.value, subprocess.check_output(["layered"], text=True)]
+            return [both.value, deep.value, colorsys.value, subprocess.check_output(["layered"], text=True)]
     """, layers=(first, second))
-    assert json.loads((await pool.invoke("F", work())).body) == [1, 4, "from the layer\n"]
+    assert json.loads((await pool.invoke("F", work())).body) == [2, 4, 5, "from the layer\n"]
+
+
+async def test_a_layers_source_folder_is_used_as_sam_build_would_package_it(pool: Pool, function, tmp_path) -> None:
+    (tmp_path / "layer").mkdir()
+    (tmp_path / "layer/shared.py").write_text("value = 'source'")
+    function("import shared\ndef handler(event, context): return shared.value", layers=(tmp_path / "layer",))
+    assert (await pool.invoke("F", work())).body == b'"source"'
 
 
 async def test_ends_are_told_where_there_are_no_process_descriptors(recorder: Recorder, tmp_path: Path,
