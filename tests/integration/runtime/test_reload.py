@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import subprocess
 from pathlib import Path
 
 from livetui.runtime.pool import Pool
@@ -83,18 +84,34 @@ async def test_a_missing_module_that_appears_mends_the_function(pool: Pool, reco
     assert (await pool.invoke("F", work())).body == b'"here"'
 
 
-async def test_a_burst_is_one_reload(pool: Pool, recorder: Recorder, tmp_path: Path) -> None:
+async def test_a_checkout_of_a_thousand_files_is_one_reload(pool: Pool, recorder: Recorder, tmp_path: Path) -> None:
+    def git(*words: str) -> None:
+        subprocess.run(["git", "-c", "user.name=n", "-c", "user.email=e", *words], cwd=tmp_path, check=True,
+                       capture_output=True)
+
     modules = "".join(f"import m{n}\n" for n in range(1000))
-    folder = tmp_path / "F"
-    folder.mkdir()
-    for n in range(1000):
-        (folder / f"m{n}.py").write_text("value = 1")
+    (tmp_path / "F").mkdir()
+    git("init", "--initial-branch", "main")
+    for value in (2, 1):
+        for n in range(1000):
+            (tmp_path / f"F/m{n}.py").write_text(f"value = {value}")
+        git("add", ".")
+        git("commit", "--message", str(value))
     await watched(pool, tmp_path, F=f"{modules}def handler(event, context): return m0.value + m999.value")
-    for n in range(1000):
-        (folder / f"m{n}.py").write_text("value = 2")
+    await asyncio.to_thread(git, "checkout", "HEAD~1")
     await recorder.until(lambda: recorder.reloads)
     assert (await pool.invoke("F", work())).body == b"4"
     assert len(recorder.reloads) == 1
+
+
+async def test_a_linked_code_folder_is_followed(pool: Pool, recorder: Recorder, tmp_path: Path) -> None:
+    make_function(tmp_path / "real", "def handler(event, context): return 1")
+    (tmp_path / "project").mkdir()
+    (tmp_path / "project/F").symlink_to(tmp_path / "real")
+    await watched(pool, tmp_path / "project", F="def handler(event, context): return 2")
+    (tmp_path / "real/app.py").write_text("def handler(event, context): return 3")
+    await recorder.until(lambda: recorder.reloads)
+    assert (await pool.invoke("F", work())).body == b"3"
 
 
 async def test_atomic_saves_and_linked_files_are_seen(pool: Pool, recorder: Recorder, tmp_path: Path) -> None:
