@@ -6,7 +6,7 @@ import asyncio
 import socket
 import struct
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -15,6 +15,53 @@ _BUFFER = 1 << 20
 _READ = 1 << 18
 
 Frame = Callable[[Mapping[str, Any], bytes], None]
+
+
+class Channel(Protocol):
+    """What an instance needs of the way to its worker."""
+
+    def send(self, header: Mapping[str, Any], body: bytes = b"") -> None:
+        """Queue one frame."""
+
+    def receive_rest(self) -> None:
+        """Take what the worker sent before it ended."""
+
+    def close(self) -> None:
+        """Close our end; an idle worker then leaves."""
+
+
+OpenChannel = Callable[[Frame, Callable[[], None]], Channel]
+"""Begins to receive: `on_frame` for each whole frame, `on_end` once when the worker's end closed."""
+
+
+def encoded(header: Mapping[str, Any], body: bytes) -> tuple[bytes, bytes]:
+    """One frame: what comes before the body, and the body."""
+    text = msgspec.json.encode(header)
+    return _LENGTHS.pack(len(text), len(body)) + text, body
+
+
+class Frames:
+    """Bytes in, whole frames out."""
+
+    def __init__(self, on_frame: Frame) -> None:
+        self._on_frame = on_frame
+        self._received = bytearray()
+        self._header = msgspec.json.Decoder()
+
+    def feed(self, content: bytes) -> None:
+        """Take bytes and hand on the frames they complete."""
+        self._received += content
+        start = 0
+        while len(self._received) - start >= _LENGTHS.size:
+            header, body = _LENGTHS.unpack_from(self._received, start)
+            middle = start + _LENGTHS.size + header
+            end = middle + body
+            if len(self._received) < end:
+                break
+            self._on_frame(self._header.decode(self._received[start + _LENGTHS.size:middle]),
+                           bytes(memoryview(self._received)[middle:end]))
+            start = end
+        del self._received[:start]
 
 
 def channel_pair() -> tuple[socket.socket, socket.socket]:
@@ -33,19 +80,16 @@ class FrameChannel:
                  on_end: Callable[[], None]) -> None:
         self._loop = loop
         self._sock: socket.socket | None = sock
-        self._on_frame = on_frame
+        self._frames = Frames(on_frame)
         self._on_end = on_end
-        self._received = bytearray()
         self._unsent: list[memoryview] = []
-        self._header = msgspec.json.Decoder()
         loop.add_reader(sock.fileno(), self._readable)
 
     def send(self, header: Mapping[str, Any], body: bytes = b"") -> None:
         """Queue one frame; it leaves at once as far as the socket takes it."""
-        text = msgspec.json.encode(header)
         if self._sock is None:
             return
-        head = _LENGTHS.pack(len(text), len(body)) + text
+        head, body = encoded(header, body)
         waiting = bool(self._unsent)
         self._unsent += [memoryview(head + body)] if len(body) < _READ else [memoryview(head), memoryview(body)]
         if not waiting:
@@ -80,21 +124,7 @@ class FrameChannel:
             self._loop.remove_reader(self._sock.fileno())
             self._on_end()
             return
-        self._received += content
-        self._take_frames()
-
-    def _take_frames(self) -> None:
-        start = 0
-        while len(self._received) - start >= _LENGTHS.size:
-            header, body = _LENGTHS.unpack_from(self._received, start)
-            middle = start + _LENGTHS.size + header
-            end = middle + body
-            if len(self._received) < end:
-                break
-            self._on_frame(self._header.decode(self._received[start + _LENGTHS.size:middle]),
-                           bytes(memoryview(self._received)[middle:end]))
-            start = end
-        del self._received[:start]
+        self._frames.feed(content)
 
     def receive_rest(self) -> None:
         """Take what the worker sent before it ended."""
@@ -105,8 +135,7 @@ class FrameChannel:
                 break
             if not content:
                 break
-            self._received += content
-        self._take_frames()
+            self._frames.feed(content)
 
     def close(self) -> None:
         """Close our end; an idle worker then leaves."""

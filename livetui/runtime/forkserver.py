@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from livetui.runtime.process import WORKER, Launch, Spawned, WorkerEnds, kill_group, watch_process
+from livetui.runtime.process import WORKER, Launch, Spawned, WorkerEnds, kill_group, use_loopback, watch_process
 
 NEVER = frozenset({"gevent", "eventlet", "ddtrace", "newrelic"})
 """Packages that change other modules for those that are imported after them: the order of imports decides."""
@@ -27,7 +27,8 @@ _BUFFER = 1 << 20
 
 def can_fork_here() -> bool:
     """Linux only: macOS frameworks do not survive a fork, and only Linux tells threads and descriptors."""
-    return sys.platform == "linux" and hasattr(os, "pidfd_open") and "LIVETUI_NO_FORK_SERVER" not in os.environ
+    return sys.platform == "linux" and hasattr(os, "pidfd_open") and not (
+        "LIVETUI_NO_FORK_SERVER" in os.environ or use_loopback())
 
 
 class ForkError(Exception):

@@ -12,7 +12,6 @@ from typing import Any, Literal, Protocol
 import msgspec
 
 from livetui.runtime import faults
-from livetui.runtime.channel import FrameChannel
 from livetui.runtime.contract import FunctionSpec, LateListener, Outcome, PoolListener, Work
 from livetui.runtime.environment import call_environment
 from livetui.runtime.logs import Lines, LogPipe, Records, Stream
@@ -97,9 +96,9 @@ class Instance:
         self._timed_out = False
         self._log_work: tuple[str, float] | None = None
         self._early: list[tuple[Stream, str]] = []
-        self._pipes = (LogPipe(loop, spawned.stdout, Records(spawned.token, self._line)),
-                       LogPipe(loop, spawned.stderr, Lines("stderr", self._line)))
-        self._channel = FrameChannel(loop, spawned.channel, self._frame, self._channel_ended)
+        self._pipes = (LogPipe(loop, spawned.stdout, Records(spawned.token, self._line), watched=spawned.watched),
+                       LogPipe(loop, spawned.stderr, Lines("stderr", self._line), watched=spawned.watched))
+        self._channel = spawned.open_channel(self._frame, self._channel_ended)
         self._began = time.monotonic()
         spawned.exited.add_done_callback(self._exited)
         if not self.debugged:

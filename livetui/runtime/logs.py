@@ -15,8 +15,7 @@ OnLine = Callable[[Stream, str], None]
 _HEAD = struct.Struct(">IBH")
 _LINE_LIMIT = 1 << 20
 _READ = 1 << 16
-_PIPE = 1 << 20
-"""What a pipe holds at most on any system."""
+_LOOK_S = 0.02
 
 
 class Lines:
@@ -111,17 +110,29 @@ class Records:
 
 
 class LogPipe:
-    """The reading end of one pipe, read by the event loop as bytes arrive, and on demand up to what is there."""
+    """The reading end of one pipe, read as bytes arrive, and on demand up to what is there.
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, fd: int, sink: Lines | Records) -> None:
+    A pipe that the event loop cannot watch (on Windows it watches sockets only) is looked into at short intervals.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, fd: int, sink: Lines | Records, *,
+                 watched: bool = True) -> None:
         self._loop = loop
         self._fd = fd
         self._sink = sink
-        os.set_blocking(fd, False)
-        loop.add_reader(fd, self._readable)
+        self._timer: asyncio.Handle | None = None
+        if watched:
+            os.set_blocking(fd, False)
+            loop.add_reader(fd, self._readable)
+        else:
+            self._look()
 
     def _readable(self) -> None:
         self._read()
+
+    def _look(self) -> None:
+        found = _waiting(self._fd) > 0 and self._read()
+        self._timer = self._loop.call_soon(self._look) if found else self._loop.call_later(_LOOK_S, self._look)
 
     def _read(self) -> bool:
         if self._fd < 0:
@@ -133,7 +144,8 @@ class LogPipe:
         except OSError:
             content = b""
         if not content:
-            self._loop.remove_reader(self._fd)
+            if self._timer is None:
+                self._loop.remove_reader(self._fd)
             return False
         self._sink.feed(content)
         return True
@@ -150,21 +162,28 @@ class LogPipe:
 
     def close(self) -> None:
         """Stop reading."""
-        if self._fd >= 0:
+        if self._timer is not None:
+            self._timer.cancel()
+        elif self._fd >= 0:
             self._loop.remove_reader(self._fd)
+        if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
 
 
 def _waiting(descriptor: int) -> int:
-    """Bytes that lie in the pipe now; what it can hold at most where the system does not tell."""
+    """Bytes that lie in the pipe now."""
     if descriptor < 0:
         return 0
     try:
+        if sys.platform == "win32":
+            import _winapi
+            import msvcrt
+
+            return _winapi.PeekNamedPipe(msvcrt.get_osfhandle(descriptor), 0)[0]
         import fcntl
         import termios
 
-        counted = fcntl.ioctl(descriptor, termios.FIONREAD, b"\0" * 4)
-    except (ImportError, OSError):
-        return _PIPE
-    return int.from_bytes(counted, sys.byteorder) or 1
+        return int.from_bytes(fcntl.ioctl(descriptor, termios.FIONREAD, b"\0" * 4), sys.byteorder)
+    except OSError:
+        return 0  # the other end is closed, and all is read

@@ -8,14 +8,16 @@ import secrets
 import signal
 import socket
 import subprocess
+import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from livetui.runtime.channel import channel_pair
+from livetui.runtime.channel import FrameChannel, OpenChannel, channel_pair
 
 WORKER = Path(__file__).parent / "worker.py"
 
@@ -48,12 +50,14 @@ class Spawned:
     """
 
     pid: int
-    channel: socket.socket
+    open_channel: OpenChannel
     stdout: int
     stderr: int
     lifeline: int
     exited: asyncio.Future[int]
     token: bytes = field(repr=False)
+    watched: bool = True
+    """Whether the event loop can tell when the pipes have something to read."""
 
 
 @dataclass
@@ -86,7 +90,8 @@ class WorkerEnds:
 
     def spawned(self, pid: int, exited: asyncio.Future[int], token: bytes) -> Spawned:
         """The pool's side as a value."""
-        return Spawned(pid, self.ours, self.stdout[0], self.stderr[0], self.lifeline[1], exited, token)
+        channel = partial(FrameChannel, asyncio.get_running_loop(), self.ours)
+        return Spawned(pid, channel, self.stdout[0], self.stderr[0], self.lifeline[1], exited, token)
 
 
 def init_frame(launch: Launch, token: bytes) -> dict[str, Any]:
@@ -98,8 +103,10 @@ def init_frame(launch: Launch, token: bytes) -> dict[str, Any]:
 
 def spawn(launch: Launch) -> Spawned:
     """Start a fresh interpreter. Raises `OSError` when there is none at `launch.interpreter`."""
-    if os.name != "posix":
-        raise OSError("handlers run on Linux and macOS; on Windows use livetui in WSL")
+    if use_loopback():
+        from livetui.runtime.loopback import spawn_with_loopback
+
+        return spawn_with_loopback(launch)
     ends = WorkerEnds.open()
     flags = ["-X", "frozen_modules=off"] if launch.is_debugged else []
     control, lifeline = ends.theirs.fileno(), ends.lifeline[0]
@@ -117,8 +124,16 @@ def spawn(launch: Launch) -> Spawned:
     return ends.spawned(process.pid, watch_process(process), secrets.token_bytes(16))
 
 
+def use_loopback() -> bool:
+    """Whether workers are reached over loopback: on Windows, where a child inherits no sockets, or to test that."""
+    return os.name == "nt" or "LIVETUI_LOOPBACK" in os.environ
+
+
 def kill_group(pid: int) -> None:
     """Kill a worker with all that its handler started."""
+    if sys.platform == "win32":
+        subprocess.run(["taskkill", "/F", "/T", "/PID", str(pid)], capture_output=True, check=False)
+        return
     with suppress(ProcessLookupError, PermissionError):  # macOS answers EPERM for a group of zombies
         try:
             os.killpg(pid, signal.SIGKILL)
@@ -141,14 +156,20 @@ def watch_process(process: subprocess.Popen[bytes]) -> asyncio.Future[int]:
 
         loop.add_reader(pidfd, ended)
     else:
-        threading.Thread(target=_wait, args=(process, loop, exited), daemon=True).start()
+        wait_in_thread(process, exited)
     return exited
 
 
-def _wait(process: subprocess.Popen[bytes], loop: asyncio.AbstractEventLoop, exited: asyncio.Future[int]) -> None:
-    """In a thread: wait for the process, then tell the loop (which may be closed by then)."""
-    code = process.wait()
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
-    with suppress(RuntimeError):
-        loop.call_soon_threadsafe(lambda: None if exited.done() else exited.set_result(code))
+def wait_in_thread(process: subprocess.Popen[bytes], exited: asyncio.Future[int],
+                   and_then: Callable[[], None] = lambda: None) -> None:
+    """Wait for the process in a thread, then `and_then`, and tell the loop (which may be closed by then)."""
+    loop = asyncio.get_running_loop()
+
+    def wait() -> None:
+        code = process.wait()
+        and_then()
+        kill_group(process.pid)
+        with suppress(RuntimeError):
+            loop.call_soon_threadsafe(lambda: None if exited.done() else exited.set_result(code))
+
+    threading.Thread(target=wait, name=f"worker-{process.pid}", daemon=True).start()

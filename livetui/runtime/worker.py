@@ -6,7 +6,7 @@ header, length of a body; then both). LIFELINE is a pipe that nobody writes to: 
 From the pool: `init`, then one `invoke` after another. To the pool: `ready` or `failed` (init), `result`, `aws`
 (one AWS call), `modules` (files that the handler's code came from). Log records travel in the stdout pipe, in
 order with what is printed, as chunks that begin with a token only the pool knows. `python worker.py fork …` is a
-parent that forks workers (worker_fork.py).
+parent that forks workers (worker_fork.py); `python worker.py loopback` inherits no descriptors (worker_loopback.py).
 """
 
 from __future__ import annotations
@@ -38,4 +38,4 @@ def _load(name: str) -> ModuleType:
 
 if __name__ == "__main__":
     sys.path.pop(0)
-    _load("worker_loop").main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), _load)
+    _load("worker_loop").main(_load, *sys.argv[1:])

@@ -168,7 +168,7 @@ def main(control: int, lifeline: int, load: Load) -> None:
                 os.close(lifeline)
                 _become_worker(fds, preload, loop)
                 runtime.sink.renew()
-                loop.serve(loop.Channel(loop.private(fds[0])), load, runtime)
+                loop.serve(loop.Channel.of(loop.private(fds[0])), load, runtime)
                 return
             _close(fds)
             _send(sock, {"t": "forked", "pid": pid})

@@ -23,20 +23,25 @@ if TYPE_CHECKING:
 _HERE = os.path.dirname(os.path.abspath(__file__))
 OWN_FILES = frozenset(os.path.join(_HERE, name) for name in (
     "worker.py", "worker_loop.py", "worker_lambda.py", "worker_json.py", "worker_aws.py", "worker_fork.py",
-    "worker_debug.py"))
+    "worker_debug.py", "worker_loopback.py"))
 _CHUNK = 4096  # PIPE_BUF: such writes are never torn apart by other writers of the pipe
 _FRAME = struct.Struct(">II")
 _LOG = struct.Struct(">IBH")
 
 
 class Channel:
-    """Frames to and from the pool on a private descriptor."""
+    """Frames to and from the pool."""
 
-    def __init__(self, fd: int) -> None:
-        self.fd = fd
-        self._reader = open(fd, "rb", buffering=1 << 16, closefd=False)  # noqa: SIM115  (open as long as the process)
+    def __init__(self, reader: Any, write: Callable[[memoryview], int]) -> None:
+        self._reader = reader
+        self._send = write
         self._lock = allocate_lock()
         self._pid = os.getpid()
+
+    @classmethod
+    def of(cls, fd: int) -> Channel:
+        """Over a descriptor, for as long as the process lives."""
+        return cls(open(fd, "rb", buffering=1 << 16, closefd=False), lambda view: os.write(fd, view))
 
     def receive(self) -> tuple[dict[str, Any], bytes] | None:
         """The next frame as (header, body); None when the pool is gone."""
@@ -61,7 +66,7 @@ class Channel:
     def _write(self, content: bytes) -> None:
         view = memoryview(content)
         while view:
-            view = view[os.write(self.fd, view):]
+            view = view[self._send(view):]
 
     def is_forked(self) -> bool:
         """Whether this process is one that the handler forked."""
@@ -315,10 +320,14 @@ def serve(channel: Channel, load: Load, runtime: Runtime | None = None) -> None:
         runtime.invoke(*frame)
 
 
-def main(role: str, control: int, lifeline: int, load: Load) -> None:
+def main(load: Load, role: str, *descriptors: str) -> None:
     """Entry of a fresh process: a worker, or a parent from which workers are forked."""
+    if role == "loopback":
+        serve(Channel(*load("worker_loopback").connect()), load)
+        return
+    control, lifeline = map(int, descriptors)
     end_with_console(private(lifeline))
     if role == "fork":
         load("worker_fork").main(private(control), lifeline, load)
     else:
-        serve(Channel(private(control)), load)
+        serve(Channel.of(private(control)), load)
