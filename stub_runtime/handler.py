@@ -133,21 +133,23 @@ def describe_context(context: Any, config: StubConfig) -> dict[str, Any]:
         "memory_limit_in_mb": str(config.memory),
         "log_group_name": str(getattr(context, "log_group_name", "")),
         "log_stream_name": str(getattr(context, "log_stream_name", "")),
-        "identity": {"cognito_identity_id": cognito[0], "cognito_identity_pool_id": cognito[1]}
-        if any(cognito) else None,
-        "client_context": _client_context(client),
+        # in the words of Lambda's own headers
+        "identity": {"cognitoIdentityId": cognito[0], "cognitoIdentityPoolId": cognito[1]} if any(cognito) else None,
+        "client_context": _client_context(client, context),
         "trace_id": os.environ.get("_X_AMZN_TRACE_ID", ""),
         "tenant_id": getattr(context, "tenant_id", None),
     }
 
 
-def _client_context(client: Any) -> dict[str, Any] | None:
+def _client_context(client: Any, context: Any) -> dict[str, Any] | None:
     if client is None:
         return None
     app = getattr(client, "client", None)
+    w3c = context.w3c() if hasattr(context, "w3c") else {}  # the runtime client takes it out of the client context
     names = ("installation_id", "app_title", "app_version_name", "app_version_code", "app_package_name")
     return {"custom": getattr(client, "custom", None), "env": getattr(client, "env", None),
-            "client": {name: getattr(app, name, None) for name in names} if app is not None else None}
+            "client": {name: getattr(app, name, None) for name in names} if app is not None else None,
+            **({"w3c": w3c} if w3c else {})}
 
 
 _stub: Stub | None = None
