@@ -185,6 +185,13 @@ def test_local_layers_are_folders(project: Project, tmp_path: Path) -> None:
     assert application.functions["Hello"].layers == (str(tmp_path / "layer"), "arn:x")
 
 
+def test_a_layer_that_the_template_does_not_tell_is_a_warning(project: Project) -> None:
+    layers = "[arn:x, !ImportValue shared-layer]"
+    function = load(project(ONE.replace("Runtime: python3.12", f"Runtime: python3.12, Layers: {layers}"))).functions["Hello"]
+    assert function.layers == ("arn:x",)
+    assert any("A layer of it cannot be told" in warning for warning in function.warnings)
+
+
 def test_selection_by_glob(project: Project) -> None:
     text = ONE + """
       Bye:
