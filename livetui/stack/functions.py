@@ -227,8 +227,8 @@ class FunctionReader:
             yield "It is durable: its steps and waits are not replayed here; each call runs the handler once."
         declared = properties.get("Layers")
         if isinstance(declared, list) and len(function.layers) < len(declared):
-            yield ("A layer of it cannot be told from the template (imported, or its content lies in S3): its packages are "
-                   "missing here.")
+            yield ("A layer of it cannot be told from the template (imported, or its content lies in S3): its packages "
+                   "are missing here.")
         if properties.get("CapacityProviderConfig"):
             yield "It runs on managed instances, which call a stub several times at once."
         if function.code_root is not None and not function.code_root.is_dir():
