@@ -168,7 +168,9 @@ def wait_in_thread(process: subprocess.Popen[bytes], exited: asyncio.Future[int]
     def wait() -> None:
         code = process.wait()
         and_then()
-        kill_group(process.pid)
+        if os.name == "posix":  # the group only: the process's own number may be another's by now
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(process.pid, signal.SIGKILL)
         with suppress(RuntimeError):
             loop.call_soon_threadsafe(lambda: None if exited.done() else exited.set_result(code))
 
