@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-from datetime import UTC, datetime
 
 # The names that Lambda's supervisor (a Go program) gives to signals.
 _SIGNALS = {
@@ -21,10 +20,8 @@ def error_body(kind: str, message: str) -> bytes:
 
 
 def timeout_message(request_id: str, timeout_s: int) -> str:
-    """`2026-01-02T03:04:05.678Z <request id> Task timed out after 3.00 seconds`."""
-    now = datetime.now(UTC)
-    stamp = f"{now:%Y-%m-%dT%H:%M:%S}.{now.microsecond // 1000:03d}Z"
-    return f"{stamp} {request_id} Task timed out after {timeout_s}.00 seconds"
+    """What callers of a function get with `Sandbox.Timedout`; a time of day is in the platform's log line only."""
+    return f"RequestId: {request_id} Error: Task timed out after {timeout_s}.00 seconds"
 
 
 def exit_message(request_id: str, code: int) -> str:
