@@ -173,6 +173,7 @@ async def test_events_arrive_as_they_do_without_livetui(aws: Aws, tmp_path: Path
     assert differences(chain, alone) == {}
 
 
+@pytest.mark.long
 async def test_imports_that_fail_are_told_as_they_are_without_livetui(aws: Aws, tmp_path: Path) -> None:
     alone, chained = {}, {}
     async with chain_of(aws, tmp_path) as chain:
