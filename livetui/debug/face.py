@@ -9,7 +9,7 @@ import msgspec
 
 from livetui.debug.breakpoints import CONSOLE, Breakpoint, Wish, real
 from livetui.debug.exceptions import ExceptionFilters
-from livetui.debug.values import Evaluated, Frame, PausedThread, Scope, Variable, Watched
+from livetui.debug.values import Evaluated, Frame, Look, PausedThread, Scope, Variable, Watched
 from livetui.debug.worker_link import RefusedError
 
 if TYPE_CHECKING:
@@ -101,6 +101,19 @@ class Face:
         body = await self._ask("stackTrace", threadId=thread_id, startFrame=start, levels=count)
         return [Frame(item["id"], str(item["name"]), str((item.get("source") or {}).get("path") or ""),
                       int(item["line"]), item.get("presentationHint") == "subtle") for item in body["stackFrames"]]
+
+    async def look(self, thread_id: int) -> Look:
+        """Frames and locals of a paused thread in one answer: asked for one by one, a console would draw between."""
+        frames = await self.stack(thread_id)
+        if not frames:
+            raise RefusedError("It has no Python frames.")
+        frame = next((frame for frame in frames if not frame.subtle), frames[0])
+        return Look(frames, frame, *await self.locals(frame.id))
+
+    async def locals(self, frame_id: int) -> tuple[int, list[Variable]]:
+        """Reference and children of a frame's innermost scope."""
+        scope = (await self.scopes(frame_id))[0]
+        return scope.reference, await self.variables(scope.reference)
 
     async def scopes(self, frame_id: int) -> list[Scope]:
         """The frame's locals and globals."""

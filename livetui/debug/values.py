@@ -56,6 +56,16 @@ class Variable(msgspec.Struct, frozen=True):
     """What evaluates to it in its frame, when pydevd knows."""
 
 
+class Look(msgspec.Struct, frozen=True):
+    """What a paused thread shows first: its frames, and the locals of the innermost one that is the user's."""
+
+    frames: list[Frame]
+    frame: Frame
+    reference: int
+    """Of the frame's locals, by which they are given other values."""
+    variables: list[Variable]
+
+
 class Evaluated(msgspec.Struct, frozen=True):
     """The result of an expression, or a variable's new value."""
 

@@ -18,12 +18,12 @@ from livetui.debug.values import (
     DebugListener,
     Evaluated,
     Frame,
+    Look,
     Output,
     PausedThread,
     Photo,
     PhotoFrame,
     PostMortem,
-    Scope,
     Variable,
     Watched,
 )
@@ -43,8 +43,8 @@ from livetui.session.hub import Hub
 if TYPE_CHECKING:
     from livetui.debug.broker import Broker
 
-__all__ = ["Breakpoint", "Debugging", "Evaluated", "ExceptionFilters", "Frame", "PausedThread", "Photo", "PhotoFrame",
-           "PostMortem", "Scope", "Variable", "Watched", "mistake"]
+__all__ = ["Breakpoint", "Debugging", "Evaluated", "ExceptionFilters", "Frame", "Look", "PausedThread", "Photo",
+           "PhotoFrame", "PostMortem", "Variable", "Watched", "mistake"]
 
 T = TypeVar("T")
 _MOST_POST_MORTEMS = 50
@@ -190,13 +190,13 @@ class Debugging(DebugListener):
         """The other threads of a paused thread's worker."""
         return self._ask(lambda: self.broker.face.siblings(thread_id))
 
-    def stack(self, thread_id: int, start: int = 0, count: int = 100) -> Future[list[Frame]]:
-        """Frames of a paused thread, innermost first."""
-        return self._ask(lambda: self.broker.face.stack(thread_id, start, count))
+    def look(self, thread_id: int) -> Future[Look]:
+        """Frames of a paused thread, and the locals of the one to show first."""
+        return self._ask(lambda: self.broker.face.look(thread_id))
 
-    def scopes(self, frame_id: int) -> Future[list[Scope]]:
-        """Locals and globals of a frame."""
-        return self._ask(lambda: self.broker.face.scopes(frame_id))
+    def locals(self, frame_id: int) -> Future[tuple[int, list[Variable]]]:
+        """A frame's locals and the reference by which they are given other values."""
+        return self._ask(lambda: self.broker.face.locals(frame_id))
 
     def variables(self, reference: int, start: int = 0, count: int = 200) -> Future[list[Variable]]:
         """Children of a scope or a variable."""

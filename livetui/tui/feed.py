@@ -13,12 +13,14 @@ from livetui.session.events import (
     SessionEvent,
     SessionFailed,
     SessionLive,
+    ThreadPaused,
+    ThreadResumed,
 )
 
 CAPACITY = 50_000
 """Events that may wait. A screen that falls this far behind reads its rows from the store again."""
 
-_URGENT = (InvocationPaused, LinkChanged, SessionLive, SessionFailed, SessionEnded)
+_URGENT = (InvocationPaused, LinkChanged, SessionLive, SessionFailed, SessionEnded, ThreadPaused, ThreadResumed)
 
 
 class Feed:

@@ -14,10 +14,9 @@ from livetui.session.debugging import (
     Breakpoint,
     Evaluated,
     ExceptionFilters,
-    Frame,
+    Look,
     PausedThread,
     PostMortem,
-    Scope,
     Variable,
     Watched,
 )
@@ -180,11 +179,11 @@ class DebugFace(Protocol):
     def siblings(self, thread_id: int) -> Future[list[PausedThread]]:
         """The other threads of a paused thread's worker; their names as `text`."""
 
-    def stack(self, thread_id: int) -> Future[list[Frame]]:
-        """Frames, innermost first."""
+    def look(self, thread_id: int) -> Future[Look]:
+        """Frames of a paused thread, and the locals of the one to show first."""
 
-    def scopes(self, frame_id: int) -> Future[list[Scope]]:
-        """Locals and globals of a frame."""
+    def locals(self, frame_id: int) -> Future[tuple[int, list[Variable]]]:
+        """A frame's locals and the reference by which they are given other values."""
 
     def variables(self, reference: int) -> Future[list[Variable]]:
         """Children of a scope or a variable."""

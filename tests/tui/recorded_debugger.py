@@ -8,17 +8,18 @@ from typing import Any
 
 from recorded import RecordedSession
 
+from livetui.debug.values import Scope
 from livetui.errors import LivetuiError
 from livetui.session.debugging import (
     Breakpoint,
     Evaluated,
     ExceptionFilters,
     Frame,
+    Look,
     PausedThread,
     Photo,
     PhotoFrame,
     PostMortem,
-    Scope,
     Variable,
     Watched,
 )
@@ -125,6 +126,14 @@ class RecordedDebugger:
         thread = PausedThread(2, 7, function, "", self.path, line, "breakpoint")
         self.standing = [thread, *(each for each in self.standing if each.thread_id != 7)]
         self.session.tell(ThreadPaused(thread))
+
+    def look(self, thread_id: int) -> Future[Any]:
+        frames = self.stack(thread_id).result()
+        return done(Look(frames, frames[0], *self.locals(frames[0].id).result()))
+
+    def locals(self, frame_id: int) -> Future[Any]:
+        reference = self.scopes(frame_id).result()[0].reference
+        return done((reference, self.variables(reference).result()))
 
     def siblings(self, thread_id: int) -> Future[Any]:
         return done([PausedThread(2, 70 + thread_id, "Nightly", "", self.path, 8, "thread", "[/poller]")][: thread_id < 70])

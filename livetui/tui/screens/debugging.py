@@ -16,7 +16,7 @@ from textual.widgets import ContentSwitcher, Input
 from textual.worker import WorkType
 
 from livetui.errors import LivetuiError
-from livetui.session.debugging import Frame, PausedThread, mistake
+from livetui.session.debugging import Frame, PausedThread, Variable, mistake
 from livetui.session.events import BreakpointsChanged, EditorsChanged, SessionLive, ThreadPaused, ThreadResumed
 from livetui.session.invocation import Row
 from livetui.session.trigger import caller_waits_s
@@ -115,10 +115,7 @@ class DebugActions(PointActions):
 
     def look_at(self, thread: PausedThread) -> None:
         """Show a paused call."""
-        self.thread, self.frame = thread, None
-        self.refresh_bindings()
-        self.debugger.show_paused(True)
-        self.open_source(thread.path, thread.line, thread.line)
+        self.thread, self.frame, self._siblings = thread, None, []
         self._look_into(partial(self._read_stack, thread))
 
     def _look_into(self, reading: WorkType[None]) -> None:
@@ -147,29 +144,38 @@ class DebugActions(PointActions):
     async def _read_stack(self, thread: PausedThread) -> None:
         debug = self.debug
         assert debug is not None
-        frames = await self.answer_of(debug.stack(thread.thread_id))
-        if frames and self.thread is thread:
-            self._siblings = []
-            await self._choose_frame(next((frame for frame in frames if not frame.subtle), frames[0]), frames)
-            siblings = await self.answer_of(debug.siblings(thread.thread_id))
-            if siblings and self.thread is thread:
-                self._siblings = siblings
-                self._fill_frames(self._frames, self._frames.index(self.frame or frames[0]))
+        found = await self.answer_of(debug.look(thread.thread_id))
+        if self.thread is not thread:
+            return
+        self.debugger.show_paused(True)
+        if found is None:
+            self.open_source(thread.path, thread.line, thread.line)
+            self.refresh_bindings()
+            return
+        self._show_frame(found.frame, found.frames, found.reference, found.variables)
+        self.call_after_refresh(self.refresh_bindings)  # the footer is made anew: not before the call is on screen
+        await self._read_watches(debug, found.frame)
+        siblings = await self.answer_of(debug.siblings(thread.thread_id))
+        if siblings and self.thread is thread:
+            self._siblings = siblings
+            self._fill_frames(self._frames, self._frames.index(self.frame or found.frame))
 
     async def _choose_frame(self, frame: Frame, frames: list[Frame]) -> None:
-        debug, thread = self.debug, self.thread
-        if debug is None or thread is None:
+        debug = self.debug
+        if debug is None or self.thread is None:
             return
+        self.frame = frame
+        found = await self.answer_of(debug.locals(frame.id))
+        if found is not None and self.frame is frame:
+            self._show_frame(frame, frames, *found)
+            await self._read_watches(debug, frame)
+
+    def _show_frame(self, frame: Frame, frames: list[Frame], reference: int, variables: list[Variable]) -> None:
+        # All at once, so that it is drawn once.
         self.frame, self._frames = frame, frames
         self._fill_frames(frames, frames.index(frame))
         self.open_source(frame.path, frame.line, frame.line)
-        scopes = await self.answer_of(debug.scopes(frame.id))
-        if not scopes or self.frame is not frame:
-            return
-        found = await self.answer_of(debug.variables(scopes[0].reference))
-        if found is not None and self.frame is frame:
-            self.debugger.variables.fill(found, scopes[0].reference)
-            await self._read_watches(debug, frame)
+        self.debugger.variables.fill(variables, reference)
 
     async def _read_watches(self, debug: DebugFace, frame: Frame) -> None:
         watched = await self.answer_of(debug.watched(frame.id))

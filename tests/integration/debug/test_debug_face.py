@@ -108,6 +108,33 @@ async def test_run_to_cursor_leaves_no_breakpoint(desk: Bench, app: Path, helper
     assert await worker.answer() == {"ok": {"total": 3}}
 
 
+async def test_watches_are_kept_and_survive_hostile_values(desk: Bench, write, monkeypatch) -> None:
+    monkeypatch.setattr("livetui.debug.watches.WATCH_S", 0.5)
+    file = write("values.py", VALUES)
+    await desk.face.set(file, line_of(VALUES, "return answer"))
+    for expression in ("len(big)", "hostile", "nowhere", "wide['text']", "wide", "slow", "answer"):
+        await desk.face.watch("", expression)
+    with pytest.raises(UsageError):
+        await desk.face.watch("", "len(")
+    worker = await desk.worker(file)
+    worker.send(slow=True)
+    paused = await desk.heard.until("paused")
+    watched = await desk.face.watched((await desk.face.stack(paused.thread_id))[0].id)
+    values = {item.expression: item.result.value if item.result else item.error for item in watched}
+    assert (values["len(big)"], values["nowhere"]) == ("5000", "NameError: name 'nowhere' is not defined")
+    assert "boom" not in values["hostile"]
+    assert len(values["wide['text']"]) <= face_module.TEXT
+    assert (values["slow"], values["answer"]) == ("took longer than 0.5 s", "not evaluated: slow still runs")
+    wide = next(item.result for item in watched if item.expression == "wide")
+    assert wide is not None
+    assert wide.reference
+    await desk.face.watch("slow", "")
+    await desk.face.watch("answer", "answer.upper()")
+    async with bench(desk.project) as later:
+        assert later.broker.watches.expressions == ["len(big)", "hostile", "nowhere", "wide['text']", "wide",
+                                                    "answer.upper()"]
+
+
 async def test_a_line_that_was_not_reached_does_not_stop_the_next_call(desk: Bench, app: Path, helper: Path) -> None:
     await desk.face.set(app, line_of(HANDLER, "values ="))
     worker = await desk.worker(app)
