@@ -74,7 +74,9 @@ def on_handler_error(error: BaseException) -> None:
     try:
         _tell(_photograph(error))
         if _state["attached"]:
-            _stop_at(error)
+            import debugpy
+
+            debugpy.trigger_exception_handler(error)
     except Exception as trouble:  # noqa: BLE001 - told to the console; the handler's own error must get through
         _tell({"kind": "notice", "reason": f"The error could not be shown: {trouble!r}"})
 
@@ -214,25 +216,6 @@ def _version(debugpy: Any) -> tuple[int, ...]:
 def _refusal(error: BaseException, config: Mapping[str, Any]) -> str:
     version = ".".join(map(str, sys.version_info[:2]))
     return f"{config.get('function')} cannot be debugged with Python {version}: {type(error).__name__}: {error}"
-
-
-def _stop_at(error: BaseException) -> None:
-    import debugpy
-
-    if hasattr(debugpy, "trigger_exception_handler"):
-        debugpy.trigger_exception_handler(error)
-        return
-    import threading
-
-    from _pydevd_bundle.pydevd_breakpoints import stop_on_unhandled_exception  # type: ignore[import-not-found]
-
-    debugger, thread = _debugger(), threading.current_thread()
-    info = debugger.set_additional_thread_info(thread)
-    info.is_tracing += 1
-    try:
-        stop_on_unhandled_exception(debugger, thread, info, (type(error), error, error.__traceback__))
-    finally:
-        info.is_tracing -= 1
 
 
 def _tell(report: dict[str, Any]) -> None:
