@@ -154,6 +154,7 @@ async def paused(shown: Console) -> None:
     debug = shown.session.debug  # type: ignore[attr-defined]
     debug.put(7, enabled=False)
     debug.put(13)
+    debug.watches = ["s * 2", "rows"]
     debug.put(15, condition="s > 5000")
     shown.session.tell(EditorsChanged(["VS Code"]))
     debug.pause()

@@ -138,7 +138,8 @@ ANSWER_KEY = bind(
     "Give the caller a typed error now; the handler runs on and ends as late",
     True,
 )
-_WATCH_KEY = bind("watch", "W", "screen.watch", "Watch", "Watch an expression at every stop; on one: change it", True)
+_WATCH = ("W", "screen.watch", "Watch")
+_WATCH_TIP = "Watch an expression at every stop; on one: change it"
 _DEADLINE_KEY = bind(
     "at-deadline", "t", "screen.at_deadline", "At Lambda's deadline", "Choose what happens to a paused call then"
 )
@@ -152,9 +153,9 @@ _POINTS = [
     bind("log-point", "L", "screen.point('log')", "Log point", "Write a message instead of stopping: order {order}"),
     bind("enable", "space", "screen.enable_point", "Enable", "Disable or enable this breakpoint"),
     _DEADLINE_KEY,
-    bind("exceptions", "E", "screen.exceptions", "Stop on errors", "Stop where a handler raises", True),
+    bind("exceptions", "E", "screen.exceptions", "Stop on errors", "Stop where a handler raises"),
     bind("handler-file", "O", "screen.choose_source", "Open file", "Show another handler, or any file", True),
-    _WATCH_KEY,
+    Binding(*_WATCH, show=False, id="watch", tooltip=_WATCH_TIP),
     bind("external-editor", "e", "screen.edit_source", "Editor", "Open this line in $EDITOR"),
     bind("vscode", "V", "screen.vscode", "VS Code", "Write the entry by which VS Code attaches into launch.json"),
 ]
@@ -200,7 +201,7 @@ VARIABLE_KEYS = [
     SHOWN_BACK_KEY,
     _DEADLINE_KEY,
     bind("open", "enter", "open", "Open", "Open or close this value"),
-    _WATCH_KEY,
+    Binding(*_WATCH, id="watch", tooltip=_WATCH_TIP),
     bind("set-variable", "equals_sign", "screen.set_variable", "Set", "Give this variable another value", True),
     bind("unmask", "u", "unmask", "Unmask", "Show or mask secrets"),
     *_SEARCH_KEYS,
