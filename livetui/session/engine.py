@@ -188,8 +188,8 @@ class Engine:
         specs = await asyncio.to_thread(self._functions.specs, aws, stack, local)
         pool.configure(specs)
         for spec in specs:
-            self.store.remember_function(spec.id, handler=spec.handler, code_root=spec.code_root,
-                                         environment=spec.environment)
+            own = {name: value for name, value in spec.environment.items() if name not in local}
+            self.store.remember_function(spec.id, handler=spec.handler, code_root=spec.code_root, environment=own)
 
     @contextlib.asynccontextmanager
     async def _open_link(self, aws: Aws, stack: LiveStack, pool: Pool) -> AsyncIterator[None]:

@@ -24,7 +24,8 @@ FREE_TEXT = ("function", "trigger", "error", "note", "request_id")
 """The columns that free text and a bare `/regex/` look at."""
 TEXTS = {"fn": "function", "function": "function", "trigger": "trigger", "error": "error", "note": "note",
          "request": "request_id", "trace": "trace_id", "session": "session"}
-NUMBERS = {"ms": "handler_ms", "overhead": "overhead_ms", "cold": "cold_ms", "bytes": "event_bytes", "id": "id"}
+NUMBERS = {"ms": "handler_ms", "overhead": "overhead_ms", "cold": "cold_ms", "bytes": "event_bytes", "id": "id",
+           "status": "status"}
 _UNITS = {"": 1.0, "ms": 1.0, "s": 1000.0, "m": 60_000.0, "b": 1.0, "kb": 1024.0, "mb": 1024.0**2}
 _BETWEEN = "\x1f"
 _STATES: tuple[str, ...] = get_args(State)
@@ -34,7 +35,8 @@ FLAGS: dict[str, tuple[Callable[[Row], bool], str]] = {
     "replay": (lambda row: row.replay_of is not None, "replay_of IS NOT NULL"),
     "noted": (lambda row: row.note != "", "note <> ''"),
     "cold": (lambda row: row.cold_ms is not None, "cold_ms IS NOT NULL"),
-    "failed": (lambda row: row.state in _FAILED, f"state IN {_FAILED}"),
+    "failed": (lambda row: row.state in _FAILED or (row.status or 0) >= 500 or row.failed_items > 0,
+               f"state IN {_FAILED} OR ifnull(status, 0) >= 500 OR failed_items > 0"),
     "running": (lambda row: row.state in ("queued", "running", "paused"), "state IN ('queued', 'running', 'paused')"),
 }
 """What `is:` can ask: a test of a row, and the same in SQL. Add one here and it is there."""

@@ -38,6 +38,10 @@ class Row(msgspec.Struct, frozen=True):
     """Root of the X-Ray trace header, by which invocations that caused one another are joined."""
     deadline: float | None = None
     """Seconds since the epoch at which Lambda gives up on this call; shown while it is paused."""
+    status: int | None = None
+    """The HTTP status that the handler answered."""
+    failed_items: int = 0
+    """Items of a batch that the handler gave back as failed (`batchItemFailures`)."""
 
 
 class LogLine(msgspec.Struct, frozen=True):

@@ -189,6 +189,13 @@ def _live_lines(event: SessionLive) -> list[str]:
             *(f"  {name} = {value}" for name, value in event.outputs.items())]
 
 
+def state_word(row: Row) -> str:
+    """The state of an invocation; of one that went well, what its answer says: an HTTP status, failed items."""
+    if row.state == "ok" and row.failed_items:
+        return f"{row.failed_items} failed"
+    return f"ok {row.status}" if row.state == "ok" and row.status is not None else row.state
+
+
 def row_line(row: Row) -> str:
     """One invocation on one line."""
     at = time.strftime("%H:%M:%S", time.localtime(row.time))
@@ -197,7 +204,8 @@ def row_line(row: Row) -> str:
     error = f"  {secrets.mask_text(row.error)}" if row.error else ""
     mark = "*" if row.marked else " "
     note = f"  ({row.note})" if row.note else ""
-    return safe(f"{row.id:>6}{mark} {at}  {row.state:<11} {name:<20} {row.trigger:<28} {took}{error}{note}".rstrip())
+    words = f"{row.id:>6}{mark} {at}  {state_word(row):<11} {name:<20} {row.trigger:<28} {took}{error}{note}"
+    return safe(words.rstrip())
 
 
 def _ms(value: float | None) -> str:

@@ -49,6 +49,10 @@ STEPS: tuple[str, ...] = (
         id TEXT PRIMARY KEY, handler TEXT NOT NULL, code_root TEXT NOT NULL, environment TEXT NOT NULL
     );
     """,
+    """
+    ALTER TABLE invocations ADD COLUMN status INTEGER;
+    ALTER TABLE invocations ADD COLUMN failed_items INTEGER NOT NULL DEFAULT 0;
+    """,
 )
 """Step n turns a file of version n into version n + 1; a new file takes them all. Append, never edit."""
 
@@ -223,10 +227,12 @@ def _salvage(new: sqlite3.Connection, damaged: Path, next_id: int) -> int:
 
 def _copy(old: sqlite3.Connection, new: sqlite3.Connection, query: str, table: str, ends: float) -> None:
     try:
-        for row in old.execute(query):
-            marks = ",".join("?" * len(row))
+        rows = old.execute(query)
+        columns = ",".join(column[0] for column in rows.description)  # an older file has fewer
+        marks = ",".join("?" * len(rows.description))
+        for row in rows:
             try:
-                new.execute(f"INSERT OR REPLACE INTO {table} VALUES ({marks})", row)
+                new.execute(f"INSERT OR REPLACE INTO {table} ({columns}) VALUES ({marks})", row)
             except sqlite3.IntegrityError:
                 continue  # a garbled row
             if time.monotonic() > ends:

@@ -26,6 +26,7 @@ from livetui.errors import LivetuiError
 from livetui.session import schema
 from livetui.session.checkpoint import Checkpointer
 from livetui.session.invocation import AwsCall, Invocation, LogLine, Row, State, Timing
+from livetui.session.outcome import outcome_of
 from livetui.session.reader import Reader, used_bytes
 from livetui.session.records import COLUMNS, Counts, SessionRecord, clean, encode, one_line, pack, row_of
 from livetui.session.schema import StoreError
@@ -224,10 +225,11 @@ class Store(Reader):
         legs = [leg for leg in (timing.inbound_ms, timing.queue_ms, timing.outbound_ms) if leg is not None]
         if overhead_ms is None and legs:
             overhead_ms = sum(legs)
+        status, failed_items = outcome_of(response) if state in ("ok", "late") and response else (None, 0)
         with self._write_lock:
             row = msgspec.structs.replace(
                 self._of(attempt), state=state, handler_ms=timing.handler_ms, cold_ms=timing.init_ms,
-                overhead_ms=overhead_ms, error=one_line(error),
+                overhead_ms=overhead_ms, error=one_line(error), status=status, failed_items=failed_items,
                 response_bytes=None if response is None else len(response))
             body = None if response is None else pack(response)
             lost = self._log_lines_lost.pop(row.id, 0)
@@ -238,9 +240,9 @@ class Store(Reader):
 
             def write(db: sqlite3.Connection) -> None:
                 db.execute("UPDATE invocations SET state = ?, finished = ?, handler_ms = ?, overhead_ms = ?, "
-                           "cold_ms = ?, response_bytes = ?, error = ? WHERE id = ?",
+                           "cold_ms = ?, response_bytes = ?, error = ?, status = ?, failed_items = ? WHERE id = ?",
                            (row.state, clock.time(), row.handler_ms, row.overhead_ms, row.cold_ms, row.response_bytes,
-                            row.error, row.id))
+                            row.error, row.status, row.failed_items, row.id))
                 db.execute("UPDATE payloads SET response = ?, timing = ? WHERE id = ?",
                            (body, msgspec.json.encode(timing), row.id))
 

@@ -26,12 +26,12 @@ from decimal import Decimal
 from pathlib import Path
 from types import SimpleNamespace
 
-import pytest
+{boto3}import pytest
 
 MODULE, HANDLER = {module!r}, {function!r}
 FOLDER, SOURCES = {folder!r}, {sources!r}
 ENVIRONMENT = {environment}
-
+{calls}
 EVENT = json.loads(r"""
 {event}
 """)
@@ -53,7 +53,7 @@ def handler(monkeypatch):
     assert code is not None, f"no folder above this file has {{FOLDER}}/{{SOURCES[0]}}"
     for name, value in ENVIRONMENT.items():
         monkeypatch.setenv(name, value)
-    own = {{path.stem for path in code.iterdir() if path.is_dir() or path.suffix == ".py"}}
+{needs}    own = {{path.stem for path in code.iterdir() if path.is_dir() or path.suffix == ".py"}}
     for name, module in list(sys.modules.items()):  # another function's modules may have the same names
         elsewhere = code not in Path(getattr(module, "__file__", None) or code / name).parents
         if elsewhere and name.partition(".")[0] in own and not name.startswith(("conftest", "test")):
@@ -94,6 +94,10 @@ _RAISES = '''def test_{name}(handler):
     assert type(caught.value).__name__ == EXPECTED_ERROR
     assert str(caught.value) == EXPECTED_MESSAGE
 '''
+_NEEDS_AWS = '''    if boto3.Session().get_credentials() is None:
+        pytest.skip(f"the handler calls {{', '.join(AWS_CALLS)}}, and there are no AWS credentials (for the local "
+                    'cloud: eval "$(livetui cloud env)")')
+'''
 _NO_JSON = {"errorType": ""}
 _CONTEXT = {"aws_request_id": "request_id", "function_name": "function_name", "function_version": "function_version",
             "invoked_function_arn": "invoked_function_arn", "memory_limit_in_mb": "memory_limit_in_mb",
@@ -120,6 +124,8 @@ def to_pytest(invocation: Invocation, event: Any, *, handler: str, code_root: Pa
         module=module.replace("/", "."), function=function, folder=_folder(code_root, project),
         sources=tuple(module.replace(".", "/") + ending for ending in (".py", "/__init__.py")),
         environment=_environment(environment or {}, invocation, reveal),
+        boto3="import boto3\n" if invocation.calls else "", calls=_calls(invocation),
+        needs=_NEEDS_AWS.format() if invocation.calls else "",
         event=_json(shown), context="\n".join(f"    {name}={str(invocation.context.get(key) or '')!r},"
                                                for name, key in _CONTEXT.items()),
         expected=expected, test=test.rstrip("\n"))
@@ -181,6 +187,12 @@ def _environment(environment: Mapping[str, str], invocation: Invocation, reveal:
             if reveal or not (is_secret_name(name) or mask(value) != value)}
     lines = "".join(f"    {name!r}: {value!r},\n" for name, value in kept.items())
     return f"{{\n{lines}}}" if lines else "{}"
+
+
+def _calls(invocation: Invocation) -> str:
+    """The AWS calls that the handler made when it was recorded: the test makes them again."""
+    names = tuple(dict.fromkeys(f"{call.service}:{call.operation}" for call in invocation.calls))
+    return f"AWS_CALLS = {names!r}\n" if names else ""
 
 
 def _json(value: Any) -> str:

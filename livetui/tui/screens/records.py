@@ -17,7 +17,6 @@ from livetui.tui.messages import CopyRequested, SessionFace, TargetOpened
 from livetui.tui.outside import editor_command, pager_command, run_outside, text_file
 from livetui.tui.screens.causes import causes_of
 from livetui.tui.screens.prompt import Ask, Choose, Pick
-from livetui.tui.widgets.header import endpoint_of
 from livetui.tui.widgets.lines import LinesPane
 
 if TYPE_CHECKING:
@@ -246,32 +245,20 @@ class RecordActions(Screen[None]):
         self.app.push_screen(Choose(f"Export #{row.id} as", EXPORTS), chosen)
 
     def _export(self, row: Row, kind: str) -> None:
-        from livetui.session import export
-
-        function = self.live.functions.get(row.function) if self.live else None
         opened = self.details.opened
         try:
-            words = export.export(
-                self.session.invocation(row.id),
-                kind,
-                reveal=opened is not None and opened.unmasked,
-                endpoint=endpoint_of(self.live),
-                handler=function.handler if function else "",
-                code_root=Path(function.code_root) if function and function.code_root else None,
-                project=self.session.settings.root,
-            )
+            words = self.session.export(row.id, kind, reveal=opened is not None and opened.unmasked)
         except LivetuiError as error:
             self.app.call_from_thread(self.app.tell, error)
             return
         self.app.call_from_thread(self._save_export, row, kind, words)
 
     def _save_export(self, row: Row, kind: str, words: str) -> None:
-        name = (
-            f"test_{row.function.lower()}_{row.id}.py"
-            if kind == "pytest"
-            else f"{row.function}-{row.id}{_SUFFIXES[kind]}"
-        )
-        default = str(Path("tests" if kind == "pytest" else ".", name))
+        default = f"{row.function}-{row.id}{_SUFFIXES[kind]}"
+        if kind == "pytest":
+            default = str(Path("tests", f"test_{row.function.lower()}_{row.id}.py"))
+        elif kind in ("curl", "aws"):
+            default = ""  # a command is pasted, not kept
 
         def save(answer: str | None) -> None:
             if answer is None:

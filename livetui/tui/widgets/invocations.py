@@ -76,6 +76,11 @@ def state_words(row: Row, now: float) -> tuple[str, str]:
         if now > row.deadline:
             return "‖ too late", "warn"
         return f"‖ {max(0, now - row.time):.0f}/{max(0, row.deadline - row.time):.0f} s", "warn"
+    if row.state == "ok" and row.failed_items:
+        return f"◐ {row.failed_items} failed", "warn"
+    if row.state == "ok" and row.status is not None:
+        glyph, role = ("✗", "error") if row.status >= 500 else ("✓", "warn" if row.status >= 400 else "ok")
+        return f"{glyph} {row.status}", role
     return _STATES.get(row.state, (text.safe(row.state), ""))
 
 

@@ -9,9 +9,11 @@ import shutil
 import subprocess
 import sys
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -19,7 +21,7 @@ from hypothesis import strategies as st
 from livetui.errors import LivetuiError, UsageError
 from livetui.session.curl import from_curl, to_curl
 from livetui.session.export import KINDS, export, import_event
-from livetui.session.invocation import Invocation, Row, Timing
+from livetui.session.invocation import AwsCall, Invocation, Row, Timing
 from livetui.session.samples import sample
 
 CONTEXT = {"request_id": "r-1", "function_name": "shop-GetOrder-X1", "memory_limit_in_mb": "512",
@@ -72,10 +74,10 @@ def as_test(project: Path, invocation: Invocation, folder: str = "orders", **opt
                   environment={"TABLE": "orders", "API_TOKEN": "hunter22"}, **options)
 
 
-def run_pytest(project: Path, *files: str) -> subprocess.CompletedProcess[str]:
+def run_pytest(project: Path, *files: str, environ: Mapping[str, str] = os.environ) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-m", "pytest", "-q", "-p", "no:randomly", "-p", "no:cacheprovider", *files],
                           cwd=project, capture_output=True, text=True, timeout=60, check=False,
-                          env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"})
+                          env={**environ, "PYTHONDONTWRITEBYTECODE": "1"})
 
 
 def test_an_exported_test_runs_as_it_stands_and_fails_when_the_answer_changes(project: Path) -> None:
@@ -104,6 +106,18 @@ def test_what_is_masked_is_not_compared(project: Path) -> None:
     revealed = as_test(project, recorded({"name": "ada", "token": "hunter22"}, answer("hello {}", "ada", "hunter22")),
                        reveal=True)
     assert "'API_TOKEN': 'hunter22'" in revealed
+
+
+def test_a_handler_that_calls_aws_is_not_run_without_credentials(project: Path) -> None:
+    called = msgspec.structs.replace(recorded({"name": "ada"}, answer("hello {}", "ada")), calls=[
+        AwsCall("dynamodb", "GetItem", "orders", 200, 3.0), AwsCall("dynamodb", "GetItem", "orders", 200, 3.0)])
+    (project / "test_aws.py").write_text(as_test(project, called))
+    nobody = {"AWS_EC2_METADATA_DISABLED": "true", "HOME": str(project), "PATH": os.environ["PATH"]}
+    skipped = run_pytest(project, "-rs", "test_aws.py", environ=nobody)
+    assert "1 skipped" in skipped.stdout, skipped.stdout
+    assert "the handler calls dynamodb:GetItem, and there are no AWS credentials" in " ".join(skipped.stdout.split())
+    keys = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}
+    assert "1 passed" in run_pytest(project, "test_aws.py", environ={**nobody, **keys}).stdout
 
 
 def test_no_path_of_this_machine_is_in_a_test(project: Path) -> None:

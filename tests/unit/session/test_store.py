@@ -21,6 +21,7 @@ from livetui.errors import LivetuiError
 from livetui.session import schema
 from livetui.session import store as store_module
 from livetui.session.invocation import AwsCall, LogLine, Timing
+from livetui.session.outputs import state_word
 from livetui.session.store import Store, StoreError
 
 
@@ -404,14 +405,39 @@ def test_an_older_file_is_brought_up_to_date(path: Path, monkeypatch: pytest.Mon
 def test_a_file_of_the_first_version_keeps_its_invocations(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(schema, "STEPS", schema.STEPS[:1])
-        store = Store.open(path)
-        row = run(store, b"[1]")
-        store.close()
+        old, _ = schema.open_writable(path)
+        old.execute("INSERT INTO invocations (session, function, trigger, state, time, event_bytes, attempt) "
+                    "VALUES ('s', 'F', 'invoke', 'ok', 1, 3, 'a')")
+        old.execute("INSERT INTO payloads (id, event, context) VALUES (1, '=[1]', '={}')")
+        old.close()
     again = Store.open(path)
     again.remember_function("F", handler="app.handler", code_root=path.parent, environment={})
-    assert again.invocation(row.id).event == b"[1]"
+    found = again.invocation(1)
+    assert (found.event, found.row.status, found.row.failed_items) == (b"[1]", None, 0)
     assert again.function("F") is not None
     again.close()
+
+
+@pytest.mark.parametrize(("answer", "status", "failed", "word"), [
+    (b'{"statusCode": 201, "body": ""}', 201, 0, "ok 201"),
+    (b'{"statusCode": "502"}', 502, 0, "ok 502"),
+    (b'{"batchItemFailures": [{"itemIdentifier": "1"}, {"itemIdentifier": "2"}]}', None, 2, "2 failed"),
+    (b'{"batchItemFailures": []}', None, 0, "ok"),
+    (b'{"statusCode": 9000}', None, 0, "ok"),
+    (b'{"statusCode": [200], "batchItemFailures": "no list"}', None, 0, "ok"),
+    (b'{"text": "\\"statusCode\\": 500"}', None, 0, "ok"),
+    (b'["statusCode"', None, 0, "ok"),
+])
+def test_a_row_says_what_its_answer_says_of_itself(store: Store, answer: bytes, status: int | None, failed: int,
+                                                   word: str) -> None:
+    store.arrived("a", "F", "invoke", b"{}", {}, time=1.0)
+    store.started("a")
+    row = store.finished("a", "ok", answer)
+    assert (row.status, row.failed_items, state_word(row)) == (status, failed, word)
+    assert store.row(row.id) == row
+    assert (store.rows("is:failed", limit=5) == [row]) == (failed > 0 or (status or 0) >= 500)
+    assert (store.rows("!is:failed", limit=5) == [row]) == (failed == 0 and (status or 0) < 500)
+    assert (store.rows("status:>=400", limit=5) == [row]) == ((status or 0) >= 400)
 
 
 def test_how_a_function_runs_is_kept_without_secrets(store: Store, tmp_path: Path) -> None:
