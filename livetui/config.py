@@ -6,6 +6,7 @@ variables, command-line flags. `Settings.origins` remembers where each value cam
 
 from __future__ import annotations
 
+import difflib
 import getpass
 import os
 import re
@@ -177,6 +178,13 @@ def load(project: Path, flags: Mapping[str, Any], environ: Mapping[str, str] | N
     except msgspec.ValidationError as error:
         wrong = re.search(r"unknown field `([^`]+)`|\$\.([\w-]+)", str(error))
         key = (wrong[1] or wrong[2]) if wrong else ""
+        if wrong and wrong[1]:
+            names = [field.encode_name for kind in (Settings, FunctionSettings, HistorySettings)
+                     for field in msgspec.structs.fields(kind) if field.name not in ("origins", "project")]
+            near = difflib.get_close_matches(key, names, 1)
+            raise UsageError(f"{origins.get(key, 'livetui.toml')} has a setting that does not exist: {key}",
+                             f"Did you mean {near[0]}?" if near else "",
+                             "`livetui config` lists the settings, once this one is gone.") from error
         raise UsageError(f"{origins.get(key, 'The settings')} has a setting that cannot be used: {key or error}",
                          str(error), "docs/configuration.md lists the settings and their values.") from error
 

@@ -11,9 +11,22 @@ from livetui.cli import around, records, sessions, stacks
 from livetui.cli.words import say
 from livetui.errors import LivetuiError
 
+SECTIONS: dict[str, tuple[click.Command, ...]] = {
+    "Work": (sessions.dev, sessions.demo, records.invoke, records.events),
+    "Look back": (records.invocations, records.show, records.replay, records.export),
+    "Stacks": (stacks.synth, sessions.deploy, sessions.attach, stacks.restore, stacks.park, stacks.resume,
+               stacks.remove, stacks.bootstrap, stacks.apps),
+    "Set up": (stacks.doctor, around.show_config, around.vscode, around.cloud),
+}
 
-class _DevByDefault(click.Group):
-    """`livetui --stage x` means `livetui dev --stage x`."""
+
+class _Commands(click.Group):
+    """The commands by what they are for; `livetui --stage x` means `livetui dev --stage x`."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        for title, commands in SECTIONS.items():
+            with formatter.section(title):
+                formatter.write_dl([(str(command.name), command.get_short_help_str(64)) for command in commands])
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         if ctx.resilient_parsing and not args:  # the shell asks for completions
@@ -23,21 +36,25 @@ class _DevByDefault(click.Group):
         return super().parse_args(ctx, args)
 
 
-@click.group(cls=_DevByDefault, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="livetui")
 def cli() -> None:
     """Live Lambda development for Python: real invocations run your local code.
 
     `livetui` alone, in a folder with a SAM, CloudFormation or CDK application, deploys it live and opens the console.
-    `livetui demo` shows all of it without an AWS account.
+    `livetui demo` shows all of it without an AWS account. Options of the session: `livetui dev --help`.
+
+    \b
+      livetui --profile dev --region eu-west-1
+      livetui demo --headless --json --for 25
+      livetui invoke GetOrder --sample apigateway-http-v2
+      livetui replay 12 --diff
     """
 
 
-for _command in (sessions.dev, sessions.demo, stacks.bootstrap, stacks.synth, sessions.deploy, stacks.remove,
-                 sessions.attach, stacks.restore, stacks.park, stacks.resume, stacks.apps, stacks.doctor,
-                 records.invoke, records.events, records.invocations, records.show, records.replay, records.export,
-                 around.cloud, around.vscode, around.show_config):
-    cli.add_command(_command)
+for _section in SECTIONS.values():
+    for _command in _section:
+        cli.add_command(_command)
 
 
 def main() -> None:
@@ -50,7 +67,8 @@ def main() -> None:
     except click.exceptions.Exit as stop:
         code = stop.exit_code
     except click.ClickException as error:
-        say(f"{error.format_message()} (see livetui --help)")
+        context = error.ctx if isinstance(error, click.UsageError) else None
+        say(f"{error.format_message()} (see {context.command_path if context else 'livetui'} --help)")
         code = 2
     except LivetuiError as error:
         say(str(error))

@@ -15,9 +15,10 @@ from livetui.cli.words import json_text, say
 @with_options(*COMMON)
 @click.argument("action", type=click.Choice(["status", "env", "run", "stop"]), default="status")
 def cloud(action: str, **flags: Any) -> None:
-    """The project's local cloud: its status, variables for your shell, a run of its own, or its end.
+    """The project's local cloud: status, shell variables, run, stop.
 
-    `run` keeps one until Ctrl-C; consoles of this project then use it, and it outlives them.
+    `env` prints variables for your shell: eval "$(livetui cloud env)". `run` keeps one until Ctrl-C; consoles of this
+    project then use it, and it outlives them.
     """
     from livetui.session import chores
 
@@ -37,7 +38,7 @@ def cloud(action: str, **flags: Any) -> None:
 @click.command()
 @with_options(*COMMON)
 def vscode(**flags: Any) -> None:
-    """Write or update the entry in .vscode/launch.json with which VS Code attaches."""
+    """Write the entry in .vscode/launch.json that attaches VS Code."""
     from livetui.session import chores
 
     click.echo(f"{chores.vscode(settings_of_last(**flags))}: choose “livetui” under Run and Debug.")
@@ -55,5 +56,5 @@ def show_config(action: str, as_json: bool, **flags: Any) -> None:
         click.echo(settings.root / "livetui.toml")
         return
     for setting in config.in_force(settings):
-        words = f"{setting.name} = {json_text(setting.value):<32} # {setting.origin}"
-        click.echo(json_text(setting) if as_json else words)
+        words = f"# {setting.name} is not set" if setting.value is None else f"{setting.name} = {json_text(setting.value)}"
+        click.echo(json_text(setting) if as_json else f"{words:<48}  # {setting.origin}")

@@ -10,7 +10,7 @@ import click
 from livetui.cli.options import COMMON, JSON, settings_of_last, with_options
 from livetui.cli.sessions import open_session
 from livetui.cli.words import json_text, say, write
-from livetui.errors import LivetuiError
+from livetui.errors import LivetuiError, UsageError
 
 if TYPE_CHECKING:
     from livetui.config import Settings
@@ -32,8 +32,10 @@ def invoke(function: str, event: str | None, sample: str | None, asynchronous: b
 
     payload = chores.sample(sample) if sample else chores.event(event) if event else b"{}"
     answer = chores.invoke(settings_of_last(**flags), function, payload, asynchronous=asynchronous)
-    click.echo(json_text({"answer": msgspec.Raw(answer.body.encode() or b"null"), "error": answer.error})
-               if as_json else answer.body)
+    if as_json:
+        click.echo(json_text({"answer": msgspec.Raw(answer.body.encode() or b"null"), "error": answer.error}))
+    elif not asynchronous:
+        click.echo(answer.body)
     if answer.error and not as_json:
         say(f"The function failed: {answer.error}")
     return 1 if answer.error else 0
@@ -44,13 +46,17 @@ def invoke(function: str, event: str | None, sample: str | None, asynchronous: b
 @click.argument("name", default="")
 @JSON
 def events(action: str, name: str, as_json: bool) -> None:
-    """Sample events by source and shape."""
+    """Sample events by source and shape; with NAME only those of it."""
     from livetui.session import samples
 
     if action == "show":
         click.echo(samples.sample(name))
         return
-    for sample in samples.list_samples():
+    wanted = [sample for sample in samples.list_samples()
+              if name.lower() in f"{sample.name} {sample.description}".lower()]
+    if not wanted:
+        raise UsageError(f"There is no sample event of {name!r}.", hint="All of them: livetui events")
+    for sample in wanted:
         click.echo(json_text(sample) if as_json else f"{sample.name:<28} {sample.description}")
 
 
@@ -88,7 +94,10 @@ def show(id: int, as_json: bool, reveal: bool, **flags: Any) -> None:
 @click.option("--times", default=1, type=click.IntRange(1, 1000), help="How often.")
 @click.option("--diff", is_flag=True, help="Compare each answer with the origin's.")
 def replay(id: int, event: str | None, times: int, diff: bool, as_json: bool, **flags: Any) -> int:
-    """Run invocation ID again on your local code, as new records."""
+    """Run invocation ID again on your local code, as new records.
+
+    Exit code 1 when a replay fails, or, with --diff, answers differently.
+    """
     from livetui.session import chores, headless, outputs
 
     settings = settings_of_last(**flags)
@@ -96,12 +105,15 @@ def replay(id: int, event: str | None, times: int, diff: bool, as_json: bool, **
     origin = store.invocation(id)
     payload = chores.event(event) if event else None
     session = open_session(settings, kind="replay", serve=False)
-    rows = headless.replay(session, id, payload, times, outputs.LineOutput(sys.stderr))
+    rows = headless.replay(session, id, payload, times, outputs.ReplayOutput(sys.stderr))
+    differs = False
     for row in rows:
         click.echo(outputs.row_json(row) if as_json else outputs.row_line(row))
         if diff:
-            click.echo(outputs.difference_text(origin, store.invocation(row.id)))
-    return 0 if all(row.state == "ok" for row in rows) else 1
+            changes = outputs.difference_lines(origin, store.invocation(row.id))
+            differs = differs or bool(changes)
+            click.echo("\n".join([f"#{row.id} against #{id}: {'another' if changes else 'the same'} answer", *changes]))
+    return 1 if differs or (not diff and any(row.state != "ok" for row in rows)) else 0
 
 
 @click.command()

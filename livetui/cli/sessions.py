@@ -26,17 +26,21 @@ _LEAVE_S = 8.0
 @click.option("--take-over", is_flag=True, default=None, help="Take the stage from another console that holds it.")
 @PRODUCTION
 def dev(headless: bool, as_json: bool, seconds: float | None, **flags: Any) -> int:
-    """Deploy live if the template changed, then serve invocations (the default command)."""
+    """Deploy live if needed, then serve invocations (the default)."""
     return _serve(settings_of(**flags), headless=headless, as_json=as_json, seconds=seconds)
 
 
 @click.command()
 @with_options(*SESSION)
+@click.option("--take-over", is_flag=True, default=None, help="Take the stage from another console that holds it.")
 @click.option("--traffic/--no-traffic", default=True, help="Drive a little real traffic through the triggers.")
 @click.option("--stage", metavar="NAME", help="Whose copy of the stack.")
 @click.option("--log", metavar="FILE", help="Where the log goes.")
 def demo(headless: bool, as_json: bool, seconds: float | None, traffic: bool, **flags: Any) -> int:
-    """The same on the embedded local cloud, with the bundled orders application."""
+    """All of it on an embedded local cloud; no AWS account needed.
+
+    The bundled orders application is deployed, and a customer begins to use it.
+    """
     return _serve(_demo_settings(**flags), headless=headless, as_json=as_json, seconds=seconds, kind="demo",
                   traffic=traffic)
 
@@ -64,9 +68,10 @@ def deploy(as_json: bool, **flags: Any) -> int:
 @click.option("--take-over", is_flag=True, default=None, help="Take the stage from another console that holds it.")
 @PRODUCTION
 def attach(targets: tuple[str, ...], headless: bool, as_json: bool, seconds: float | None, **flags: Any) -> int:
-    """Make deployed functions live by a layer, without deploying; TARGET is a stack, a function or a glob.
+    """Make deployed functions live without deploying anything.
 
-    They run their own deployed code while no console is there. `livetui restore` puts them back exactly.
+    TARGET is a stack, a function or a glob; a layer and a changed handler is all that they get. They run their own
+    deployed code while no console is there. `livetui restore` puts them back exactly.
     """
     code = _serve(settings_of(**flags), headless=headless, as_json=as_json, seconds=seconds, kind="attach",
                   attach=targets)

@@ -17,7 +17,7 @@ from livetui.errors import UsageError
 @click.option("--remove", is_flag=True, help="Delete the bootstrap stack and its bucket.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def bootstrap(remove: bool, yes: bool, as_json: bool, **flags: Any) -> None:
-    """Create or upgrade the bootstrap stack of this account and region."""
+    """Create or upgrade this region's bootstrap stack."""
     from livetui.session import chores
 
     settings = settings_of(**flags)
@@ -33,7 +33,7 @@ def bootstrap(remove: bool, yes: bool, as_json: bool, **flags: Any) -> None:
 @with_options(*COMMON, *STACK)
 @click.option("-o", "--output", metavar="FILE", help="Write it here instead of to stdout.")
 def synth(output: str | None, **flags: Any) -> None:
-    """Print the live template that would be deployed; no AWS call is made."""
+    """Print the template that would be deployed; no AWS call."""
     from livetui.session import chores
 
     write(chores.synth(settings_of(**flags)), output)
@@ -59,7 +59,10 @@ def remove(yes: bool, log_groups: bool, as_json: bool, **flags: Any) -> None:
 @with_options(*COMMON, JSON)
 @click.argument("targets", nargs=-1, metavar="[TARGET…]")
 def restore(targets: tuple[str, ...], as_json: bool, **flags: Any) -> None:
-    """Put attached functions back exactly as they were; all of this account and region by default."""
+    """Put attached functions back exactly as they were.
+
+    All of this account and region by default.
+    """
     from livetui.session import chores
 
     finish(chores.restore(settings_of_last(**flags), targets, on_progress=progress(as_json)), as_json)
@@ -68,7 +71,10 @@ def restore(targets: tuple[str, ...], as_json: bool, **flags: Any) -> None:
 @click.command()
 @with_options(*COMMON, JSON)
 def park(as_json: bool, **flags: Any) -> None:
-    """Switch off the live stack's queues, rules and schedules, so that nothing is consumed while nobody is there."""
+    """Switch off the live stack's queues, rules and schedules.
+
+    Nothing is consumed then while nobody is there. `livetui resume`, or the next session, switches them on again.
+    """
     from livetui.session import chores
 
     finish(chores.park(settings_of_last(**flags), on_progress=progress(as_json)), as_json)
@@ -77,7 +83,10 @@ def park(as_json: bool, **flags: Any) -> None:
 @click.command()
 @with_options(*COMMON, JSON)
 def resume(as_json: bool, **flags: Any) -> None:
-    """Switch on again exactly what `park` switched off (the next session does it by itself)."""
+    """Switch on exactly what `park` switched off.
+
+    The next session does it by itself.
+    """
     from livetui.session import chores
 
     finish(chores.resume(settings_of_last(**flags), on_progress=progress(as_json)), as_json)
@@ -86,7 +95,7 @@ def resume(as_json: bool, **flags: Any) -> None:
 @click.command()
 @with_options(*COMMON, JSON)
 def apps(as_json: bool, **flags: Any) -> None:
-    """Applications and stages that live in this account and region."""
+    """Applications and stages live in this account and region."""
     from livetui.session import chores
 
     for app in chores.apps(settings_of_last(**flags)):
@@ -98,7 +107,10 @@ def apps(as_json: bool, **flags: Any) -> None:
 @with_options(*COMMON, JSON)
 @click.option("--policy", is_flag=True, help="Print the IAM policy that livetui needs, for an administrator.")
 def doctor(as_json: bool, policy: bool, **flags: Any) -> int:
-    """What stands between this machine and a live stack; each line says what to do."""
+    """What stands between this machine and a live stack.
+
+    Each line says what to do.
+    """
     from livetui.session import chores
 
     settings = settings_of(**flags)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import difflib
 import shlex
 import sys
 from collections.abc import Iterator, Sequence
@@ -121,7 +122,10 @@ def examine(settings: Settings) -> list[Check]:
     from livetui.stack import doctor
 
     if settings.local:
-        return doctor.examine(settings, reach(settings).access)
+        from livetui.cloud import LocalCloud
+
+        cloud = LocalCloud.find(settings.state)
+        return doctor.examine(settings, cloud.access if cloud is not None else None)
     return doctor.examine(settings, CloudAccess(region=settings.region, profile=settings.profile))
 
 
@@ -166,10 +170,19 @@ def _physical_name(aws: Aws, settings: Settings, function: str) -> str:
     from livetui.stack import names
 
     stack = names.stack_name(settings.app, settings.stage)
-    with contextlib.suppress(ClientError):  # not a logical id of that stack: Lambda judges the name
-        found = aws.client("cloudformation").describe_stack_resource(StackName=stack, LogicalResourceId=function)
-        return str(found["StackResourceDetail"]["PhysicalResourceId"])
-    return function
+    try:
+        pages = aws.client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=stack)
+        known = {str(each["LogicalResourceId"]): str(each.get("PhysicalResourceId", "")) for page in pages
+                 for each in page["StackResourceSummaries"] if each["ResourceType"] == "AWS::Lambda::Function"}
+    except ClientError:  # there is no such stack, or it may not be read: Lambda judges the name
+        return function
+    if function in known:
+        return known[function]
+    if function in known.values() or ":" in function:
+        return function
+    near = difflib.get_close_matches(function.lower(), [name.lower() for name in known], 1)
+    meant = next((f"Did you mean {name}? " for name in known if name.lower() in near), "")
+    raise UsageError(f"{stack} has no function {function}.", hint=f"{meant}Its functions: {', '.join(sorted(known))}")
 
 
 def sample(name: str) -> bytes:

@@ -141,6 +141,9 @@ class Engine:
                 (await starting).stop()
                 raise
         self._cloud = own
+        if self.kind == "replay":
+            self.hub.publish(Notice("warning", "The local cloud is new for this replay: its tables and queues are "
+                                    "empty. `livetui cloud run` keeps one."))
         try:
             yield own.access
         finally:

@@ -88,6 +88,15 @@ class LineOutput(_Output):
         self._write([safe(line) for line in event_lines(event)])
 
 
+class ReplayOutput(LineOutput):
+    """What is worth saying while a replay from the command line gets ready: its handler's lines, and mistakes."""
+
+    def __call__(self, event: SessionEvent) -> None:
+        """Write one event. Raises `BrokenPipeError` when the reader has gone."""
+        if isinstance(event, LogLines | SessionFailed) or (isinstance(event, Notice) and event.level != "info"):
+            super().__call__(event)
+
+
 # --- JSON -----------------------------------------------------------------------------------------------------------
 
 def event_json(event: SessionEvent) -> str:
@@ -138,6 +147,7 @@ def _value(body: bytes) -> Any:
 
 def safe(text: str) -> str:
     r"""`text` on one line that cannot move a cursor, restyle or reorder anything: such characters as `\x1b`."""
+    text = text.replace("\xa0", " ")  # as AWS's runtime client indents tracebacks
     if text.isprintable():
         return text
     return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)
@@ -184,8 +194,7 @@ def _live_lines(event: SessionLive) -> list[str]:
     return [f"● live: {event.app} · {event.stage} · {where}{link}; {len(live)} functions: {', '.join(live)}",
             *(f"  {name}: not live, {function.reason}" for name, function in event.functions.items()
               if not function.live),
-            *(f"  {name}: warning: {warning}" for name, function in event.functions.items()
-              for warning in function.warnings),
+            *(f"  warning: {warning} ({', '.join(names)})" for warning, names in _warnings(event).items()),
             *(f"  {name} = {value}" for name, value in event.outputs.items())]
 
 
@@ -206,6 +215,15 @@ def row_line(row: Row) -> str:
     note = f"  ({row.note})" if row.note else ""
     words = f"{row.id:>6}{mark} {at}  {state_word(row):<11} {name:<20} {row.trigger:<28} {took}{error}{note}"
     return safe(words.rstrip())
+
+
+def _warnings(event: SessionLive) -> dict[str, list[str]]:
+    """Each warning once, with the functions it is about."""
+    found: dict[str, list[str]] = {}
+    for name, function in event.functions.items():
+        for warning in function.warnings:
+            found.setdefault(warning, []).append(name)
+    return found
 
 
 def _ms(value: float | None) -> str:
@@ -261,7 +279,7 @@ def _call_lines(invocation: Invocation) -> list[str]:
     return lines
 
 
-def difference_text(origin: Invocation, replay: Invocation) -> str:
+def difference_lines(origin: Invocation, replay: Invocation) -> list[str]:
     """What a replay answered differently, one change per line; secrets masked."""
     lines = []
     if origin.row.state != replay.row.state:
@@ -279,9 +297,7 @@ def difference_text(origin: Invocation, replay: Invocation) -> str:
                 lines.append(f"~ {place}: {before} → {after}")
             case "more":
                 lines.append("… and more")
-    title = f"#{replay.row.id} against #{origin.row.id}: "
-    return "\n".join(safe(line) for line in ([f"{title}the same answer"] if not lines else
-                                             [f"{title}another answer", *lines]))
+    return [safe(line) for line in lines]
 
 
 def _short(value: Any) -> str:

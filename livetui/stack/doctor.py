@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import socket
 import ssl
@@ -42,9 +43,16 @@ class Check:
     """What to do when it is not ok."""
 
 
-def examine(settings: Settings, access: CloudAccess) -> list[Check]:
-    """Look at everything; nothing is changed, and one failure never hides the next check."""
-    checks = [_checked("template", lambda: _template(settings))]
+def examine(settings: Settings, access: CloudAccess | None) -> list[Check]:
+    """Look at everything; nothing is changed, and one failure never hides the next check.
+
+    Without `access` (no local cloud runs) only this machine and the template are looked at.
+    """
+    checks = [_checked("template", lambda: _template(settings)), _checked("state", lambda: _state(settings))]
+    if settings.local:
+        checks.append(_checked("local cloud", lambda: _local_cloud(access)))
+    if access is None:
+        return [*checks, *_network_of_functions(settings)]
     try:
         aws = Aws(access)
         account = f"{aws.account} in {aws.region}"
@@ -118,6 +126,24 @@ def _template(settings: Settings) -> Check:
     others = len(application.found) - len(live)
     return Check("template", True, f"{application.path.name}: {len(live)} functions can be live"
                                    f"{f', {others} cannot' if others else ''}")
+
+
+def _state(settings: Settings) -> Check:
+    """The history and the log can be written."""
+    place = settings.state if settings.state.exists() else settings.root
+    writable = os.access(place, os.W_OK)
+    return Check("state", writable, f"{settings.state} {'can' if writable else 'cannot'} be written",
+                 "" if writable else "Make it yours, or start livetui in a folder that is.")
+
+
+def _local_cloud(access: CloudAccess | None) -> Check:
+    if access is not None:
+        return Check("local cloud", True, f"runs at {access.endpoint_url}")
+    needed = ("ministack", "cryptography", "samtranslator")
+    missing = [name for name in needed if importlib.util.find_spec(name) is None]
+    if missing:
+        return Check("local cloud", False, f"not installed: {', '.join(missing)}", "pip install 'livetui[local]'")
+    return Check("local cloud", True, "installed; none of this project runs now, `livetui --local` starts one")
 
 
 def _clock(aws: Aws) -> Check:

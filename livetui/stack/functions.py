@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from livetui.stack.cdk import Assets
 from livetui.stack.contract import LiveFunction
+from livetui.stack.handlers import missing_handler
 from livetui.stack.intrinsics import Resolver, Unknown, references
 
 SAM_FUNCTION = "AWS::Serverless::Function"
@@ -233,6 +234,10 @@ class FunctionReader:
             yield "It runs on managed instances, which call a stub several times at once."
         if function.code_root is not None and not function.code_root.is_dir():
             yield f"Its code is not here: there is no folder {function.code_root}."
+        elif function.code_root is not None and not function.layers:  # a layer may bring a handler of its own
+            wrong = missing_handler(function.code_root, function.handler)
+            if wrong:
+                yield wrong
 
     def _out_of_reach(self) -> Iterator[tuple[str, str]]:
         """Functions that must not wait for a console: CloudFormation and CloudFront call them on their own terms."""

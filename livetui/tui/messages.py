@@ -81,6 +81,9 @@ class SessionFace(Protocol):
     def subscribe(self, listener: Callable[[SessionEvent], None]) -> Unsubscribe:
         """Call `listener` with every event, on the engine's thread; the result ends it."""
 
+    def export(self, id: int, kind: str, reveal: bool = False) -> str:
+        """An invocation as text for another tool; reads the store."""
+
     def start(self) -> None:
         """Begin; `SessionLive` or `SessionFailed` follows."""
 

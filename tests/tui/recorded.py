@@ -27,6 +27,7 @@ from livetui.session.events import (
     SessionLive,
     StackProgress,
 )
+from livetui.session.export import export
 from livetui.session.filter import parse
 from livetui.session.invocation import AwsCall, Invocation, LogLine, Row, Timing
 from livetui.session.records import SessionRecord
@@ -119,6 +120,10 @@ class RecordedSession:
                     f"Invocation {id} is not held any more.", "The history is bounded.", "Raise [history]."
                 )
             return self.invocations[id]
+
+    def export(self, id: int, kind: str, reveal: bool = False) -> str:
+        code = Path(__file__).parent
+        return export(self.invocation(id), kind, reveal=reveal, handler="app.handler", code_root=code, project=code)
 
     def replay(self, id: int, event: bytes | None = None, times: int = 1) -> None:
         self._ask("replay", id, event, times)

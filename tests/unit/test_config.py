@@ -59,3 +59,11 @@ def test_what_is_in_force_names_value_and_origin_and_hides_what_may_be_secret(tm
     found = config.in_force(load(tmp_path, stage="x", parameters={"Key": "a secret"}))
     assert config.InForce("stage", "x", "command line") in found
     assert config.InForce("parameters", {"Key": "•••"}, "command line") in found
+
+
+def test_a_setting_that_does_not_exist_is_answered_with_the_one_that_was_meant(tmp_path: Path) -> None:
+    (tmp_path / "livetui.toml").write_text('stag = "x"')
+    with pytest.raises(UsageError) as caught:
+        load(tmp_path)
+    assert caught.value.what == "livetui.toml has a setting that does not exist: stag"
+    assert caught.value.why == "Did you mean stage?"

@@ -79,7 +79,7 @@ def test_lines_say_what_people_want_to_know() -> None:
         assert part in line
     lines = outputs.event_lines(LIVE)
     assert lines == ["● live: orders · ada · 123456789012/eu-west-1, link 23 ms; 1 functions: Get",
-                     "  Js: not live, nodejs22.x", "  Get: warning: uses a VPC", "  Api = https://x"]
+                     "  Js: not live, nodejs22.x", "  warning: uses a VPC (Get)", "  Api = https://x"]
 
 
 def test_every_line_is_flushed() -> None:
@@ -145,7 +145,7 @@ def test_hostile_payloads_are_shown_somehow(event: bytes) -> None:
 def test_a_replay_is_compared_with_its_origin() -> None:
     origin = invocation(response=b'{"a": 1, "token": "one-secret", "old": 0}')
     replay = invocation(response=b'{"a": 2, "token": "two-secret", "new": 0}', id=5, state="error")
-    text = outputs.difference_text(origin, replay)
-    assert text.split("\n") == ["#5 against #1: another answer", "state: ok → error", "~ a: 1 → 2",
+    text = "\n".join(outputs.difference_lines(origin, replay))
+    assert text.split("\n") == ["state: ok → error", "~ a: 1 → 2",
                                 '~ token: "••••••••" → "••••••••"', "- old: 0", "+ new: 0"]
-    assert outputs.difference_text(origin, origin) == "#1 against #1: the same answer"
+    assert outputs.difference_lines(origin, origin) == []

@@ -1,0 +1,40 @@
+"""Whether the code of a function has its handler, as far as can be seen without running it."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+
+def missing_handler(code_root: Path, handler: str) -> str:
+    """What is wrong with `MODULE.NAME` in a code folder; empty when it is there, or cannot be judged.
+
+    A module that is no file here may come from a layer or the environment; `import *` and `__getattr__` may make any
+    name; a file that does not parse is told of when it is imported.
+    """
+    module, _, name = handler.rpartition(".")
+    place = code_root / module.replace(".", "/")
+    path = next((path for path in (place.with_suffix(".py"), place / "__init__.py") if path.is_file()), None)
+    if path is None:
+        beside = not module or (code_root.is_dir() and not any(code_root.glob(f"{module.split('.')[0].split('/')[0]}*")))
+        return f"{code_root.name}/ has no module {module or handler!r} for the handler {handler!r}." if beside else ""
+    try:
+        tree = ast.parse(path.read_bytes())
+    except (OSError, SyntaxError, ValueError, RecursionError):
+        return ""
+    names = {name for node in ast.walk(tree) for name in _bound(node)}
+    if name in names or names & {"*", "__getattr__"}:
+        return ""
+    return f"{path.relative_to(code_root).as_posix()} defines no {name!r}, which its handler {handler!r} names."
+
+
+def _bound(node: ast.AST) -> list[str]:
+    """The names that a statement may bind, in any scope."""
+    match node:
+        case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+            return [name]
+        case ast.Import(names=names) | ast.ImportFrom(names=names):
+            return [alias.asname or alias.name.partition(".")[0] for alias in names]
+        case ast.Name(id=name, ctx=ast.Store()):
+            return [name]
+    return []
