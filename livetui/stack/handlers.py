@@ -16,8 +16,10 @@ def missing_handler(code_root: Path, handler: str) -> str:
     place = code_root / module.replace(".", "/")
     path = next((path for path in (place.with_suffix(".py"), place / "__init__.py") if path.is_file()), None)
     if path is None:
-        beside = not module or (code_root.is_dir() and not any(code_root.glob(f"{module.split('.')[0].split('/')[0]}*")))
-        return f"{code_root.name}/ has no module {module or handler!r} for the handler {handler!r}." if beside else ""
+        first = module.replace(".", "/").partition("/")[0]
+        if first and any(code_root.glob(f"{first}*")):
+            return ""  # such as an extension module
+        return f"{code_root.name}/ has no module {module or handler!r} for the handler {handler!r}."
     try:
         tree = ast.parse(path.read_bytes())
     except (OSError, SyntaxError, ValueError, RecursionError):
