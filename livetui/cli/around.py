@@ -56,5 +56,6 @@ def show_config(action: str, as_json: bool, **flags: Any) -> None:
         click.echo(settings.root / "livetui.toml")
         return
     for setting in config.in_force(settings):
-        words = f"# {setting.name} is not set" if setting.value is None else f"{setting.name} = {json_text(setting.value)}"
+        value = setting.value
+        words = f"# {setting.name} is not set" if value is None else f"{setting.name} = {json_text(value)}"
         click.echo(json_text(setting) if as_json else f"{words:<48}  # {setting.origin}")

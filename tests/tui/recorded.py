@@ -123,7 +123,8 @@ class RecordedSession:
 
     def export(self, id: int, kind: str, reveal: bool = False) -> str:
         code = Path(__file__).parent
-        return export(self.invocation(id), kind, reveal=reveal, handler="app.handler", code_root=code, project=code)
+        return export(self.invocation(id), kind, reveal=reveal, endpoint="https://ab12cd34.execute-api.localhost",
+                      handler="app.handler", code_root=code, project=code)
 
     def replay(self, id: int, event: bytes | None = None, times: int = 1) -> None:
         self._ask("replay", id, event, times)
