@@ -408,7 +408,7 @@ def test_a_file_of_the_first_version_keeps_its_invocations(path: Path, monkeypat
         old, _ = schema.open_writable(path)
         old.execute("INSERT INTO invocations (session, function, trigger, state, time, event_bytes, attempt) "
                     "VALUES ('s', 'F', 'invoke', 'ok', 1, 3, 'a')")
-        old.execute("INSERT INTO payloads (id, event, context) VALUES (1, '=[1]', '={}')")
+        old.execute("INSERT INTO payloads (id, event, context) VALUES (1, ?, ?)", (b"=[1]", b"={}"))
         old.close()
     again = Store.open(path)
     again.remember_function("F", handler="app.handler", code_root=path.parent, environment={})
