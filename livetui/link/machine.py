@@ -50,7 +50,7 @@ class Deliver:
 
 @dataclass(frozen=True)
 class Dropped:
-    """Nobody waits for this attempt any more: work that has not started is not started."""
+    """Nobody waits for this attempt any more: work that has not started is not started, an answer was not received."""
 
     attempt: str
 
@@ -175,9 +175,12 @@ class ConsoleMachine:
             self._joiner.forget(frame.attempt)
             self._attempts[frame.attempt] = Attempt(frame.attempt, reply_to, connection, b"", now, state="cancelled")
             self._shrink()
+            return [Dropped(frame.attempt)]
         if frame.kind is Kind.CANCEL and known is not None and known.state in ("fetching", "delivered"):
             known.state = "cancelled"
             self._open.pop(known.id, None)
+            return [Dropped(known.id)]
+        if frame.kind is Kind.CANCEL and known is not None and known.state == "answered":
             return [Dropped(known.id)]
         return []
 

@@ -32,13 +32,15 @@ from livetui.session.events import (
 from livetui.session.hub import Hub
 from livetui.session.invocation import AwsCall, LogLine, Row, State, Timing
 from livetui.session.store import Store
-from livetui.session.trigger import describe, trace_root
+from livetui.session.trigger import caller_waits_s, describe, trace_root
 
 log = logging.getLogger(__name__)
 _LOG_FLUSH_S = 0.1
 _LOG_ROOM = 32 * 1024
 """Bytes of a call's log, as JSON, that go to the cloud: they share the 64 KiB of an answer's head."""
 _LARGE = 256 * 1024
+_LEAST_PATIENCE_S = 29.0
+"""No HTTP caller waits a shorter time than this."""
 _WARN_S, _ANSWER_S = 15, 3
 """Seconds before Lambda's deadline at which a paused call is warned of, and what was chosen for it happens."""
 _THEN: dict[AtDeadline, str] = {
@@ -145,9 +147,12 @@ class Dispatcher:
         self._background.create_task(self._answer_always(call))
 
     def cancelled(self, attempt: str) -> None:
-        """The stub gave up: drop the work if no worker has it yet."""
+        """The stub gave up: drop the work if no worker has it yet; an answer that was sent did not reach its caller."""
         if self._pool is not None:
             self._pool.cancel(attempt)
+        done = self._store.by_attempt(attempt) if attempt not in self._live else None
+        if done is not None and done.row.state in ("ok", "error", "timeout"):
+            self._hub.publish(InvocationChanged(self._store.changed(done.row.id, state="late")))
 
     def known(self, attempt: str) -> Literal["unknown", "started"] | Answer:
         """What the store knows of an attempt across restarts of the console, so that none runs twice."""
@@ -187,6 +192,9 @@ class Dispatcher:
         answered = time.monotonic()
         if self._link is not None and outcome.kind != "cancelled" and not live.answered:
             live.answered = not self._link.answer(call.attempt, Answer(outcome.body, outcome.kind != "ok", _log(live)))
+        took = answered - call.received
+        if took > _LEAST_PATIENCE_S and took > (caller_waits_s(call.event) or took):
+            live.answered = True
         here_ms = (answered - call.received) * 1000 - outcome.handler_ms - (outcome.init_ms or 0)
         self._finish(call.attempt, outcome, inbound_ms=call.inbound_ms,
                      overhead_ms=max(0.0, here_ms) + 2 * (call.inbound_ms or 0))

@@ -207,6 +207,24 @@ def test_an_answer_that_was_lost_and_forgotten_comes_from_the_store(world: World
     assert world.executed[attempt] == 1
 
 
+@pytest.mark.parametrize("kept", [1 << 20, 0])
+def test_a_console_hears_that_its_answer_did_not_arrive(world: World, monkeypatch: pytest.MonkeyPatch, kept: int) -> None:
+    monkeypatch.setattr("livetui.link.machine.KEEP_BYTES", kept)
+    console = SimConsole(world, "ada@laptop")
+    stub = SimStub(world, 1)
+    delivered = stub.invoke(10)
+    world.run(1)
+    publish = world.publish
+    monkeypatch.setattr(world, "publish", lambda what, sure=False: None if what.topic in stub.subscriptions
+                        and not what.retain else publish(what, sure))
+    attempt = stub.invoke(10)
+    world.run(12)
+    assert world.executed[attempt] == 1
+    assert world.finished[attempt].failure == "LivetuiInterrupted"
+    assert attempt in console.dropped
+    assert delivered not in console.dropped
+
+
 def test_a_closed_console_is_noticed_at_once(world: World) -> None:
     console = SimConsole(world, "ada@laptop")
     stub = SimStub(world, 1)

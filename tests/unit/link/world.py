@@ -212,6 +212,7 @@ class SimConsole:
     subscriptions: set[str] = field(default_factory=set)
     queued: list[str] = field(default_factory=list)
     running: list[str] = field(default_factory=list)
+    dropped: list[str] = field(default_factory=list)
     alive: bool = True
 
     def __post_init__(self) -> None:
@@ -305,6 +306,7 @@ class SimConsole:
             elif isinstance(action, Respond):
                 self.respond(action.attempt, action.answer, action.link)
             elif isinstance(action, Dropped):
+                self.dropped.append(action.attempt)
                 if action.attempt in self.queued:
                     self.queued.remove(action.attempt)
             elif isinstance(action, Fetch):

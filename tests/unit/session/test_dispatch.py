@@ -1,0 +1,86 @@
+"""What a row says of its answer: that it was given, and that it did not reach its caller."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from livetui.link.messages import Answer, Call
+from livetui.runtime.contract import Outcome, Work
+from livetui.session.dispatch import Dispatcher
+from livetui.session.events import InvocationChanged, InvocationFinished, SessionEvent
+from livetui.session.hub import Hub
+from livetui.session.store import Store
+
+
+class Pool:
+    """A handler that answers at once."""
+
+    def __init__(self, dispatcher: Dispatcher) -> None:
+        self.dispatcher = dispatcher
+
+    async def invoke(self, function_id: str, work: Work) -> Outcome:
+        self.dispatcher.work_started(work.id, 1)
+        return Outcome("ok", b'{"statusCode": 200}', handler_ms=1.0)
+
+    def cancel(self, work_id: str) -> bool:
+        return False
+
+
+class Link:
+    """Takes every answer."""
+
+    def answer(self, attempt: str, answer: Answer) -> bool:
+        return True
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    opened = Store.open(tmp_path / "h.sqlite")
+    yield opened
+    opened.close()
+
+
+def call(attempt: str, received: float) -> Call:
+    event = json.dumps({"requestContext": {"http": {"method": "GET"}}, "rawPath": "/"}).encode()
+    return Call(attempt=attempt, function="F", environment="e", event=event, context={}, keys=None, deadline=time.monotonic() + 60,
+                received=received, inbound_ms=1.0)
+
+
+async def served(store: Store, asked: Call) -> tuple[Dispatcher, list[SessionEvent]]:
+    hub = Hub()
+    heard: list[SessionEvent] = []
+    finished = asyncio.Event()
+
+    def listen(event: SessionEvent) -> None:
+        heard.append(event)
+        if isinstance(event, InvocationFinished):
+            finished.set()
+
+    hub.subscribe(listen)
+    dispatcher = Dispatcher(store, hub, lambda function: pytest.fail("no replay"))
+    dispatcher.connect(Pool(dispatcher), Link())
+    dispatcher.call(asked)
+    await finished.wait()
+    return dispatcher, heard
+
+
+async def test_an_answer_that_did_not_reach_its_caller_is_late(store: Store) -> None:
+    dispatcher, heard = await served(store, call("a", time.monotonic()))
+    assert store.rows(limit=1)[0].state == "ok"
+    dispatcher.cancelled("a")
+    assert store.rows(limit=1)[0].state == "late"
+    assert isinstance(heard[-1], InvocationChanged)
+    dispatcher.cancelled("nobody's")
+    await dispatcher.close()
+
+
+async def test_an_http_caller_that_had_gone_makes_the_answer_late(store: Store) -> None:
+    dispatcher, _ = await served(store, call("a", time.monotonic() - 31))
+    assert store.rows(limit=1)[0].state == "late"
+    await dispatcher.close()
