@@ -70,14 +70,17 @@ def run(script: Script, limit: float) -> Outcome:
     process = subprocess.Popen(
         [sys.executable, "-m", f"benchmarks.{script.name}", "--json", *script.words], cwd=ROOT, text=True,
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
+    failure = ""
     try:
         said, complained = process.communicate(timeout=limit)
-        failure = "" if process.returncode == 0 else f"exit code {process.returncode}: {last_line(complained)}"
+        if process.returncode:
+            failure = f"exit code {process.returncode}: {last_line(complained)}"
     except subprocess.TimeoutExpired:
-        said, failure = "", f"stopped after {limit:.0f} s"
+        end(process.pid)
+        said, _ = process.communicate()
+        failure = f"stopped after {limit:.0f} s"
     finally:
         end(process.pid)
-    process.communicate()
     rows = found_rows(said)
     if not rows and not failure:
         failure = "printed no rows"
@@ -103,7 +106,7 @@ def last_line(text: str) -> str:
 
 
 def found_rows(said: str) -> Mapping[str, Any]:
-    """The JSON object among a script's lines; some print their progress first."""
+    """The last JSON object among a script's lines: some print progress, some their rows as they come."""
     for line in reversed(said.splitlines()):
         if line.startswith("{"):
             try:

@@ -216,7 +216,7 @@ def by_history(stage: Stage, rows: Rows) -> None:
             rows[f"history {history:,}"] = {**row, "seconds to live": seconds, "console MB": memory(stage)}
 
 
-def by_functions(folder: Path, rows: Rows) -> None:
+def by_functions(folder: Path, rows: Rows, so_far: Callable[[Rows], None]) -> None:
     """Stacks of more and more live functions."""
     event = payload(1_000)
     for functions in FUNCTIONS:
@@ -228,6 +228,7 @@ def by_functions(folder: Path, rows: Rows) -> None:
             with stage.live() as again:
                 rows[f"functions {functions}"] = {**row, "first deployment s": first, "next start s": again,
                                                   "console MB": megabytes}
+        so_far(rows)
 
 
 def memory(stage: Stage) -> float:
@@ -236,8 +237,8 @@ def memory(stage: Stage) -> float:
     return psutil.Process(stage.console.process.pid).memory_info().rss / 1e6
 
 
-def measure(parts: list[str]) -> Rows:
-    """All rows, in the order of `PARTS`."""
+def measure(parts: list[str], so_far: Callable[[Rows], None]) -> Rows:
+    """All rows, in the order of `PARTS`; `so_far` is told of them after each part."""
     rows: Rows = {}
     with tempfile.TemporaryDirectory(prefix="livetui-whole-") as temporary:
         folder = Path(temporary)
@@ -248,16 +249,26 @@ def measure(parts: list[str]) -> Rows:
                 with stage.live():
                     if {"direct", "rivals"} & set(parts):
                         direct(stage, rows)
+                        so_far(rows)
                     if "payload" in parts:
                         by_payload(stage, sources, rows)
+                        so_far(rows)
                     if "concurrency" in parts:
                         by_callers(stage, rows)
+                        so_far(rows)
             if "rivals" in parts:
                 compared(copied(sources, folder / "rivals"), cloud, rows)
+                so_far(rows)
             if "history" in parts:
                 by_history(stage, rows)
+                so_far(rows)
         if "functions" in parts:
-            by_functions(folder, rows)
+            by_functions(folder, rows, so_far)
+    return rounded(rows)
+
+
+def rounded(rows: Rows) -> Rows:
+    """Numbers with three digits behind the point."""
     return {name: {key: round(value, 3) if isinstance(value, float) else value for key, value in row.items()}
             for name, row in rows.items()}
 
@@ -275,7 +286,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--only", nargs="*", choices=PARTS, default=list(PARTS))
     options = parser.parse_args()
-    rows = measure(options.only)
+    rows = measure(options.only, lambda found: print(json.dumps(rounded(found)), flush=True) if options.json else None)
     if options.json:
         print(json.dumps(rows))
         return

@@ -11,7 +11,7 @@ import sys
 import threading
 from typing import Any, cast
 
-from livetui.cloud import api_ids, layer_content, open_api, stack_events
+from livetui.cloud import api_ids, cold_starts, layer_content, open_api, stack_events
 from livetui.cloud.guard import Guard
 
 # Read by ministack while it is imported and never again. Functions inherit this process's environment, so what is not
@@ -29,6 +29,7 @@ def main() -> None:
     layer_content.install()
     open_api.install()
     api_ids.install()
+    cold_starts.install()
     stack_events.install()
     from hypercorn.asyncio import serve
     from hypercorn.config import Config
