@@ -97,6 +97,7 @@ def end(pid: int) -> None:
     for process in family:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.kill()
+    psutil.wait_procs(family, timeout=5)
 
 
 def last_line(text: str) -> str:

@@ -52,8 +52,8 @@ def test_a_script_that_takes_too_long_is_stopped_with_its_children(monkeypatch: 
         "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'], start_new_session=True)\n"
         "pathlib.Path('pid').write_text(str(child.pid))\nchild.wait()\n", "utf-8")
     monkeypatch.setattr(bench, "ROOT", tmp_path)
-    outcome = bench.run(Script("slow", "Slow", 2), 2)
-    assert outcome.failure == "stopped after 2 s"
+    outcome = bench.run(Script("slow", "Slow", 4), 4)
+    assert outcome.failure == "stopped after 4 s"
     assert outcome.rows == {"first part": 1}
     pid = int((tmp_path / "pid").read_text())
     state = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False).stdout
