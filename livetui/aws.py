@@ -5,11 +5,19 @@ The embedded local cloud and AWS differ only in the `CloudAccess` that is handed
 
 from __future__ import annotations
 
+import getpass
+import os
+import sys
 import threading
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from livetui.errors import UsageError
+
+_assumed: dict[str, Any] = {}
+"""Credentials of assumed roles, by botocore's own key: an MFA code is asked for once a process, and kept in memory."""
+_terminal_taken = threading.Event()
 
 
 @dataclass(frozen=True)
@@ -83,6 +91,9 @@ class Aws:
         except botocore.exceptions.ProfileNotFound as error:
             raise UsageError(f"{error}.", "",
                              "Run `aws configure list-profiles`, or pass another --profile.") from error
+        if not access.is_local:
+            roles = core.get_component("credential_provider").get_provider("assume-role")
+            roles.cache, roles._prompter = _assumed, _mfa_code
         if not self.session.region_name:
             raise UsageError("No AWS region is set.", "Neither --region, AWS_REGION nor the profile names one.",
                              "Pass --region eu-west-1 (for example), or try it without an account: livetui demo")
@@ -164,3 +175,23 @@ class Aws:
         name, _, port = host.partition(":")
         dial = "localhost" if self.access.is_local else name
         return IotEndpoint(host, dial, int(port or 443), self.region, self.ca_bundle)
+        bundle = self.access.ca_bundle or self.session._session.get_config_variable("ca_bundle")
+        return IotEndpoint(host, dial, int(port or 443), self.region, bundle)
+
+
+def sign_in(access: CloudAccess) -> None:
+    """Ask for an MFA code now, if the profile needs one: afterwards the console owns the terminal.
+
+    Raises `UsageError` like `Aws`.
+    """
+    path = Path(os.environ.get("AWS_CONFIG_FILE", "~/.aws/config")).expanduser()
+    if not access.is_local and path.is_file() and "mfa_serial" in path.read_text("utf-8", "replace"):
+        Aws(access)
+    _terminal_taken.set()
+
+
+def _mfa_code(prompt: str) -> str:
+    if _terminal_taken.is_set() or not sys.stdin.isatty():
+        raise UsageError("The profile's role needs an MFA code.", "It is asked for at a terminal, before the start.",
+                         "Start livetui anew at a terminal; a longer `duration_seconds` in the profile helps.")
+    return getpass.getpass(prompt)

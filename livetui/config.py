@@ -49,6 +49,8 @@ class FunctionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     """MB."""
     routes: tuple[str, ...] = ()
     """HTTP routes that call it, such as `GET /orders/{id}`."""
+    image: str = ""
+    """Address of the built container image of a function that is not live, which livetui does not build."""
     queue: str = ""
     """Name of a queue whose messages it consumes."""
     schedule: str = ""
@@ -84,6 +86,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="
     take_over: bool = False
     offline: OfflinePolicy = "error"
     """What callers get while no console is there."""
+    disarm_after: Count = 12
+    """Hours without a console after which an attached function runs its own code and looks for one but rarely."""
     park: Literal["never", "on-exit"] = "never"
     """Whether queues, rules and schedules of the live stack are switched off when the session ends, until the next."""
     redeploy: Literal["ask", "always"] = "ask"

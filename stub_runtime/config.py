@@ -35,6 +35,10 @@ class StubConfig:
     """The user's configured timeout in seconds; the live one may be higher."""
     memory: int = 128
     """The user's configured memory in MB, reported in the context."""
+    armed: int = 0
+    """When livetui was attached, in seconds since the epoch; 0 for functions that were deployed live."""
+    disarm_after: int = 0
+    """Seconds without a console after which an attached function runs its own code at once; 0 for never."""
     s3_from: int = 256 * 1024
     """Sealed messages from this many bytes go through S3."""
 

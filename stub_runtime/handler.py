@@ -18,6 +18,7 @@ from stub_runtime import errors, marshal
 from stub_runtime.actions import Fetch, Finish, Look, Publish, Reconnect, Store, StubAction
 from stub_runtime.config import VARIABLE, StubConfig
 from stub_runtime.connection import Connection, Happened
+from stub_runtime.deadman import DeadMan
 from stub_runtime.machine import StubMachine
 from stub_runtime.payloads import Payloads
 from stub_runtime.replay import reply_with_keys
@@ -36,8 +37,9 @@ RAW = marshal.install()
 class Stub:
     """One execution environment: its machine, its connection and its bucket."""
 
-    def __init__(self, config: StubConfig) -> None:
+    def __init__(self, config: StubConfig, dead_man: DeadMan | None = None) -> None:
         self.config = config
+        self.dead_man = dead_man or DeadMan(config.armed, config.disarm_after)
         self.topics = Topics(config.app, config.stage)
         self.environment = os.urandom(8).hex()
         self.raw = RAW
@@ -169,10 +171,13 @@ def handler(event: Any, context: Any) -> Any:
     keys = reply_with_keys(body, stub.config)
     if keys is not None:
         return marshal.answer_value(keys, stub.raw)
+    if stub.dead_man.resting(time.time()):
+        return _deployed(stub, body, context)
     finish = stub.run(body, context)
     if finish.log:
         sys.stdout.write(finish.log)
         sys.stdout.flush()
+    stub.dead_man.looked(finish.failure not in errors.NOTHING_RAN, time.time())
     if not finish.failure:
         if finish.error:
             raise marshal.error_from_json(finish.body)
@@ -191,8 +196,11 @@ def _typed(finish: Finish) -> BaseException:
 def _offline(stub: Stub, body: bytes, context: Any, finish: Finish) -> Any:
     """Nobody listens: a typed error, an HTTP 503 for HTTP events, or the deployed code, as configured."""
     policy = stub.config.offline
-    if policy == "deployed" and stub.config.handler:
-        return _deployed(stub.config.handler)(json.loads(body), context)
+    overdue = stub.dead_man.overdue(time.time())
+    if overdue:
+        _rest(stub)
+    if overdue or (policy == "deployed" and stub.config.handler):
+        return _deployed(stub, body, context)
     if policy == "http-503" and _is_http(body):
         message = json.dumps({"error": finish.failure, "message": finish.reason})
         answer = {"statusCode": 503, "headers": {"content-type": "application/json", "retry-after": "5"},
@@ -210,9 +218,17 @@ def _is_http(body: bytes) -> bool:
     return isinstance(context, dict) and ("httpMethod" in event or isinstance(context.get("http"), dict))
 
 
-def _deployed(name: str) -> Any:
-    module, _, function = name.rpartition(".")
-    return getattr(importlib.import_module(module.replace("/", ".")), function)
+def _rest(stub: Stub) -> None:
+    """Leave the connection; the next look for a console begins anew."""
+    global _stub  # noqa: PLW0603
+    stub.connection.close()
+    _stub = Stub(stub.config, stub.dead_man)
+
+
+def _deployed(stub: Stub, body: bytes, context: Any) -> Any:
+    """What the function's own handler returns or raises."""
+    module, _, function = stub.config.handler.rpartition(".")
+    return getattr(importlib.import_module(module.replace("/", ".")), function)(json.loads(body), context)
 
 
 if os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "on-demand" and VARIABLE in os.environ:

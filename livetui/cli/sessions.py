@@ -92,6 +92,10 @@ def open_session(settings: Settings, **options: Any) -> Session:
 def _serve(settings: Settings, *, headless: bool, as_json: bool, **options: Any) -> int:
     if sys.stdin.isatty() and not as_json:
         settings = _typed_production(settings, options.get("attach", ()))
+    if not settings.local:
+        from livetui.session import chores
+
+        chores.sign_in(settings)
     headless = headless or as_json or not (sys.stdin.isatty() and sys.stdout.isatty())
     session = open_session(settings, console=not headless, **options)
     if headless:

@@ -58,14 +58,16 @@ def remove(yes: bool, log_groups: bool, as_json: bool, **flags: Any) -> None:
 @click.command()
 @with_options(*COMMON, JSON)
 @click.argument("targets", nargs=-1, metavar="[TARGET…]")
-def restore(targets: tuple[str, ...], as_json: bool, **flags: Any) -> None:
+@click.option("--all", "everyones", is_flag=True, help="Also those that others attached.")
+def restore(targets: tuple[str, ...], everyones: bool, as_json: bool, **flags: Any) -> None:
     """Put attached functions back exactly as they were.
 
-    All of this account and region by default.
+    Those that you attached, or those that you name.
     """
     from livetui.session import chores
 
-    finish(chores.restore(settings_of_last(**flags), targets, on_progress=progress(as_json)), as_json)
+    finish(chores.restore(settings_of_last(**flags), targets, on_progress=progress(as_json), everyones=everyones),
+           as_json)
 
 
 @click.command()
@@ -106,16 +108,16 @@ def apps(as_json: bool, **flags: Any) -> None:
 @click.command()
 @with_options(*COMMON, JSON)
 @click.option("--policy", is_flag=True, help="Print the IAM policy that livetui needs, for an administrator.")
-def doctor(as_json: bool, policy: bool, **flags: Any) -> int:
-    """What stands between this machine and a live stack.
-
-    Each line says what to do.
-    """
+@click.option("--attach", "targets", metavar="TARGET", multiple=True,
+              help="With --policy: what attaching to this stack or function needs besides (repeatable).")
+@click.option("--bootstrap", is_flag=True, help="With --policy: what making the bootstrap stack needs.")
+def doctor(as_json: bool, policy: bool, targets: tuple[str, ...], bootstrap: bool, **flags: Any) -> int:
+    """What stands between this machine and a live stack; each line says what to do."""
     from livetui.session import chores
 
     settings = settings_of(**flags)
     if policy:
-        click.echo(json_text(chores.needed_policy(settings), indent=2))
+        click.echo(json_text(chores.needed_policy(settings, targets, bootstrap=bootstrap), indent=2))
         return 0
     checks = chores.examine(settings)
     for check in checks:

@@ -46,6 +46,14 @@ def reach(settings: Settings) -> Aws:
     return Aws(cloud.access)
 
 
+def sign_in(settings: Settings) -> None:
+    """Ask for what signing in needs at the terminal, before a session takes it."""
+    if not settings.local:
+        from livetui import aws
+
+        aws.sign_in(CloudAccess(region=settings.region, profile=settings.profile))
+
+
 def bootstrap(settings: Settings, *, remove: bool, on_progress: OnProgress) -> str:
     """Create, upgrade or remove the bootstrap stack; what happened in a sentence."""
     aws = reach(settings)
@@ -81,13 +89,17 @@ def production_signs(settings: Settings, targets: Sequence[str]) -> tuple[str, l
     return name, [] if settings.yes_production == name else guard.signs_by_name(settings, targets)
 
 
-def restore(settings: Settings, targets: Sequence[str], *, on_progress: OnProgress) -> str:
+def restore(settings: Settings, targets: Sequence[str], *, on_progress: OnProgress, everyones: bool = False) -> str:
     """Put attached functions back as they were."""
-    from livetui.stack import attach
+    from livetui.stack import attach, attachment
 
     aws = reach(settings)
-    restored = attach.restore(aws, _bootstrapped(aws), on_progress, targets)
-    return f"Restored: {', '.join(restored)}." if restored else "No function is attached."
+    bootstrap = _bootstrapped(aws)
+    restored = attach.restore(aws, bootstrap, on_progress, targets, everyones=everyones)
+    others = [f"{item.function} ({item.owner})" for item in attachment.attached(aws, bootstrap)]
+    left = f"Still attached: {', '.join(others)}; name them, or pass --all." if others else ""
+    said = f"Restored: {', '.join(restored)}." if restored else "" if others else "No function is attached."
+    return " ".join(part for part in (said, left) if part)
 
 
 def park(settings: Settings, *, on_progress: OnProgress) -> str:
@@ -129,11 +141,21 @@ def examine(settings: Settings) -> list[Check]:
     return doctor.examine(settings, CloudAccess(region=settings.region, profile=settings.profile))
 
 
-def needed_policy(settings: Settings) -> dict[str, object]:
-    """The IAM policy that livetui needs for this app and stage."""
-    from livetui.stack import doctor
+def needed_policy(settings: Settings, targets: Sequence[str] = (), *, bootstrap: bool = False) -> dict[str, object]:
+    """The IAM policy that livetui needs for this app and stage, or to attach to `targets`, or to make the bootstrap.
 
-    return doctor.needed_policy(settings.app, settings.stage, region=settings.region or "*")
+    With exact names where somebody is signed in; an administrator's account may be another.
+    """
+    from livetui.stack import policy
+
+    place = policy.Place(region=settings.region or "*")
+    with contextlib.suppress(LivetuiError):
+        place = policy.place_of(reach(settings))
+    if bootstrap:
+        return policy.bootstrap_policy(place)
+    if targets:
+        return policy.attach_policy(settings.app, settings.stage, place, targets)
+    return policy.policy_for(settings, place)
 
 
 def _bootstrapped(aws: Aws) -> bootstrap_stack.Bootstrap:

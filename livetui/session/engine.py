@@ -33,13 +33,15 @@ from livetui.session.events import LinkChanged, Notice, SessionLive, StackProgre
 from livetui.session.functions import Functions
 from livetui.session.hub import Hub
 from livetui.session.store import Store
-from livetui.stack import attach, bootstrap, deployment, difference, park, template
+from livetui.stack import attach, attachment, bootstrap, deployment, difference, drift, park, template
 from livetui.stack.contract import LiveFunction, LiveStack, Progress
 
 if TYPE_CHECKING:
     from livetui.cloud import LocalCloud, RunningCloud
 
 Step = Literal["cloud", "package", "connect"]
+_DRIFT_EVERY_S = 60.0
+"""How often to look whether something else deployed a live function."""
 _DRAIN_S = 1.5
 """How long handlers that run when the session ends may take to answer their callers."""
 log = logging.getLogger(__name__)
@@ -105,7 +107,7 @@ class Engine:
     # --- the start, step by step ----------------------------------------------------------------------------------
 
     async def _serve(self) -> None:
-        application = await asyncio.to_thread(template.load, self.settings)
+        application = await asyncio.to_thread(attach.application_of if self.attach else template.load, self.settings)
         async with self._open_cloud() as access, Background(self.hub) as self._background:
             aws = self.aws = await asyncio.to_thread(Aws, access)
             await self._deploy(aws, application)
@@ -149,7 +151,7 @@ class Engine:
         finally:
             await asyncio.to_thread(own.stop)
 
-    async def _deploy(self, aws: Aws, application: template.Application) -> None:
+    async def _deploy(self, aws: Aws, application: template.Application | None) -> None:
         started = self._bootstrap = await asyncio.to_thread(bootstrap.ensure, aws, self._progress, self.cancel,
                                                             self.settings.permissions_boundary, self.settings.tags)
         self._application = application
@@ -157,6 +159,7 @@ class Engine:
             self.stack = await asyncio.to_thread(attach.attach, aws, started, self.settings, self.attach,
                                                  self._progress, application)
         else:
+            assert application is not None
             self.stack = await asyncio.to_thread(
                 lambda: deployment.deploy_live(application, aws, started, self.settings, self._progress, self.cancel,
                                                as_it_is=self.kind == "replay"))
@@ -210,7 +213,7 @@ class Engine:
         try:
             yield
         finally:
-            if self.park:
+            if self.park and not self.attach:  # the sources of attached functions belong to a real deployment
                 await self._park(aws)
             await self.dispatcher.drain(_DRAIN_S)
             await link.close()
@@ -300,10 +303,12 @@ class Engine:
         self._background.create_task(self._look_at_saved())
 
     async def _look_at_saved(self) -> None:
-        assert self._application is not None and self.stack is not None and self.aws is not None
+        assert self.stack is not None and self.aws is not None
         try:
-            application = await asyncio.to_thread(template.load, self.settings)
-            changes = await asyncio.to_thread(difference.changes, self._application, application)
+            changes: list[difference.Change] = []
+            if self._application is not None and not self.attach:
+                application = await asyncio.to_thread(template.load, self.settings)
+                changes = await asyncio.to_thread(difference.changes, self._application, application)
             if changes and self.settings.redeploy == "always":
                 self.redeploy()
                 return
@@ -317,19 +322,35 @@ class Engine:
             self.hub.publish(Notice("error", str(error)))
 
     async def _look_around(self, aws: Aws, started: bootstrap.Bootstrap) -> None:
-        """Once live: wake what was parked, and tell of functions that an earlier session left attached."""
+        """Once live: wake what was parked, tell of functions that an earlier session left attached, look for drift."""
+        assert self.stack is not None
         try:
-            resumed = await asyncio.to_thread(park.resume, aws, started, self.settings, self._progress)
-            if resumed:
-                self.hub.publish(Notice("info", f"Resumed what was parked: {', '.join(resumed)}"))
-            mine = set(self.stack.functions) if self.stack and self.attach else set()
-            stale = [item for item in await asyncio.to_thread(attach.attached, aws, started) if not mine]
+            if not self.attach:
+                resumed = await asyncio.to_thread(park.resume, aws, started, self.settings, self._progress)
+                if resumed:
+                    self.hub.publish(Notice("info", f"Resumed what was parked: {', '.join(resumed)}"))
+            mine = {function.name for function in self.stack.functions.values()}
+            stale = [item.function for item in await asyncio.to_thread(attachment.attached, aws, started)
+                     if item.owner == attach.whoami() and item.function not in mine]
             if stale:
-                names = ", ".join(item.function for item in stale[:5])
-                self.hub.publish(Notice("warning", f"Still attached from an earlier session: {names}. "
+                self.hub.publish(Notice("warning", f"Still attached from an earlier session: {', '.join(stale[:5])}. "
                                         "`livetui restore` puts them back."))
+            await self._look_for_drift(aws)
         except (LivetuiError, ClientError) as error:
             self.hub.publish(Notice("warning", f"What is parked or attached could not be read: {error}"))
+
+    async def _look_for_drift(self, aws: Aws) -> None:
+        """Tell, once each, of functions that something else deployed: their calls no longer come."""
+        told: set[str] = set()
+        while self.stack is not None:
+            found = await asyncio.to_thread(drift.changed_elsewhere, aws, self.stack.functions.values())
+            if not self._redeploying:
+                for id in found.keys() - told:
+                    again = f"livetui attach {self.stack.functions[id].name}" if self.attach else "livetui"
+                    self.hub.publish(Notice("warning", f"{id} was changed by something else ({found[id]}): its calls "
+                                            f"do not come here. To make it live again: {again}"))
+                told = set(found)
+            await asyncio.sleep(_DRIFT_EVERY_S)
 
     async def _redeploy(self) -> None:
         assert self.aws is not None and self._pool is not None

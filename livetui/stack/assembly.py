@@ -15,7 +15,7 @@ from livetui.stack.artifacts import Artifact, package, package_cdk
 from livetui.stack.bundle import StubBundle
 from livetui.stack.document import Document, long_form
 from livetui.stack.functions import Function
-from livetui.stack.live import Wiring, make_live
+from livetui.stack.live import Stub, Wiring, make_live
 from livetui.stack.template import Application, Template
 from stub_runtime.topics import Topics
 
@@ -37,6 +37,7 @@ class Assembly:
     artifacts: dict[str, Artifact] = field(default_factory=dict)
     bundles: dict[str, StubBundle] = field(default_factory=dict)
     copies: dict[str, str] = field(default_factory=dict)
+    stubs: dict[str, Stub] = field(default_factory=dict)
     missing: list[str] = field(default_factory=list)
     """Local files that the template names and that are not there; only when that is allowed."""
 
@@ -90,6 +91,7 @@ def _transform(template: Template, wiring: Wiring, s3_address: str, strict: bool
         for artifact in package_cdk(live.document.root, template.assets, wiring.bucket, prefix):
             assembly.artifacts[artifact.key] = artifact
     assembly.copies.update(live.copies)
+    assembly.stubs.update(live.stubs)
     assembly.functions.update({function.id: function for function in live.functions.values()})
     return live.document
 

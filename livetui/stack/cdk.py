@@ -216,7 +216,7 @@ def source_of(copy: Path, project: Path) -> Path | None:
         return None
     rarest = max(wanted, key=lambda path: (len(path.parts), len(path.name)))
     best: tuple[int, Path] | None = None
-    for candidate in _python_files(project, rarest.name):
+    for candidate in python_files(project, rarest.name):
         if candidate.parts[-len(rarest.parts):] != rarest.parts:
             continue
         root = candidate.parents[len(rarest.parts) - 1]
@@ -228,11 +228,12 @@ def source_of(copy: Path, project: Path) -> Path | None:
     return best[1] if best else None
 
 
-def _python_files(folder: Path, name: str) -> Iterable[Path]:
+def python_files(folder: Path, name: str) -> Iterable[Path]:
+    """The files called `name` below `folder`, without those of environments, builds and hidden folders."""
     for path in sorted(folder.iterdir()):
         if path.is_dir():
             if path.name not in _SKIPPED and not path.name.startswith(".") and not (path / "pyvenv.cfg").exists():
-                yield from _python_files(path, name)
+                yield from python_files(path, name)
         elif path.name == name:
             yield path
 

@@ -135,7 +135,7 @@ class StackWork:
             return describe(self.aws, self.name), False
         self._seen = self._newest_event()
         try:
-            self.cloudformation.execute_change_set(ChangeSetName=change_set)
+            self.cloudformation.execute_change_set(ChangeSetName=change_set, StackName=self.name)
         except ClientError as error:
             raise refused(error, f"The change set of {self.name} cannot be executed.") from error
         after = self._follow()
@@ -143,7 +143,7 @@ class StackWork:
             raise self._failure(after)
         return after, True
 
-    def delete(self, keep_failed: tuple[str, ...] = ()) -> None:
+    def delete(self) -> None:
         """Delete the stack and wait until it is gone; nothing happens when there is none."""
         stack = describe(self.aws, self.name)
         if not stack.status or stack.status == "DELETE_COMPLETE":
@@ -197,7 +197,7 @@ class StackWork:
             raise refused(error, f"CloudFormation refuses the template of {self.name}.") from error
         wait = 0.05 if self.aws.access.is_local else 0.5
         while True:
-            found = self.cloudformation.describe_change_set(ChangeSetName=change_set)
+            found = self.cloudformation.describe_change_set(ChangeSetName=change_set, StackName=self.name)
             if found["Status"] == "CREATE_COMPLETE":
                 return change_set
             if found["Status"] == "FAILED":
@@ -208,7 +208,7 @@ class StackWork:
         if kind == "CREATE":
             self.cloudformation.delete_stack(StackName=found["StackId"])
         else:
-            self.cloudformation.delete_change_set(ChangeSetName=change_set)
+            self.cloudformation.delete_change_set(ChangeSetName=change_set, StackName=self.name)
             if any(words in reason for words in _NO_CHANGES):
                 return None
         raise LivetuiError(f"CloudFormation refuses the template of {self.name}.", reason)

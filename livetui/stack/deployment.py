@@ -17,7 +17,7 @@ from botocore.exceptions import ClientError
 from livetui.aws import Aws, IotEndpoint
 from livetui.config import Settings
 from livetui.errors import LivetuiError, UsageError
-from livetui.stack import guard
+from livetui.stack import drift, guard
 from livetui.stack.assembly import DIGEST_OUTPUT, Assembly, assemble, template_key
 from livetui.stack.bootstrap import Bootstrap
 from livetui.stack.changeset import (
@@ -77,6 +77,9 @@ def deploy_live(application: Application, aws: Aws, bootstrap: Bootstrap, settin
     unchanged = (before.outputs.get(DIGEST_OUTPUT) == assembly.digest
                  and settings.tags.items() <= before.tags.items())
     if before.usable and (unchanged or as_it_is):
+        if unchanged:
+            _mend(aws, bootstrap.bucket, assembly, _live_functions(assembly.functions, resources, before.arn),
+                  on_progress, cancel)
         on_progress(Progress("deploy", name, "skipped", STACK_TYPE, "nothing changed", time.monotonic() - begun))
     else:
         _upload(aws, bootstrap.bucket, assembly, on_progress, cancel)
@@ -195,6 +198,12 @@ def _check(application: Application, name: str) -> None:
     if application.real_stack == name:
         raise UsageError(f"{name} is the stack of your real deployment (samconfig).", "",
                          "Choose another --stage: livetui never touches it.")
+    unbuilt = [function.id for function in application.found.values() if function.needs_image]
+    if unbuilt:
+        raise UsageError(f"The container image of {', '.join(unbuilt)} is not built.",
+                         "livetui deploys images that are not live as they are, and does not build them.",
+                         "Build and push it (sam build, docker push), then name it in livetui.toml: "
+                         f'[functions.{unbuilt[0]}] image = "ACCOUNT.dkr.ecr.REGION.amazonaws.com/NAME:TAG"')
     if application.missing:
         first = application.missing[0]
         raise UsageError(f"The template's parameters have no value: {', '.join(application.missing)}.", "",
@@ -257,6 +266,18 @@ def _is_there(aws: Aws, bucket: str, key: str) -> bool:
             return False
         raise
     return True
+
+
+def _mend(aws: Aws, bucket: str, assembly: Assembly, functions: Mapping[str, LiveFunction], on_progress: OnProgress,
+          cancel: threading.Event) -> None:
+    """Make functions live again that something else changed behind the stack's back."""
+    changed = drift.changed_elsewhere(aws, functions.values())
+    if changed:
+        _upload(aws, bucket, assembly, on_progress, cancel)
+    for name, what in changed.items():
+        on_progress(Progress("deploy", name, "started", _FUNCTION_TYPE, f"Something else changed it: {what}."))
+        drift.mend(aws, bucket, functions[name].name, assembly.stubs[name])
+        on_progress(Progress("deploy", name, "done", _FUNCTION_TYPE, "It is live again."))
 
 
 def _upload_template(aws: Aws, bucket: str, topics: Topics, body: str, address: str) -> str:

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
-from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -20,11 +19,12 @@ from livetui.config import Settings
 from livetui.errors import LivetuiError
 from livetui.stack import bootstrap as bootstrap_stack
 from livetui.stack import template
-from livetui.stack.attach import attached
+from livetui.stack.attach import deployed_since, whoami
+from livetui.stack.attachment import attached
 from livetui.stack.bootstrap import STACK, Bootstrap
-from livetui.stack.names import fixed_names, stack_name
+from livetui.stack.names import fixed_names
 from livetui.stack.park import parked
-from stub_runtime.topics import Topics, console_policy
+from livetui.stack.policy import bootstrap_policy, place_of, policy_for
 
 MAX_SKEW_S = 240
 """AWS refuses signatures that are five minutes off."""
@@ -65,47 +65,10 @@ def examine(settings: Settings, access: CloudAccess | None) -> list[Check]:
                        ("permissions", lambda: _permissions(aws, settings))):
         checks.append(_checked(name, look))
     if found:
-        checks.append(_checked("attached functions", lambda: _attached(aws, found[0], settings)))
+        checks.append(_checked("attached functions", lambda: _attached(aws, found[0])))
         checks.append(_checked("parked", lambda: _parked(aws, found[0], settings)))
     checks += _network_of_functions(settings)
     return checks
-
-
-def needed_policy(app: str, stage: str, partition: str = "aws", region: str = "*", account: str = "*",
-                  bucket: str = f"{STACK}-*") -> dict[str, Any]:
-    """An IAM policy with every call that livetui itself makes for one stage, for an administrator to grant.
-
-    What the user's own template creates needs permissions besides.
-    """
-    stack = stack_name(app, stage)
-    document = console_policy(partition, region, account, Topics(app, stage), bucket)
-    document["Statement"] += [
-        {"Sid": sid, "Effect": "Allow", "Action": actions, "Resource": [
-            resource.format(partition=partition, region=region, account=account, stack=stack, bucket=bucket, app=app,
-                            stage=stage) for resource in resources]}
-        for sid, (actions, resources) in _OWN_CALLS.items()]
-    return document
-
-
-_OWN_CALLS: dict[str, tuple[list[str], list[str]]] = {
-    "LivetuiStacks": (
-        ["cloudformation:DescribeStacks", "cloudformation:DescribeStackEvents", "cloudformation:ListStackResources",
-         "cloudformation:CreateChangeSet", "cloudformation:DescribeChangeSet", "cloudformation:ExecuteChangeSet",
-         "cloudformation:DeleteChangeSet", "cloudformation:DeleteStack", "cloudformation:CancelUpdateStack",
-         "cloudformation:ContinueUpdateRollback"],
-        ["arn:{partition}:cloudformation:{region}:{account}:stack/{stack}/*",
-         f"arn:{{partition}}:cloudformation:{{region}}:{{account}}:stack/{STACK}/*",
-         "arn:{partition}:cloudformation:{region}:aws:transform/Serverless-2016-10-31"]),
-    "LivetuiBucket": (["s3:GetObject", "s3:PutObject", "s3:DeleteObject"], ["arn:{partition}:s3:::{bucket}/*"]),
-    "LivetuiBucketList": (["s3:ListBucket"], ["arn:{partition}:s3:::{bucket}"]),
-    "LivetuiKey": (["ssm:GetParameter", "ssm:PutParameter", "ssm:DeleteParameter",
-                    "ssm:AddTagsToResource"],
-                   ["arn:{partition}:ssm:{region}:{account}:parameter/livetui/{app}/{stage}/*"]),
-    "LivetuiFunctions": (["lambda:GetFunctionConfiguration", "lambda:InvokeFunction"],
-                         ["arn:{partition}:lambda:{region}:{account}:function:{stack}-*",
-                          f"arn:{{partition}}:lambda:{{region}}:{{account}}:function:{STACK}-*"]),
-    "LivetuiLayers": (["lambda:GetLayerVersion"], ["arn:{partition}:lambda:{region}:*:layer:*"]),
-}
 
 
 def _checked(name: str, look: Callable[[], Check]) -> Check:
@@ -206,8 +169,11 @@ def _permissions(aws: Aws, settings: Settings) -> Check:
         role = caller.split(":assumed-role/")[1].split("/")[0]
         caller = aws.client("iam").get_role(RoleName=role)["Role"]["Arn"]
     denied: list[str] = []
-    policy = needed_policy(settings.app, settings.stage, aws.partition, aws.region, aws.account)
-    for statement in policy["Statement"]:
+    place = place_of(aws)
+    statements = policy_for(settings, place)["Statement"]
+    if bootstrap_stack.find(aws) is None:
+        statements += bootstrap_policy(place)["Statement"]
+    for statement in statements:
         try:
             answer = aws.client("iam").simulate_principal_policy(
                 PolicySourceArn=caller, ActionNames=statement["Action"],
@@ -220,17 +186,21 @@ def _permissions(aws: Aws, settings: Settings) -> Check:
                    if result["EvalDecision"] != "allowed"]
     if denied:
         return Check("permissions", False, f"not allowed: {', '.join(sorted(set(denied)))}",
-                     "Give an administrator the policy that `livetui doctor --policy` prints.")
+                     "Give an administrator what `livetui doctor --policy` (and `--policy --bootstrap`) prints.")
     return Check("permissions", True, "every call of livetui is allowed")
 
 
-def _attached(aws: Aws, boot: Bootstrap, settings: Settings) -> Check:
-    ours = [item for item in attached(aws, boot) if (item.app, item.stage) == (settings.app, settings.stage)]
+def _attached(aws: Aws, boot: Bootstrap) -> Check:
+    everyones = attached(aws, boot)
+    ours = [item for item in everyones if item.owner == whoami()]
+    others = f" ({len(everyones) - len(ours)} of others)" if len(everyones) > len(ours) else ""
     if not ours:
-        return Check("attached functions", True, "none")
+        return Check("attached functions", True, f"none of yours{others}")
     oldest = (time.time() - min(item.since for item in ours)) / 3600
+    again = deployed_since(aws, ours)
     return Check("attached functions", False,
-                 f"{', '.join(item.function for item in ours)} for {oldest:.1f} h",
+                 f"{', '.join(item.function for item in ours)} for {oldest:.1f} h{others}"
+                 + (f"; deployed again since, so not live any more: {', '.join(again)}" if again else ""),
                  "Work on, or put them back: livetui restore")
 
 

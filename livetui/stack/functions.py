@@ -45,6 +45,10 @@ class Function:
     warnings: tuple[str, ...] = ()
     log_format: str = ""
     log_level: str = ""
+    needs_image: bool = False
+    """A container image that was built nowhere yet, so that it cannot be deployed as it is."""
+    fed_from_outside: tuple[int | None, ...] = ()
+    """Visibility timeouts of queues that feed it from the stack that nests its own; None for an unknown one."""
 
     def not_live(self, reason: str) -> Function:
         """The same function, left as it is, for this reason."""
@@ -119,7 +123,7 @@ class FunctionReader:
         if self._is_image(properties):
             function = self._read_image(function, resource)
             if not function.live:
-                return function
+                return replace(function, needs_image=self._is_unbuilt(properties))
         elif isinstance(self.resolver.resolve(properties.get("Runtime")), Unknown):
             return function.not_live("its runtime is known only after deployment")
         if not function.runtime.startswith("python"):
@@ -179,10 +183,10 @@ class FunctionReader:
             dockerfile = (root / str(name)).read_text("utf-8")
         except (OSError, UnicodeDecodeError):
             return function.not_live(f"a container image whose {name} is not in {root.name}")
-        base = re.findall(r"(?im)^\s*FROM\s+(?:--\S+\s+)*(\S+)", dockerfile)
-        if not base or "python" not in base[-1]:
-            return function.not_live(f"a container image from {base[-1] if base else 'nothing'}, not from Python")
-        version = re.search(r"python[^\s:]*:(3\.\d+)", base[-1])
+        base = _base_image(dockerfile)
+        if "python" not in base:
+            return function.not_live(f"a container image from {base or 'nothing'}, not from Python")
+        version = re.search(r"python[^\s:]*:(3\.\d+)", base)
         command = self.resolver.resolve(_member(function.properties.get("ImageConfig"), "Command"))
         written = re.findall(r'(?im)^\s*CMD\s*\[\s*"([^"]+)"', dockerfile)
         handler = str(command[0]) if isinstance(command, list) and command else written[-1] if written else ""
@@ -190,6 +194,11 @@ class FunctionReader:
             return function.not_live("a container image without a CMD that names the handler")
         return replace(function, code_root=root, handler=handler,
                        runtime=f"python{version[1]}" if version else IMAGE_RUNTIME)
+
+    def _is_unbuilt(self, properties: Mapping[str, Any]) -> bool:
+        """No address of an image, or one without a registry, as `sam build` leaves it."""
+        address = self.resolver.resolve(properties.get("ImageUri", _member(properties.get("Code"), "ImageUri")))
+        return address is None or (isinstance(address, str) and "/" not in address)
 
     def _is_image(self, properties: Mapping[str, Any]) -> bool:
         return (self.resolver.resolve(properties.get("PackageType")) == "Image" or "ImageUri" in properties
@@ -277,10 +286,26 @@ class FunctionReader:
         return value if isinstance(value, str) else ""
 
     def _number(self, node: Any, default: int) -> int:
+        """A number; the larger one where only a deployment tells which branch of an `Fn::If` counts."""
+        branches = node.get("Fn::If") if isinstance(node, Mapping) else None
+        if isinstance(branches, list) and len(branches) == 3 and isinstance(self.resolver.resolve(node), Unknown):
+            return max(self._number(branch, default) for branch in branches[1:])
         try:
             return int(self.resolver.resolve(node))
         except (TypeError, ValueError):
             return default
+
+
+def _base_image(dockerfile: str) -> str:
+    """The image that the last stage stands on, with the defaults of build arguments put in; empty without any."""
+    defaults = dict(re.findall(r"(?im)^\s*ARG\s+(\w+)=[\"']?([^\s\"']*)", dockerfile))
+    stages: dict[str, str] = {}
+    image = ""
+    for source, name in re.findall(r"(?im)^\s*FROM\s+(?:--\S+\s+)*(\S+)(?:\s+AS\s+(\S+))?", dockerfile):
+        written = re.sub(r"\$\{?(\w+)(?::-[^}]*)?\}?", lambda found: defaults.get(found[1], found[0]), source)
+        image = stages.get(written.lower(), written)
+        stages[name.lower()] = image
+    return image
 
 
 def merge_globals(shared: Any, own: Any) -> Any:

@@ -21,7 +21,6 @@ class Unknown:
 
 
 UNKNOWN: Final = Unknown()
-NO_VALUE: Final = {"Ref": "AWS::NoValue"}
 _VARIABLE = re.compile(r"\$\{(!?[^}]*)\}")
 _LIST_TYPES = ("CommaDelimitedList", "List<")
 

@@ -19,6 +19,7 @@ from livetui.stack import permissions
 from livetui.stack.document import Document, branches, intrinsic_of, long_form
 from livetui.stack.functions import Function, merge_globals
 from livetui.stack.intrinsics import references
+from livetui.stack.queues import visibilities
 from livetui.stack.template import Template
 from stub_runtime.config import VARIABLE, StubConfig
 from stub_runtime.topics import Topics
@@ -31,8 +32,6 @@ LIVE_MEMORY_MB = 512
 STUB_RUNTIMES = ("python3.10", "python3.11", "python3.12", "python3.13", "python3.14")
 NEWEST_STUB_RUNTIME = "python3.13"
 MAX_VARIABLES_BYTES = 4096
-DEFAULT_VISIBILITY_S = 30
-"""SQS: VisibilityTimeout when a queue sets none."""
 _DROPPED = ("DeploymentPreference", "ProvisionedConcurrencyConfig", "SnapStart", "AutoPublishCodeSha256", "Layers")
 _IMAGE_ONLY = ("PackageType", "ImageUri", "ImageConfig")
 START_UP_VARIABLES = frozenset({"AWS_LAMBDA_EXEC_WRAPPER", "LD_PRELOAD", "LD_LIBRARY_PATH", "PYTHONPATH", "PYTHONHOME",
@@ -60,6 +59,18 @@ class Wiring:
 
 
 @dataclass(frozen=True)
+class Stub:
+    """What a live function is in the cloud."""
+
+    key: str
+    """S3 key of its code."""
+    variable: str
+    runtime: str
+    timeout_s: int
+    memory_mb: int
+
+
+@dataclass(frozen=True)
 class LiveTemplate:
     """A template after the transform."""
 
@@ -69,6 +80,8 @@ class LiveTemplate:
     """By logical id, with what the user has to know added."""
     copies: Mapping[str, str]
     """S3 key of a stub that must be new for this configuration → the bundle it is a copy of."""
+    stubs: Mapping[str, Stub]
+    """By function id."""
 
 
 def make_live(template: Template, wiring: Wiring) -> LiveTemplate:
@@ -78,11 +91,12 @@ def make_live(template: Template, wiring: Wiring) -> LiveTemplate:
     live = {name: function for name, function in template.functions.items() if function.live}
     _move_down_globals(template, root, live)
     copies: dict[str, str] = {}
+    stubs: dict[str, Stub] = {}
     for logical_id, function in live.items():
         resource = root["Resources"][logical_id]
         if not isinstance(resource.get("Properties"), MutableMapping):
             resource["Properties"] = CommentedMap()
-        _put_stub(template, function, resource["Properties"], wiring, copies)
+        stubs[function.id] = _put_stub(template, function, resource["Properties"], wiring, copies)
     _release_aliases(template, root, live)
     functions = permissions.grant(template, root, wiring.topics, wiring.bucket) if live else dict(template.functions)
     if wiring.boundary:
@@ -90,7 +104,7 @@ def make_live(template: Template, wiring: Wiring) -> LiveTemplate:
     for logical_id, function in list(functions.items()):
         if function.live:
             functions[logical_id] = function.warned(*_too_long(root["Resources"][logical_id]["Properties"]))
-    return LiveTemplate(template, document, functions, copies)
+    return LiveTemplate(template, document, functions, copies, stubs)
 
 
 def stub_config(function: Function, wiring: Wiring) -> StubConfig:
@@ -107,10 +121,10 @@ def live_timeout(template: Template, function: Function) -> int:
     AWS refuses such an event source mapping. What is known of a queue from elsewhere is only that the configured
     timeout suits it, so then that stays.
     """
-    visibilities = [_visibility(template, queue) for queue in _queues(template, function)]
-    if None in visibilities:
+    found = visibilities(template, function)
+    if None in found:
         return function.timeout_s
-    known = [seconds for seconds in visibilities if seconds is not None]
+    known = [seconds for seconds in found if seconds is not None]
     return max(function.timeout_s, min([LIVE_TIMEOUT_S, *known]))
 
 
@@ -120,7 +134,7 @@ def stub_runtime_of(function: Function) -> str:
 
 
 def _put_stub(template: Template, function: Function, properties: MutableMapping[str, Any], wiring: Wiring,
-              copies: dict[str, str]) -> None:
+              copies: dict[str, str]) -> Stub:
     runtime = stub_runtime_of(function)
     bundle = wiring.bundle(runtime, function.architecture)
     for name in (*_DROPPED, *_IMAGE_ONLY, "InlineCode"):
@@ -128,15 +142,19 @@ def _put_stub(template: Template, function: Function, properties: MutableMapping
     properties["Handler"] = HANDLER
     if runtime != template.resolver.resolve(function.properties.get("Runtime")):
         properties["Runtime"] = runtime
+        if "RuntimeManagementConfig" in function.properties:  # it may pin a version of the other runtime
+            properties["RuntimeManagementConfig"] = CommentedMap(UpdateRuntimeOn="Auto")
     timeout, memory = live_timeout(template, function), max(LIVE_MEMORY_MB, function.memory_mb)
     if timeout != function.timeout_s:
         properties["Timeout"] = timeout
     if memory != function.memory_mb:
         properties["MemorySize"] = memory
-    _put_variable(properties, stub_config(function, wiring).to_json())
+    variable = stub_config(function, wiring).to_json()
+    _put_variable(properties, variable)
+    stub = Stub(bundle, variable, runtime, timeout, memory)
     if function.kind == "lambda":
         properties["Code"] = CommentedMap(S3Bucket=wiring.bucket, S3Key=bundle)
-        return
+        return stub
     key = bundle
     if function.properties.get("AutoPublishAlias"):
         # SAM publishes a version only when the code's address changes.
@@ -145,6 +163,7 @@ def _put_stub(template: Template, function: Function, properties: MutableMapping
                f"{hashlib.sha256((bundle + state).encode()).hexdigest()[:32]}.zip")
         copies[key] = bundle
     properties["CodeUri"] = CommentedMap(Bucket=wiring.bucket, Key=key)
+    return stub
 
 
 def _put_variable(properties: MutableMapping[str, Any], value: str) -> None:
@@ -209,42 +228,10 @@ def _release_aliases(template: Template, root: MutableMapping[str, Any], live: M
             properties.pop(name, None)
         if kind == "AWS::Lambda::Alias":
             properties["FunctionVersion"] = "$LATEST"
-
-
-def _queues(template: Template, function: Function) -> Iterator[Any]:
-    """The queues (as written) that feed the function through event source mappings."""
-    events = function.properties.get("Events") if function.kind == "sam" else None
-    for event in (events.values() if isinstance(events, dict) else ()):
-        properties = event.get("Properties") or {} if isinstance(event, dict) else {}
-        if isinstance(event, dict) and event.get("Type") == "SQS":
-            yield properties.get("Queue")
-    for resource in template.resources.values():
-        properties = resource.get("Properties") or {} if isinstance(resource, dict) else {}
-        if not isinstance(resource, dict) or function.logical_id not in references(properties.get("FunctionName")):
-            continue
-        source = properties.get("EventSourceArn")
-        if resource.get("Type") == "AWS::Lambda::EventSourceMapping" and _is_queue(template, source):
-            yield source
-
-
-def _is_queue(template: Template, source: Any) -> bool:
-    value = template.resolver.resolve(source)
-    if isinstance(value, str):
-        return ":sqs:" in value
-    kinds = {template.resources.get(name, {}).get("Type") for name in references(source)}
-    return "AWS::SQS::Queue" in kinds or kinds <= {None}
-
-
-def _visibility(template: Template, queue: Any) -> int | None:
-    """Seconds a queue of this template hides a message; None for a queue from elsewhere."""
-    for name in references(queue):
-        resource = template.resources.get(name, {})
-        if resource.get("Type") == "AWS::SQS::Queue":
-            value = template.resolver.resolve((resource.get("Properties") or {}).get("VisibilityTimeout"))
-            if value is None:
-                return DEFAULT_VISIBILITY_S
-            return int(value) if isinstance(value, int) or str(value).isdecimal() else None
-    return None
+            # CodeDeploy would shift traffic between published versions.
+            policy = root["Resources"][logical_id].get("UpdatePolicy")
+            if isinstance(policy, MutableMapping) and policy.pop("CodeDeployLambdaAliasUpdate", None) and not policy:
+                del root["Resources"][logical_id]["UpdatePolicy"]
 
 
 def _too_long(properties: Mapping[str, Any]) -> Iterator[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator
+from collections.abc import Set as AbstractSet
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -91,7 +92,9 @@ def _key(settings: Settings) -> str:
 
 
 def _sources(aws: Aws, stack: str) -> Iterator[Source]:
-    for item in resources_of(aws, stack):
+    resources = resources_of(aws, stack)
+    physical_ids = {item.get("PhysicalResourceId", "") for item in resources}
+    for item in resources:
         kind = _TYPES.get(item["ResourceType"])
         physical = item.get("PhysicalResourceId", "")
         if kind == "rule":
@@ -99,8 +102,8 @@ def _sources(aws: Aws, stack: str) -> Iterator[Source]:
             bus, _, name = physical.rpartition("|")
             yield Source(item["Id"], kind, name, bus or _bus_of(aws, name))
         elif kind == "schedule":
-            group, _, name = physical.rpartition("/")
-            yield Source(item["Id"], kind, name, group)
+            name = physical.rpartition("/")[2]
+            yield Source(item["Id"], kind, name, _group_of(aws, name, physical_ids))
         elif kind == "mapping":
             yield Source(item["Id"], kind, physical)
 
@@ -114,6 +117,15 @@ def _bus_of(aws: Aws, rule: str) -> str:
         if any(found["Name"] == rule for found in events.list_rules(EventBusName=bus["Name"])["Rules"]):
             return "" if bus["Name"] == "default" else str(bus["Name"])
     return ""
+
+
+def _group_of(aws: Aws, schedule: str, physical_ids: AbstractSet[str]) -> str:
+    """The group of a schedule of the stack: its physical id is its name alone, which is unique in a group only."""
+    pages = aws.client("scheduler").get_paginator("list_schedules").paginate(NamePrefix=schedule)
+    same = [item for page in pages for item in page["Schedules"] if item["Name"] == schedule]
+    ours = [item for item in same if item["GroupName"] in physical_ids
+            or str(item.get("Target", {}).get("Arn", "")).rpartition(":")[2] in physical_ids]
+    return next((str(item["GroupName"]) for item in ours or same), "")
 
 
 def _is_enabled(aws: Aws, source: Source) -> bool:

@@ -64,13 +64,17 @@ def grant(template: Template, root: MutableMapping[str, Any], topics: Topics, bu
     resources = root["Resources"]
     for logical_id, functions in grants.implicit.items():
         properties = resources[logical_id].setdefault("Properties", {})
+        if intrinsic_of(properties.get("Policies")):  # SAM takes an intrinsic as one policy, or a parameter as a list
+            listed = template.resolver.resolve(properties["Policies"])
+            properties["Policies"] = list(listed) if isinstance(listed, list) else [properties["Policies"]]
         _append(properties, "Policies", policy(topics, functions, bucket))
     for logical_id, functions in grants.roles.items():
         properties = resources[logical_id].setdefault("Properties", {})
         document = policy(topics, functions, bucket)
         if not _append(properties, "Policies", {"PolicyName": POLICY_NAME, "PolicyDocument": document}):
+            condition = resources[logical_id].get("Condition")
             resources[f"Livetui{logical_id}"] = {
-                "Type": "AWS::IAM::Policy",
+                "Type": "AWS::IAM::Policy", **({"Condition": condition} if condition else {}),
                 "Properties": {"PolicyName": POLICY_NAME, "PolicyDocument": document, "Roles": [{"Ref": logical_id}]}}
     functions_after = dict(template.functions)
     for role, ids in grants.foreign.items():

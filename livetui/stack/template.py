@@ -10,11 +10,11 @@ from typing import Any
 
 from livetui.config import Settings
 from livetui.errors import UsageError
-from livetui.stack import cdk, loops, samconfig, sketch
+from livetui.stack import cdk, loops, queues, samconfig, sketch
 from livetui.stack.cdk import Assets
 from livetui.stack.contract import LiveFunction
 from livetui.stack.document import Document, long_form, read
-from livetui.stack.functions import SAM_TRANSFORM, Function, FunctionReader
+from livetui.stack.functions import SAM_FUNCTION, SAM_TRANSFORM, Function, FunctionReader
 from livetui.stack.intrinsics import UNKNOWN, Resolver
 
 NAMES = ("template.yaml", "template.yml", "template.json")
@@ -170,6 +170,7 @@ class _Loader:
 
     def _read(self, document: Document, parameters: Mapping[str, Any], prefix: str,
               above: tuple[Path, ...], known: Mapping[Path, Assets], assets: Assets | None) -> Template:
+        self._put_images(document, prefix)
         long = long_form(document.root)
         resolver = Resolver(long, parameters, self.settings.region)
         folder = document.path.parent
@@ -186,7 +187,20 @@ class _Loader:
                 nested, {key: value for key, value in passed.items() if value is not UNKNOWN},
                 f"{prefix}{logical_id}-", (*above, document.path.resolve()),
                 {**known, nested.resolve(): assets} if assets is not None else known)
-        return Template(document, long, resolver, reader.read(), children, prefix, assets)
+        read_so_far = Template(document, long, resolver, reader.read(), children, prefix, assets)
+        return replace(read_so_far, children={name: _fed(read_so_far, name, child) for name, child in children.items()})
+
+    def _put_images(self, document: Document, prefix: str) -> None:
+        """Container images that the settings name, for functions that are deployed as they are."""
+        resources = document.root.get("Resources")
+        for logical_id, resource in (resources.items() if isinstance(resources, dict) else ()):
+            image = self.settings.for_function(f"{prefix}{logical_id}").image
+            if image and isinstance(resource, dict):
+                properties = resource.setdefault("Properties", {})
+                if resource.get("Type") == SAM_FUNCTION:
+                    properties["ImageUri"] = image
+                else:
+                    properties["Code"] = {"ImageUri": image}
 
     @staticmethod
     def _nested(resource: Mapping[str, Any], resolver: Resolver, folder: Path, assets: Assets | None) -> Path | None:
@@ -202,6 +216,14 @@ class _Loader:
             return None
         path = (folder / location).resolve()
         return path / "template.yaml" if path.is_dir() else path
+
+
+def _fed(parent: Template, nested: str, child: Template) -> Template:
+    """A nested template whose functions know of the queues of its parent that feed them."""
+    feeding = queues.fed_from(parent, nested, child)
+    return replace(child, functions={**child.functions, **{
+        name: replace(child.functions[name], fed_from_outside=visibilities)
+        for name, visibilities in feeding.items()}}) if feeding else child
 
 
 def _selected(template: Template, globs: tuple[str, ...]) -> Template:

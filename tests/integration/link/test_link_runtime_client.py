@@ -72,6 +72,23 @@ async def test_the_deployed_handler_answers_when_nobody_listens(live: Live) -> N
     assert result.json["errorType"] == "TypeError"
 
 
+@pytest.mark.parametrize(("since", "answer"), [(100, "response"), (1, "error")])
+async def test_the_dead_man_rule_outweighs_the_offline_policy(live: Live, since: int, answer: str) -> None:
+    with live.environment(handler="operator.is_not", armed=int(time.time()) - since, disarm_after=50) as environment:
+        assert (await invoke(environment)).kind == answer
+
+
+async def test_a_stub_that_rests_does_not_look_but_a_new_one_does(live: Live) -> None:
+    attached = {"handler": "operator.is_not", "armed": int(time.time()) - 100, "disarm_after": 50}
+    with live.environment(**attached) as resting:
+        assert (await invoke(resting)).body == b"true"
+        async with console(live, echo) as here:
+            assert (await invoke(resting)).body == b"true"
+            assert here.calls == []
+            with live.environment(**attached) as fresh:
+                assert (await invoke(fresh, b'"here"')).body == b'"here"'
+
+
 async def test_an_answer_over_six_megabytes_fails_as_lambda_says(live: Live, environment: Environment) -> None:
     async with console(live, lambda call: Answer(b'"' + b"x" * 6_400_000 + b'"')):
         result = await invoke(environment)

@@ -15,7 +15,8 @@ from livetui.aws import Aws
 from livetui.cloud import LocalCloud
 from livetui.config import Settings
 from livetui.errors import LivetuiError, UsageError
-from livetui.stack.attach import attach, attached, restore
+from livetui.stack.attach import application_of, attach, deployed_since, restore
+from livetui.stack.attachment import attached
 from livetui.stack.bootstrap import ATTACHED, Bootstrap, ensure, find, remove
 
 MakeSettings = Callable[..., Settings]
@@ -128,6 +129,123 @@ def test_a_function_deployed_again_keeps_its_new_handler(aws: Aws, bootstrap: Bo
     assert now["Handler"] == "newer.handler"
     assert "LIVETUI" not in now["Environment"]["Variables"]
     assert len(now["Layers"]) == 1
+
+
+def redeploy(aws: Aws, function: str, **also: Any) -> None:
+    """What a pipeline does: new code and a whole new configuration."""
+    awslambda = aws.client("lambda")
+    awslambda.update_function_code(FunctionName=function, ZipFile=zipped(newer="def handler(e, c):\n    return 'new'\n"))
+    awslambda.update_function_configuration(FunctionName=function, Handler="newer.handler", Timeout=11, MemorySize=256,
+                                            Layers=[], Environment={"Variables": {"NEW": "1"}}, **also)
+
+
+def test_a_function_deployed_between_two_attaches_comes_back_as_it_was_deployed(
+        aws: Aws, bootstrap: Bootstrap, function: str, make_settings: MakeSettings) -> None:
+    settings = local_code(make_settings(), "app", "newer")
+    attach(aws, bootstrap, settings, [function], lambda _: None)
+    redeploy(aws, function)
+    assert deployed_since(aws, attached(aws, bootstrap)) == [function]
+    deployed = state(aws, function)
+    again = attach(aws, bootstrap, settings, [function], lambda _: None)
+    assert (again.functions[function].handler, again.functions[function].timeout_s) == ("newer.handler", 11)
+    assert deployed_since(aws, attached(aws, bootstrap)) == []
+    restore(aws, bootstrap, lambda _: None, [function])
+    del deployed["inline"][f"livetui-{function}"]
+    assert state(aws, function) == deployed
+
+
+def test_what_others_changed_while_attached_stays_changed(aws: Aws, bootstrap: Bootstrap, function: str,
+                                                          make_settings: MakeSettings) -> None:
+    """A variable, a timeout and a layer; the handler is still ours, and a second attach does not forget its own."""
+    settings = local_code(make_settings(), "app")
+    attach(aws, bootstrap, settings, [function], lambda _: None)
+    awslambda = aws.client("lambda")
+    now = awslambda.get_function_configuration(FunctionName=function)
+    added = awslambda.publish_layer_version(LayerName=f"{function}-b", Content={"ZipFile": zipped(b="B = 1")})
+    awslambda.update_function_configuration(
+        FunctionName=function, Timeout=33, Layers=[*(layer["Arn"] for layer in now["Layers"]), added["LayerVersionArn"]],
+        Environment={"Variables": {**now["Environment"]["Variables"], "ADDED": "x"}})
+    attach(aws, bootstrap, settings, [function], lambda _: None)
+    restore(aws, bootstrap, lambda _: None, [function])
+    after = awslambda.get_function_configuration(FunctionName=function)
+    assert (after["Handler"], after["Timeout"], after["MemorySize"]) == ("app.handler", 33, 192)
+    assert after["Environment"]["Variables"] == {"MINE": "own code", "ADDED": "x"}
+    assert [layer["Arn"].split(":")[-2] for layer in after["Layers"]] == [function, f"{function}-b"]
+
+
+def test_without_its_snapshot_the_stub_itself_tells_what_was_there(aws: Aws, bootstrap: Bootstrap, function: str,
+                                                                   make_settings: MakeSettings) -> None:
+    before, settings = state(aws, function), local_code(make_settings(), "app")
+    attach(aws, bootstrap, settings, [function], lambda _: None)
+    aws.client("s3").delete_object(Bucket=bootstrap.bucket, Key=f"{ATTACHED}{function}.json")
+    attach(aws, bootstrap, settings, [function], lambda _: None)
+    restore(aws, bootstrap, lambda _: None, [function])
+    assert state(aws, function) == before
+
+
+def test_functions_with_the_same_logical_id_are_told_apart(aws: Aws, bootstrap: Bootstrap,
+                                                           make_settings: MakeSettings) -> None:
+    settings = local_code(make_settings(), "app")
+    body = json.dumps({"Resources": {
+        "Role": {"Type": "AWS::IAM::Role", "Properties": {"AssumeRolePolicyDocument": {"Version": "2012-10-17",
+                 "Statement": [{"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"},
+                                "Action": "sts:AssumeRole"}]}}},
+        "Hello": {"Type": "AWS::Lambda::Function", "Properties": {
+            "Handler": "app.handler", "Runtime": "python3.12", "Role": {"Fn::GetAtt": ["Role", "Arn"]},
+            "Code": {"ZipFile": "def handler(e, c):\n    return 1\n"}}}}})
+    stacks = [f"s{uuid.uuid4().hex[:8]}" for _ in range(3)]
+    cloudformation = aws.client("cloudformation")
+    try:
+        for stack in stacks:
+            cloudformation.create_stack(StackName=stack, TemplateBody=body, Capabilities=["CAPABILITY_IAM"])
+            cloudformation.get_waiter("stack_create_complete").wait(StackName=stack, WaiterConfig={"Delay": 1})
+        alone = attach(aws, bootstrap, settings, stacks[:1], lambda _: None)
+        assert list(alone.functions) == ["Hello"]
+        both = attach(aws, bootstrap, settings, stacks[1:], lambda _: None)
+        assert sorted(both.functions) == sorted(item.name for item in both.functions.values()), "one is called Hello"
+        known = [item.id for item in attached(aws, bootstrap) if item.app == settings.app]
+        assert len(set(known)) == len(known) == 3
+    finally:
+        restore(aws, bootstrap, lambda _: None)
+        for stack in stacks:
+            cloudformation.delete_stack(StackName=stack)
+
+
+def test_restore_takes_ones_own_unless_told(aws: Aws, bootstrap: Bootstrap, function: str, make_settings: MakeSettings,
+                                            monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = local_code(make_settings(), "app")
+    monkeypatch.setattr("getpass.getuser", lambda: "colleague")
+    attach(aws, bootstrap, settings, [function], lambda _: None)
+    monkeypatch.undo()
+    assert function not in restore(aws, bootstrap, lambda _: None)
+    assert function in {item.function for item in attached(aws, bootstrap)}
+    assert function in restore(aws, bootstrap, lambda _: None, everyones=True)
+
+
+def test_a_function_whose_code_is_not_here_is_refused_with_what_to_write(
+        aws: Aws, bootstrap: Bootstrap, function: str, make_settings: MakeSettings) -> None:
+    settings = make_settings()
+    for folder in ("one", "two/three"):
+        (settings.root / folder).mkdir(parents=True)
+        (settings.root / folder / "app.py").write_text("")
+    (settings.root / "src" / "app.py").unlink()
+    with pytest.raises(LivetuiError) as refused:
+        attach(aws, bootstrap, settings, [function], lambda _: None)
+    assert "app.handler is in one, two/three" in refused.value.why
+    assert f'[functions."{function}"] code = "FOLDER"' in refused.value.why
+    (settings.root / "livetui.toml").write_text(f'[functions."{function}"]\ncode = "two/three"\n')
+    live = attach(aws, bootstrap, make_settings(), [function], lambda _: None)
+    assert live.functions[function].code_root == settings.root / "two/three"
+    restore(aws, bootstrap, lambda _: None, [function])
+
+
+def local_code(settings: Settings, *modules: str) -> Settings:
+    """The modules of the functions' handlers, in the project's folder, which has no template."""
+    for module in modules:
+        (settings.root / f"{module}.py").write_text("def handler(event, context):\n    return 'local'\n")
+    (settings.root / "template.yaml").unlink(missing_ok=True)
+    assert application_of(settings) is None
+    return settings
 
 
 def test_a_trigger_through_an_alias_is_refused_before_anything_changes(

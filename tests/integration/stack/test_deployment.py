@@ -18,6 +18,7 @@ from livetui.stack.bootstrap import Bootstrap
 from livetui.stack.changeset import DeploymentCancelledError
 from livetui.stack.contract import LiveStack, Progress
 from livetui.stack.deployment import deploy_live, environments, remove_live
+from livetui.stack.drift import changed_elsewhere
 from livetui.stack.names import stack_name
 from stub_runtime.config import StubConfig
 from tests.integration.stack.conftest import eventually
@@ -59,6 +60,24 @@ def test_without_a_console_the_stub_answers_its_typed_error(aws: Aws, bootstrap:
         answer = aws.client("lambda").invoke(FunctionName=live.functions[function].arn, Payload=b"{}")
         assert "FunctionError" in answer
         assert "LivetuiOffline" in answer["Payload"].read().decode()
+
+
+def test_a_function_that_something_else_changed_is_live_again_with_the_next_start(
+        aws: Aws, bootstrap: Bootstrap, make_settings: MakeSettings) -> None:
+    settings = make_settings()
+    live = deploy_live(template.load(settings), aws, bootstrap, settings, lambda _: None)
+    hello = live.functions["Hello"]
+    awslambda = aws.client("lambda")
+    before = awslambda.get_function_configuration(FunctionName=hello.name)
+    awslambda.update_function_configuration(FunctionName=hello.name, Handler="app.hello", Timeout=7,
+                                            Environment={"Variables": {"GREETING": "hello"}})
+    assert changed_elsewhere(aws, live.functions.values()) == {"Hello": "its handler is app.hello"}
+    again = deploy_live(template.load(settings), aws, bootstrap, settings, lambda _: None)
+    after = awslambda.get_function_configuration(FunctionName=hello.name)
+    same = ("Handler", "Runtime", "Timeout", "MemorySize", "Environment", "CodeSha256")
+    assert {name: after.get(name) for name in same} == {name: before.get(name) for name in same}
+    assert not again.changed
+    assert changed_elsewhere(aws, again.functions.values()) == {}
 
 
 def test_an_unchanged_template_is_not_deployed(aws: Aws, bootstrap: Bootstrap, make_settings: MakeSettings) -> None:

@@ -197,6 +197,69 @@ Resources:
         assert live_timeout(application.root, application.root.functions[name]) == expected
 
 
+@pytest.mark.parametrize(("feeding", "expected"), [
+    ("Mapping: {Type: AWS::Lambda::EventSourceMapping, Properties: {FunctionName: !Ref Live, "
+     "EventSourceArn: !GetAtt Q.Arn}}", 45),
+    ("Mapping: {Type: AWS::Lambda::EventSourceMapping, Properties: {FunctionName: !Ref FAliasnow, "
+     "EventSourceArn: !GetAtt Q.Arn}}", 45),
+    ("Mapping: {Type: AWS::Lambda::EventSourceMapping, Properties: {FunctionName: !Sub '${AWS::StackName}-f', "
+     "EventSourceArn: !GetAtt Q.Arn}}", 45),
+    ("Mapping: {Type: AWS::Lambda::EventSourceMapping, Properties: {FunctionName: !Ref Live, "
+     "EventSourceArn: !GetAtt Stream.Arn}}", 900),
+    ("Mapping: {Type: AWS::Lambda::EventSourceMapping, Properties: {FunctionName: !Ref Live, "
+     "EventSourceArn: !ImportValue q}}", 7),
+])
+def test_a_mapping_reaches_a_function_by_its_aliases_and_names(project: Project, feeding: str, expected: int) -> None:
+    application = load(project(SAM + f"""\
+Resources:
+  Q: {{Type: AWS::SQS::Queue, Properties: {{VisibilityTimeout: 45}}}}
+  Stream: {{Type: AWS::Kinesis::Stream}}
+  F:
+    Type: AWS::Serverless::Function
+    Properties: {{CodeUri: src/, Handler: a.b, Runtime: python3.12, Timeout: 7, AutoPublishAlias: now,
+                  FunctionName: !Sub "${{AWS::StackName}}-f"}}
+  Live: {{Type: AWS::Lambda::Alias, Properties: {{FunctionName: !Ref F, Name: live, FunctionVersion: "1"}}}}
+  {feeding}
+"""))
+    assert live_timeout(application.root, application.root.functions["F"]) == expected
+
+
+@pytest.mark.parametrize(("subscription", "expected"), [
+    ("true", 30), ("{QueueArn: !GetAtt Q.Arn, QueueUrl: !Ref Q}", 45), ("false", 900), ("{BatchSize: 3}", 7)])
+def test_a_topic_that_goes_through_a_queue_counts_as_that_queue(project: Project, subscription: str,
+                                                                expected: int) -> None:
+    application = load(project(SAM + f"""\
+Resources:
+  Q: {{Type: AWS::SQS::Queue, Properties: {{VisibilityTimeout: 45}}}}
+  T: {{Type: AWS::SNS::Topic}}
+  F:
+    Type: AWS::Serverless::Function
+    Properties:
+      {{CodeUri: src/, Handler: a.b, Runtime: python3.12, Timeout: 7,
+        Events: {{T: {{Type: SNS, Properties: {{Topic: !Ref T, SqsSubscription: {subscription}}}}}}}}}
+"""))
+    assert live_timeout(application.root, application.root.functions["F"]) == expected
+
+
+@pytest.mark.parametrize("target", ["!GetAtt Inner.Outputs.Arn", "!Sub '${Inner.Outputs.Arn}'"])
+def test_a_queue_of_the_stack_that_nests_a_function_counts(project: Project, target: str) -> None:
+    application = load(project(f"""\
+Resources:
+  Inner: {{Type: AWS::CloudFormation::Stack, Properties: {{TemplateURL: inner.yaml}}}}
+  Q: {{Type: AWS::SQS::Queue, Properties: {{VisibilityTimeout: 45}}}}
+  Mapping:
+    Type: AWS::Lambda::EventSourceMapping
+    Properties: {{FunctionName: {target}, EventSourceArn: !GetAtt Q.Arn}}
+""", {"inner.yaml": """\
+        Resources:
+          F: {Type: AWS::Lambda::Function, Properties: {Code: s, Handler: a.b, Runtime: python3.12, Role: r}}
+          G: {Type: AWS::Lambda::Function, Properties: {Code: s, Handler: a.b, Runtime: python3.12, Role: r}}
+        Outputs: {Arn: {Value: !GetAtt F.Arn}}
+"""}))
+    inner = application.root.children["Inner"]
+    assert [live_timeout(inner, inner.functions[name]) for name in ("F", "G")] == [45, 900]
+
+
 def test_a_queue_from_elsewhere_keeps_the_configured_timeout(project: Project) -> None:
     application = load(project(SAM + """\
 Parameters: {QueueArn: {Type: String}}
@@ -355,3 +418,54 @@ def test_a_functions_logging_is_what_its_template_says(project: Project) -> None
     functions = load(settings).functions
     assert {name: (item.log_format, item.log_level) for name, item in functions.items()} == {
         "Shared": ("JSON", ""), "Own": ("JSON", "DEBUG"), "Plain": ("Text", "")}
+
+
+def test_what_only_a_deployment_tells_is_the_larger_one(project: Project) -> None:
+    application = load(project(SAM + """\
+Conditions: {Here: !Equals [!Ref "AWS::AccountId", "1"]}
+Resources:
+  F: {Type: AWS::Serverless::Function, Properties: {CodeUri: ., Handler: a.b, Runtime: python3.12,
+      Timeout: !If [Here, 5, 60], MemorySize: !If [Here, 2048, 128]}}
+"""))
+    assert (application.functions["F"].timeout_s, application.functions["F"].memory_mb) == (60, 2048)
+
+
+def test_what_belongs_to_published_versions_and_other_runtimes_goes(project: Project) -> None:
+    application = load(project("""\
+Resources:
+  F:
+    Type: AWS::Lambda::Function
+    Properties: {Code: s, Handler: a.b, Runtime: python3.9, Role: r,
+                 RuntimeManagementConfig: {UpdateRuntimeOn: Manual, RuntimeVersionArn: "arn:of-3.9"}}
+  Alias:
+    Type: AWS::Lambda::Alias
+    UpdatePolicy: {CodeDeployLambdaAliasUpdate: {ApplicationName: a, DeploymentGroupName: g}}
+    Properties: {FunctionName: !Ref F, Name: live, FunctionVersion: "1"}
+"""))
+    assert properties(application, "F")["RuntimeManagementConfig"] == {"UpdateRuntimeOn": "Auto"}
+    assert "UpdatePolicy" not in YAML().load(live(application).document.text())["Resources"]["Alias"]
+
+
+def test_an_image_that_was_not_built_is_refused_until_it_is_named(project: Project) -> None:
+    text = SAM + """\
+Resources:
+  F: {Type: AWS::Serverless::Function, Properties: {CodeUri: ., Handler: a.b, Runtime: python3.12}}
+  Js: {Type: AWS::Serverless::Function, Metadata: {DockerContext: js}, Properties: {PackageType: Image}}
+"""
+    dockerfile = {"js/Dockerfile": "FROM public.ecr.aws/lambda/nodejs:22\n"}
+    assert [item.id for item in load(project(text, dockerfile)).found.values() if item.needs_image] == ["Js"]
+    named = load(project(text, dockerfile, functions={"Js": {"image": "1.dkr.ecr.x.amazonaws.com/js:1"}}))
+    assert not any(item.needs_image for item in named.found.values())
+    assert properties(named, "Js")["ImageUri"] == "1.dkr.ecr.x.amazonaws.com/js:1"
+
+
+@pytest.mark.parametrize("dockerfile", [
+    "FROM python:3.12-slim\n", "ARG V=3.12\nFROM public.ecr.aws/lambda/python:${V} AS Base\nFROM base\n",
+    "FROM node:22 AS js\nFROM --platform=linux/amd64 python:3.12\nCOPY --from=js /x /x\n"])
+def test_an_image_stands_on_the_base_of_its_last_stage(project: Project, dockerfile: str) -> None:
+    application = load(project(SAM + """\
+Resources:
+  F: {Type: AWS::Serverless::Function, Metadata: {DockerContext: app},
+      Properties: {PackageType: Image, ImageConfig: {Command: [m.h]}}}
+""", {"app/Dockerfile": dockerfile}))
+    assert application.functions["F"].runtime == "python3.12"

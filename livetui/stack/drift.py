@@ -1,0 +1,49 @@
+"""Functions that something else changed since livetui made them live, so that their calls do not come; mending them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+
+from botocore.exceptions import ClientError
+
+from livetui.aws import Aws
+from livetui.stack.attachment import HANDLER as ATTACHED_HANDLER
+from livetui.stack.attachment import configure, variables_of
+from livetui.stack.changeset import refusing
+from livetui.stack.contract import LiveFunction
+from livetui.stack.live import HANDLER, START_UP_VARIABLES, Stub
+from stub_runtime.config import VARIABLE
+
+
+@refusing("The functions' configurations cannot be read.")
+def changed_elsewhere(aws: Aws, functions: Iterable[LiveFunction]) -> dict[str, str]:
+    """Id → what it is now, of live and attached functions whose stub is gone."""
+    live = [function for function in functions if function.live and function.name]
+
+    def look(function: LiveFunction) -> str:
+        try:
+            now = aws.client("lambda").get_function_configuration(FunctionName=function.arn or function.name)
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ResourceNotFoundException":
+                raise
+            return "it is deleted"
+        if now.get("Handler") not in (HANDLER, ATTACHED_HANDLER):
+            return f"its handler is {now.get('Handler') or 'that of an image'}"
+        return "" if VARIABLE in variables_of(now) else f"its variable {VARIABLE} is gone"
+
+    with ThreadPoolExecutor(8, "livetui-drift") as pool:
+        found = zip(live, pool.map(look, live), strict=True)
+        return {function.id: what for function, what in found if what}
+
+
+def mend(aws: Aws, bucket: str, function: str, stub: Stub) -> None:
+    """Put the stub before a live function again; its other variables stay as they are now."""
+    awslambda = aws.client("lambda")
+    now = variables_of(awslambda.get_function_configuration(FunctionName=function))
+    configure(aws, function, Runtime=stub.runtime, Handler=HANDLER, Layers=[], Timeout=stub.timeout_s,
+              MemorySize=stub.memory_mb, Environment={"Variables": {
+                  **{name: value for name, value in now.items() if name not in START_UP_VARIABLES},
+                  VARIABLE: stub.variable}})
+    awslambda.update_function_code(FunctionName=function, S3Bucket=bucket, S3Key=stub.key)
+    awslambda.get_waiter("function_updated_v2").wait(FunctionName=function)
