@@ -74,6 +74,12 @@ class Engine:
         self._cloud: LocalCloud | RunningCloud | None = None
         self.ready = False
         self._stopping = asyncio.Event()
+        self._key_changed = asyncio.Event()
+        self.owned_cloud: LocalCloud | None = None
+        self.inherited: LocalCloud | None = None
+        """The local cloud of the engine that this one follows; this one then owns it."""
+        self.hands_on = False
+        """Whether the local cloud that this engine owns goes on for the next one."""
         self._bootstrap: bootstrap.Bootstrap | None = None
         self._pool: Pool | None = None
         self._link: Link | None = None
@@ -87,6 +93,8 @@ class Engine:
         """Start, serve, end. Raises `LivetuiError` when something could not be started."""
         self.loop = asyncio.get_running_loop()
         if self.cancel.is_set():
+            if self.inherited is not None:
+                await asyncio.to_thread(self.inherited.stop)
             return
         serving = asyncio.create_task(self._serve())
         stopping = asyncio.create_task(self._stopping.wait())
@@ -112,13 +120,25 @@ class Engine:
             aws = self.aws = await asyncio.to_thread(Aws, access)
             await self._deploy(aws, application)
             assert self.stack is not None
-            async with self._open_pool(aws, self.stack) as pool, self._open_link(aws, self.stack, pool):
-                self.ready = True
-                await asyncio.to_thread(self._announce, aws, self.stack)
+            async with self._open_pool(aws, self.stack) as pool:
                 if self._bootstrap is not None and self.serve:
                     self._background.create_task(self._look_around(aws, self._bootstrap))
-                with self._traffic(aws, self.stack), contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(asyncio.Event().wait(), self.seconds)
+                while await self._serve_linked(aws, pool):
+                    pass
+
+    async def _serve_linked(self, aws: Aws, pool: Pool) -> bool:
+        """Serve until it is time to end; True when the stage has a new key, so that the link is to be opened anew."""
+        assert self.stack is not None
+        self._key_changed.clear()
+        async with self._open_link(aws, self.stack, pool):
+            self.ready = True
+            await asyncio.to_thread(self._announce, aws, self.stack)
+            with self._traffic(aws, self.stack):
+                try:
+                    await asyncio.wait_for(self._key_changed.wait(), self.seconds)
+                except TimeoutError:
+                    return False
+        return True
 
     @contextlib.asynccontextmanager
     async def _open_cloud(self) -> AsyncIterator[CloudAccess]:
@@ -129,27 +149,36 @@ class Engine:
             return
         from livetui.cloud import LocalCloud
 
-        cloud = await asyncio.to_thread(LocalCloud.find, settings.state)
-        if cloud is not None:
-            self._cloud = cloud
-            yield cloud.access
-            return
+        own = self.inherited
+        if own is None:
+            cloud = await asyncio.to_thread(LocalCloud.find, settings.state)
+            if cloud is not None:
+                self._cloud = cloud
+                yield cloud.access
+                return
+            own = await self._start_cloud()
+        self._cloud = self.owned_cloud = own
+        try:
+            yield own.access
+        finally:
+            if not self.hands_on:
+                await asyncio.to_thread(own.stop)
+
+    async def _start_cloud(self) -> LocalCloud:
+        from livetui.cloud import LocalCloud
+
         with self._step("cloud", "local cloud"):
-            starting = asyncio.create_task(asyncio.to_thread(LocalCloud.start, settings.state,
-                                                             region=settings.region or "eu-west-1"))
+            starting = asyncio.create_task(asyncio.to_thread(LocalCloud.start, self.settings.state,
+                                                             region=self.settings.region or "eu-west-1"))
             try:
                 own = await asyncio.shield(starting)
             except asyncio.CancelledError:  # a thread cannot be cancelled: what it starts must still be stopped
                 (await starting).stop()
                 raise
-        self._cloud = own
         if self.kind == "replay":
             self.hub.publish(Notice("warning", "The local cloud is new for this replay: its tables and queues are "
                                     "empty. `livetui cloud run` keeps one."))
-        try:
-            yield own.access
-        finally:
-            await asyncio.to_thread(own.stop)
+        return own
 
     async def _deploy(self, aws: Aws, application: template.Application | None) -> None:
         started = self._bootstrap = await asyncio.to_thread(bootstrap.ensure, aws, self._progress, self.cancel,
@@ -353,11 +382,15 @@ class Engine:
             await asyncio.sleep(_DRIFT_EVERY_S)
 
     async def _redeploy(self) -> None:
-        assert self.aws is not None and self._pool is not None
+        assert self.aws is not None and self._pool is not None and self.stack is not None
+        key = self.stack.signing_key
         try:
             await self._deploy(self.aws, await asyncio.to_thread(template.load, self.settings))
             assert self.stack is not None
             await self._configure(self._pool, self.aws, self.stack)
+            if self.stack.signing_key != key:  # the stage was removed meanwhile, with its key
+                self._key_changed.set()
+                return
             await asyncio.to_thread(self._announce, self.aws, self.stack)
         except LivetuiError as error:
             self.hub.publish(Notice("error", f"The deployment failed; what was live stays live. {error}"))

@@ -100,16 +100,19 @@ class Session:
     def take_over(self) -> None:
         """Start again and take the stage from the console that holds it; returns at once."""
         engine, thread = self._engine, self._thread
-        self._built = self._build(msgspec.structs.replace(self.settings, take_over=True))
+        following = self._built = self._build(msgspec.structs.replace(self.settings, take_over=True))
+        engine.hands_on = True
         engine.stop()
         self._thread = self._new_thread()
         self._ended.clear()
         self.exit_code = 0
 
-        def restart(following: threading.Thread) -> None:
+        def restart(begun: threading.Thread) -> None:
             if thread.ident is not None:
                 thread.join()
-            following.start()
+            if engine.owned_cloud is not None and engine.owned_cloud.is_alive:
+                following.inherited = engine.owned_cloud
+            begun.start()
 
         restarting = threading.Thread(target=restart, args=[self._thread], name="livetui-take-over", daemon=True)
         self._earlier += [thread, restarting]

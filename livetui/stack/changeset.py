@@ -194,7 +194,12 @@ class StackWork:
         except ClientError as error:
             if any(words in str(error) for words in _NO_CHANGES):
                 return None
-            raise refused(error, f"CloudFormation refuses the template of {self.name}.") from error
+            told = refused(error, f"CloudFormation refuses the template of {self.name}.")
+            if "Unrecognized resource types" in str(error):
+                told.hint = ("The local cloud does not have them: put them under a Condition that is false here, or "
+                             "use an AWS account." if self.aws.access.is_local else
+                             "Check their spelling; some types are not in every region.")
+            raise told from error
         wait = 0.05 if self.aws.access.is_local else 0.5
         while True:
             found = self.cloudformation.describe_change_set(ChangeSetName=change_set, StackName=self.name)

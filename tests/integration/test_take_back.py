@@ -1,0 +1,48 @@
+"""A session that takes its stage back keeps its local cloud; one whose stage was removed serves again once deployed."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from livetui.aws import Aws
+from livetui.cloud import LocalCloud
+from livetui.config import load
+from livetui.session import chores
+from livetui.session.events import SessionLive
+from livetui.session.headless import live
+from livetui.session.session import Session
+from tests.integration.events import Heard
+
+ORDERS = Path(__file__).parents[2] / "examples" / "orders"
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.xdist_group("restart")
+def test_the_stage_taken_back_or_deployed_again_serves_on_the_same_cloud(tmp_path: Path) -> None:
+    project = tmp_path / "shop"
+    shutil.copytree(ORDERS, project)
+    settings = load(project, {"local": True, "app": "shop"})
+    heard = Heard()
+    session = Session(settings)
+    with live(session, heard):
+        before = LocalCloud.find(settings.state)
+        assert before is not None
+        sqs = Aws(before.access).client("sqs")
+        sqs.create_queue(QueueName="made-by-hand")
+
+        session.take_over()
+        heard.wait_for(lambda event: isinstance(event, SessionLive), after=heard.index(SessionLive) + 1)
+        after = LocalCloud.find(settings.state)
+        assert after is not None
+        assert after.record == before.record
+        assert "made-by-hand" in sqs.get_queue_url(QueueName="made-by-hand")["QueueUrl"]
+
+        assert "removed" in chores.remove(settings, on_progress=lambda step: None)
+        told = len(heard.events)
+        session.redeploy()
+        heard.wait_for(lambda event: isinstance(event, SessionLive), after=told)
+        assert 'orders' in chores.invoke(settings, "ListOrders", b"{}", asynchronous=False).body
+    assert LocalCloud.find(settings.state) is None
