@@ -49,7 +49,7 @@ class StubCall:
     phase: str = "looking"
     """`connecting`, `looking`, `storing`, `offered`, `acked`, `fetching`, `done`."""
     earlier: list[str] = field(default_factory=list)
-    """Owners of the sessions to which this call was offered before."""
+    """Histories of the sessions to which this call was offered before."""
     offered_to: Presence | None = None
     frames: list[Frame] = field(default_factory=list, repr=False)
     pending: bytes = field(default=b"", repr=False)

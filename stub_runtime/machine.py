@@ -267,7 +267,7 @@ class StubMachine:
     def _offer(self, presence: Presence, now: float) -> list[StubAction]:
         call = self._call()
         if call.offered_to is not None:
-            call.earlier.append(call.offered_to.owner)
+            call.earlier.append(call.offered_to.history)
         call.offered_to = presence
         call.touched = False
         call.heard = call.offered_at = now

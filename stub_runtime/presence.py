@@ -25,13 +25,15 @@ class Presence:
     since: float = 0.0
     """Seconds since the epoch."""
     owner: str = ""
-    """`who@host`, for people and to tell machines apart."""
+    """`who@host`, for people."""
     key: bytes = b""
     """X25519 public key that calls are sealed to."""
     connections: int = 1
     """Stubs spread over the topics `console/0` to `console/<connections - 1>`."""
     farewell: bool = False
     """A `gone` that was said on purpose; a last will may be followed by a reconnect."""
+    history: str = ""
+    """Names the record in which this console commits what has started; empty: it keeps none."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,7 @@ def read_presence(frame: Frame, scope: str, verify_key: bytes) -> Presence | Non
         return Presence(live=frame.kind is Kind.LIVE, session=str(content["session"]), epoch=int(content["epoch"]),
                         since=float(content["since"]), owner=str(content["owner"]),
                         key=base64.b64decode(content["key"]), connections=max(1, int(content["connections"])),
-                        farewell=bool(content.get("farewell")))
+                        farewell=bool(content.get("farewell")), history=str(content.get("history", "")))
     except (KeyError, TypeError, ValueError) as error:
         raise WireError("a signed presence that lacks something") from error
 

@@ -48,6 +48,8 @@ class LinkConfig:
     """Ed25519 seed of the stage, 32 bytes."""
     owner: str
     """`who@host`."""
+    history: str = ""
+    """Names the store that `known` asks (`Store.history`); empty: nothing is known of earlier sessions' calls."""
     take_over: bool = False
     connections: int = 1
     """MQTT connections to begin with; more are opened when one quota is not enough."""
@@ -107,7 +109,7 @@ class Link:
             self._machine = ConsoleMachine(
                 self.topics, self.config.signing_key,
                 Presence(True, self.session, epoch, since, self.config.owner, self._key.public,
-                         max(1, min(MAX_CONNECTIONS, self.config.connections))),
+                         max(1, min(MAX_CONNECTIONS, self.config.connections)), history=self.config.history),
                 self._key, self._known, inherits)
             await self._listen(first, self.topics.console(0))
             for number in range(1, self._machine.presence.connections):
@@ -161,21 +163,20 @@ class Link:
             self._ups.pop(connection, None)
 
     async def _own(self, owner_object: OwnerObject | None, seen: Ownership, since: float) -> tuple[int, bool]:
-        """Become the owner of the stage: its epoch, and whether our store knows its calls. Raises `LinkHeld`."""
+        """Become the owner of the stage: its epoch, and whether the owner before us is dead. Raises `LinkHeld`."""
         presence = await self._retained()
         for _ in range(3):
             alive = not seen.free and await self._alive(seen.session, presence)
             if alive and not self.config.take_over:
                 raise LinkHeld(seen.owner, seen.since)
-            inherits = not alive and seen.owner in ("", self.config.owner)
             epoch = max(seen.epoch, presence.epoch if presence is not None else 0) + 1
             if owner_object is None:
-                return epoch, inherits
+                return epoch, not alive
             wanted = Ownership(self.config.owner, self.session, epoch, since, False)
             written = await self._off_loop(owner_object.write, wanted, seen)
             if written is not None:
                 self._ownership = written
-                return epoch, inherits
+                return epoch, not alive
             seen = await self._off_loop(owner_object.read)
         if not seen.tag:
             raise LivetuiError("The owner of the stage cannot be read.",

@@ -95,8 +95,8 @@ class Attempt:
 class ConsoleMachine:
     """See the module. Every method that can cause something returns the actions to carry out, in order.
 
-    `inherits`: the session before this one ran on this machine and is dead, so that the store knows all of its calls.
-    Otherwise a call that was offered to it counts as started.
+    `inherits`: the session before this one is dead, so that nothing of it can still start. A call that was offered to
+    an earlier session counts as started unless that session is dead and wrote the history that `known` reads.
     """
 
     def __init__(self, topics: Topics, seed: bytes, presence: Presence, key: SessionKey,
@@ -258,7 +258,7 @@ class ConsoleMachine:
         known = self._known(attempt.id)
         earlier = head.get("earlier")
         foreign = isinstance(earlier, list) and bool(earlier) and (
-            not self._inherits or any(owner != self.presence.owner for owner in earlier))
+            not self._inherits or any(not history or history != self.presence.history for history in earlier))
         if isinstance(known, Answer):
             return [Respond(attempt.id, known)]
         if known == "started" or foreign:

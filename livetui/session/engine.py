@@ -233,7 +233,8 @@ class Engine:
             yield
             return
         link_config = LinkConfig(app=stack.app, stage=stack.stage, bucket=stack.bucket, signing_key=stack.signing_key,
-                            owner=f"{getpass.getuser()}@{socket.gethostname()}", take_over=self.settings.take_over)
+                            owner=f"{getpass.getuser()}@{socket.gethostname()}", take_over=self.settings.take_over,
+                            history=self.store.history)
         link = self._link = Link(link_config, aws, on_call=self.dispatcher.call, on_cancel=self.dispatcher.cancelled,
                                  on_state=self._link_changed, known=self.dispatcher.known)
         self.dispatcher.connect(pool, link)

@@ -123,6 +123,12 @@ class Reader:
             return FunctionRecord(id, handler, code_root, json.loads(environment))
         return None
 
+    @property
+    def history(self) -> str:
+        """Names this record of what has started: another one for every file, also for a copy or what was salvaged."""
+        ((number,),) = self._read("SELECT value FROM counters WHERE name = 'history'")
+        return f"{number & 0xFFFF_FFFF_FFFF_FFFF:016x}-{self.path.stat().st_ino:x}"
+
     def counts(self) -> Counts:
         """How much is held and how much was dropped."""
         ((held, dropped),) = self._read("SELECT (SELECT count(*) FROM invocations), "

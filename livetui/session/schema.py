@@ -53,6 +53,7 @@ STEPS: tuple[str, ...] = (
     ALTER TABLE invocations ADD COLUMN status INTEGER;
     ALTER TABLE invocations ADD COLUMN failed_items INTEGER NOT NULL DEFAULT 0;
     """,
+    "INSERT INTO counters VALUES ('history', random())",
 )
 """Step n turns a file of version n into version n + 1; a new file takes them all. Append, never edit."""
 
@@ -214,6 +215,7 @@ def _salvage(new: sqlite3.Connection, damaged: Path, next_id: int) -> int:
             _copy(old, new, f"SELECT * FROM invocations ORDER BY id {order}", "invocations", ends)
         for table in ("logs", "calls"):
             _copy(old, new, f"SELECT * FROM {table} ORDER BY rowid", table, ends)
+    new.execute("UPDATE counters SET value = random() WHERE name = 'history'")  # what is lost may have started
     new.execute("DELETE FROM invocations WHERE id NOT IN (SELECT id FROM payloads)")
     new.execute("DELETE FROM payloads WHERE id NOT IN (SELECT id FROM invocations)")
     for table in ("logs", "calls"):

@@ -48,7 +48,7 @@ async def main(settings: dict[str, Any]) -> None:
         return "started" if attempt in started else "unknown"
 
     config = LinkConfig(settings["app"], settings["stage"], settings["bucket"], bytes.fromhex(settings["seed"]),
-                        settings["owner"], connections=settings.get("connections", 1),
+                        settings["owner"], history=settings.get("history", "one"), connections=settings.get("connections", 1),
                         most_connections=settings.get("most_connections", 4))
     aws = ByProxy(CloudAccess(**settings["access"]))
     aws.dial_port = settings.get("port", 0)

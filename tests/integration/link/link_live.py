@@ -142,7 +142,8 @@ Handler = Callable[[Call], Answer | None]
 async def console(live: Live, handler: Handler, known: Callable[[str], Known] = lambda attempt: "unknown",
                   **changes: Any) -> AsyncIterator[Console]:
     """An open link whose calls are answered by `handler` (None: it answers later, or never)."""
-    values = {"app": live.app, "stage": live.stage, "bucket": live.bucket, "signing_key": SEED, "owner": "ada@laptop"}
+    values = {"app": live.app, "stage": live.stage, "bucket": live.bucket, "signing_key": SEED, "owner": "ada@laptop",
+              "history": "one"}
     made: list[Console] = []
 
     def on_call(call: Call) -> None:

@@ -73,6 +73,19 @@ async def test_work_that_never_started_runs_after_the_restart_without_a_redeploy
             assert (await waiting).body == b"1"
 
 
+async def test_after_a_crash_a_second_checkout_runs_nothing_that_the_first_may_have_started(live: Live) -> None:
+    with live.environment() as environment:
+        async with child(live, hold=True) as process:
+            waiting = asyncio.create_task(invoke(environment, b"1"))
+            assert process.stdout is not None
+            await process.stdout.readline()
+            process.send_signal(signal.SIGKILL)
+            await process.wait()
+        async with console(live, echo, history="two") as here:
+            assert (await waiting).json["errorType"] == "LivetuiInterrupted"
+            assert here.calls == []
+
+
 async def test_a_call_that_was_sent_is_not_run_again_by_the_deployed_code(live: Live) -> None:
     """The console takes the call and is gone before a word of it: it may have run, so no policy may answer for it."""
     calls: list[Call] = []

@@ -50,11 +50,10 @@ class Walk(RuleBasedStateMachine):
         self.world.run(seconds)
 
     @precondition(lambda self: self.console is None)
-    @rule(owner=st.sampled_from(["ada@laptop", "bob@desk"]), quick=st.booleans())
-    def console_starts(self, owner: str, quick: bool) -> None:
-        previous = getattr(self, "owner", owner)
-        self.console = SimConsole(self.world, owner, inherits=previous == owner, quick=quick)
-        self.owner = owner
+    @rule(owner=st.sampled_from(["ada@laptop", "bob@desk"]), checkout=st.sampled_from(["", "second"]),
+          quick=st.booleans())
+    def console_starts(self, owner: str, checkout: str, quick: bool) -> None:
+        self.console = SimConsole(self.world, owner, quick=quick, checkout=checkout)
 
     @precondition(lambda self: self.console is not None)
     @rule(will_after=st.sampled_from([0.0, 2.0, 45.0]))
@@ -77,8 +76,8 @@ class Walk(RuleBasedStateMachine):
     @rule(quick=st.booleans())
     def console_is_taken_over(self, quick: bool) -> None:
         self.old = self.console
-        self.owner = "bob@desk" if self.console.owner == "ada@laptop" else "ada@laptop"
-        self.console = SimConsole(self.world, self.owner, inherits=False, quick=quick)
+        owner = "bob@desk" if self.console.owner == "ada@laptop" else "ada@laptop"
+        self.console = SimConsole(self.world, owner, inherits=False, quick=quick)
 
     @precondition(lambda self: self.console is not None)
     @rule()
@@ -332,6 +331,35 @@ def test_a_take_over_from_another_machine_counts_unknown_as_started(world: World
     world.run(1)
     SimConsole(world, "bob@desk", inherits=False)
     world.run(2)
+    assert world.finished[attempt].failure == "LivetuiInterrupted"
+    assert attempt not in world.executed
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_after_a_crash_a_second_checkout_of_the_same_owner_runs_nothing_twice(world: World, again: bool) -> None:
+    console = SimConsole(world, "ada@laptop", quick=False)
+    attempt = SimStub(world, 1).invoke(10)
+    world.run(1)
+    console.start()
+    console.crash(will_after=0)
+    world.run(1)
+    second = SimConsole(world, "ada@laptop", checkout="second")
+    if again:  # the first one's history comes back, and the second may have run the call meanwhile
+        second.crash(will_after=0)
+        world.run(0.5)
+        SimConsole(world, "ada@laptop")
+    world.run(3)
+    assert world.finished[attempt].failure == "LivetuiInterrupted"
+    assert world.executed == {attempt: 1}
+
+
+def test_a_console_that_keeps_no_history_counts_unknown_as_started(world: World) -> None:
+    console = SimConsole(world, "ada@laptop", quick=False, checkout=None)
+    attempt = SimStub(world, 1).invoke(10)
+    world.run(1)
+    console.crash(will_after=0)
+    SimConsole(world, "ada@laptop", checkout=None)
+    world.run(3)
     assert world.finished[attempt].failure == "LivetuiInterrupted"
     assert attempt not in world.executed
 

@@ -207,6 +207,8 @@ class SimConsole:
     owner: str
     inherits: bool = True
     quick: bool = True
+    checkout: str | None = ""
+    """Of several on the owner's machine, each with a store of its own; None: it keeps no history."""
     machine: ConsoleMachine = field(init=False)
     connection: int = 1
     subscriptions: set[str] = field(default_factory=set)
@@ -220,9 +222,10 @@ class SimConsole:
         world.epoch += 1
         key = SessionKey()
         session = f"{world.epoch:016x}"
-        self.store = world.stores.setdefault(self.owner, {})
+        history = "" if self.checkout is None else f"{self.owner} {self.checkout}"
+        self.store = world.stores.setdefault(history, {})
         self.machine = ConsoleMachine(
-            TOPICS, SEED, Presence(True, session, world.epoch, world.now, self.owner, key.public), key,
+            TOPICS, SEED, Presence(True, session, world.epoch, world.now, self.owner, key.public, history=history), key,
             lambda attempt: self.store.get(attempt, "unknown"), self.inherits)
         world.clients.append(self)
         self.connect()

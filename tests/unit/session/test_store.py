@@ -402,6 +402,25 @@ def test_an_older_file_is_brought_up_to_date(path: Path, monkeypatch: pytest.Mon
     check.close()
 
 
+def test_a_history_has_a_name_that_no_copy_and_nothing_salvaged_has(path: Path) -> None:
+    store = Store.open(path)
+    name = store.history
+    store.close()
+    again = Store.open(path)
+    assert again.history == name
+    again.close()
+    copy = path.with_name("copy.sqlite")
+    copy.write_bytes(path.read_bytes())
+    copied = Store.open(copy)
+    assert copied.history != name
+    copied.close()
+    connection, _ = schema.recover(path)
+    connection.close()
+    salvaged = Store.open(path)
+    assert salvaged.history.split("-")[0] != name.split("-")[0]
+    salvaged.close()
+
+
 def test_a_file_of_the_first_version_keeps_its_invocations(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(schema, "STEPS", schema.STEPS[:1])
