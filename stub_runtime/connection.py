@@ -6,7 +6,7 @@ import os
 import queue
 import time
 from concurrent.futures import Future
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from stub_runtime.actions import Publish
 from stub_runtime.config import StubConfig
@@ -15,8 +15,7 @@ from stub_runtime.pace import Pace
 from stub_runtime.topics import Topics
 
 
-@dataclass(frozen=True)
-class Happened:
+class Happened(NamedTuple):
     """One thing from awscrt's thread: `message`, `subscribed`, `down` or `denied`."""
 
     what: str

@@ -12,8 +12,7 @@ import stat
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from awscrt import auth, http, io, mqtt5
 
@@ -25,8 +24,7 @@ CONNECT_TIMEOUT_MS = 5_000
 _FAILURES = (OSError, RuntimeError, ValueError)
 
 
-@dataclass(frozen=True)
-class Dial:
+class Dial(NamedTuple):
     """Where to connect. `host` is signed and sent as `Host`; `dial_host` and `port` are dialled."""
 
     host: str
@@ -36,31 +34,31 @@ class Dial:
     ca_file: str | None = None
 
 
-@dataclass(frozen=True)
-class SigningKeys:
+class SigningKeys(NamedTuple):
     """AWS credentials for one signature."""
 
     access_key_id: str
-    secret_access_key: str = field(repr=False)
-    session_token: str | None = field(default=None, repr=False)
+    secret_access_key: str
+    session_token: str | None = None
+
+    def __repr__(self) -> str:
+        return f"SigningKeys({self.access_key_id!r})"  # the rest is secret
 
 
-@dataclass(frozen=True)
-class Received:
+class Received(NamedTuple):
     """One publish that arrived."""
 
     topic: str
-    payload: bytes = field(repr=False)
+    payload: bytes
     reply_to: str | None = None
     retained: bool = False
 
 
-@dataclass(frozen=True)
-class Will:
+class Will(NamedTuple):
     """What the broker publishes, retained, when the connection dies without a farewell."""
 
     topic: str
-    payload: bytes = field(repr=False)
+    payload: bytes
 
 
 class Mqtt:

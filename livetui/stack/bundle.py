@@ -1,7 +1,8 @@
 """The stub bundle: the zip that stands in for a live function's code, built once per content and kept.
 
 On AWS it holds hash-locked manylinux wheels for the function's Python and architecture; on the local cloud, which
-runs functions with this very interpreter, the packages that are installed here.
+runs functions with this very interpreter, the packages that are installed here. Bytecode is in it too when this machine
+has that Python: Lambda's `/var/task` is read-only, so each cold start would compile the sources again.
 """
 
 from __future__ import annotations
@@ -33,7 +34,8 @@ _OLD_GLIBC = ("python3.10", "python3.11")
 _LOCAL_PACKAGES = ("awscrt", "nacl")
 _LOCAL_MODULES = ("_awscrt", "_cffi_backend")
 _DISTRIBUTIONS = ("awscrt", "pynacl", "cffi")
-_LEFT_OUT = {"__pycache__", "bin", "cffi", "tests"}
+_LEFT_OUT = {"bin", "cffi", "tests"}
+_SUFFIXES = {".py", ".so", ".txt"}
 _building = threading.Lock()
 LAYER_MODULE = "livetui_attached"
 """The module that a layer puts on the import path: the handler of an attached function."""
@@ -66,7 +68,7 @@ class StubBundle:
     def key(self) -> str:
         """The S3 key, which names the content: known before anything is built."""
         packages = _local_versions() if self.local else _requirements()
-        parts = [_stub_digest(), _SHIM if self.layer else "", packages]
+        parts = [_stub_digest(), _SHIM if self.layer else "", packages, "bytecode" if self._compiler() else ""]
         if not self.local:
             parts += [self.runtime, self.architecture]
         digest = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:40]
@@ -93,31 +95,52 @@ class StubBundle:
     def _files(self) -> Iterator[tuple[str, bytes]]:
         if self.layer:
             yield f"python/{LAYER_MODULE}.py", _SHIM.encode()
-        for name, content in _local_files() if self.local else self._fetched_files():
-            yield (f"livetui/{name}" if self.layer else name), content
+        with tempfile.TemporaryDirectory(prefix="livetui-stub-") as folder:
+            root = Path(folder)
+            if not self.local:
+                self._fetch(root)
+            for name, content in _local_files() if self.local else _stub_files():
+                path = root / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(content)
+            if compiler := self._compiler():
+                subprocess.run([compiler, "-m", "compileall", "-q", "-s", folder, "-p", "/var/task",
+                                "--invalidation-mode", "unchecked-hash", folder], check=True, stdin=subprocess.DEVNULL)
+            for name, content in _tree(root, root, {*_SUFFIXES, ".pyc"}):
+                yield (f"livetui/{name}" if self.layer else name), content
 
-    def _fetched_files(self) -> Iterator[tuple[str, bytes]]:
-        with tempfile.TemporaryDirectory(prefix="livetui-wheels-") as folder:
-            platform = _PLATFORMS[self.architecture]
-            if self.runtime not in _OLD_GLIBC:
-                platform = platform.replace("manylinux2014", "manylinux_2_28")
-            command = [_uv(), "pip", "install", "--quiet", "--no-deps", "--require-hashes", "--only-binary", ":all:",
-                       "--python-platform", platform, "--python-version", self.runtime.removeprefix("python"),
-                       "--target", folder, "--requirement", str(REQUIREMENTS)]
-            done = subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
-            if done.returncode:
-                raise LivetuiError(f"The stub's wheels for {self.runtime} ({self.architecture}) cannot be fetched.",
-                                   " ".join(done.stderr.split())[-600:],
-                                   "livetui needs the Python package index once; a proxy is set with HTTPS_PROXY, "
-                                   "another index with UV_INDEX_URL.")
-            yield from _tree(Path(folder), Path(folder))
-        yield from _stub_files()
+    def _fetch(self, folder: Path) -> None:
+        platform = _PLATFORMS[self.architecture]
+        if self.runtime not in _OLD_GLIBC:
+            platform = platform.replace("manylinux2014", "manylinux_2_28")
+        command = [_uv(), "pip", "install", "--quiet", "--no-deps", "--require-hashes", "--only-binary", ":all:",
+                   "--python-platform", platform, "--python-version", self.runtime.removeprefix("python"),
+                   "--target", str(folder), "--requirement", str(REQUIREMENTS)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+        if done.returncode:
+            raise LivetuiError(f"The stub's wheels for {self.runtime} ({self.architecture}) cannot be fetched.",
+                               " ".join(done.stderr.split())[-600:],
+                               "livetui needs the Python package index once; a proxy is set with HTTPS_PROXY, "
+                               "another index with UV_INDEX_URL.")
+
+    def _compiler(self) -> str:
+        """An interpreter of the function's version on this machine, or an empty string."""
+        here = f"python{sys.version_info.major}.{sys.version_info.minor}"
+        return sys.executable if self.local or self.runtime == here else _installed(self.runtime)
 
 
 def _uv() -> str:
     import uv  # the local cloud needs none
 
     return str(uv.find_uv_bin())
+
+
+@cache
+def _installed(runtime: str) -> str:
+    found = subprocess.run([_uv(), "python", "find", "--no-project", "--no-python-downloads",
+                            runtime.removeprefix("python")], capture_output=True, text=True, check=False,
+                           stdin=subprocess.DEVNULL)
+    return found.stdout.strip() if found.returncode == 0 else ""
 
 
 def _local_files() -> Iterator[tuple[str, bytes]]:
@@ -144,10 +167,10 @@ def _stub_files() -> Iterator[tuple[str, bytes]]:
     yield from _tree(folder, folder.parent)
 
 
-def _tree(folder: Path, root: Path) -> Iterator[tuple[str, bytes]]:
+def _tree(folder: Path, root: Path, suffixes: set[str] = _SUFFIXES) -> Iterator[tuple[str, bytes]]:
     for path in sorted(folder.rglob("*")):
         relative = path.relative_to(root)
-        wanted = path.suffix == ".py" or ".so" in path.suffixes or path.suffix == ".txt"
+        wanted = path.suffix in suffixes or ".so" in path.suffixes
         if path.is_file() and wanted and not _LEFT_OUT & set(relative.parts) and ".dist-info" not in str(relative):
             yield relative.as_posix(), path.read_bytes()
 

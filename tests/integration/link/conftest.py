@@ -1,4 +1,4 @@
-"""The fixture of a stage of its own."""
+"""The fixture of a stage of its own, whose connections are metered."""
 
 from __future__ import annotations
 
@@ -9,16 +9,26 @@ import pytest
 
 from livetui.aws import Aws
 from tests.integration.link.link_live import Live
+from tests.integration.link.quota_meter import QuotaMeter
+
+
+@pytest.fixture(scope="session")
+def meter(aws: Aws) -> Iterator[QuotaMeter]:
+    """What all stages of these tests are metered by."""
+    with QuotaMeter(aws.iot_endpoint().port, aws.access.ca_bundle or "") as running:
+        yield running
 
 
 @pytest.fixture
-def live(aws: Aws) -> Iterator[Live]:
-    """A new app and stage with a bucket of its own; its functions are deleted afterwards."""
+def live(aws: Aws, meter: QuotaMeter) -> Iterator[Live]:
+    """A new app and stage with a bucket of its own; afterwards its functions are deleted, and no connection of its
+    stubs and consoles may have passed a quota of AWS IoT."""
     token = uuid.uuid4().hex[:8]
     bucket = f"livetui-{token}"
     aws.client("s3").create_bucket(Bucket=bucket,
                                    CreateBucketConfiguration={"LocationConstraint": aws.region})
-    stage = Live(aws, f"app-{token}", "dev", bucket)
+    stage = Live(aws, f"app-{token}", "dev", bucket, port=meter.port)
     yield stage
+    meter.check(stage.app)
     for name in stage.functions.values():
         aws.client("lambda").delete_function(FunctionName=name)

@@ -6,27 +6,17 @@ With a `store` it keeps what the engine keeps: an attempt's line is on disk befo
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import json
 import os
 import sys
 from pathlib import Path
 from typing import Any
 
-from livetui.aws import Aws, CloudAccess, IotEndpoint
+from livetui.aws import CloudAccess
 from livetui.link.link import Link, LinkConfig
 from livetui.link.machine import Known
 from livetui.link.messages import Answer, Call
-
-
-class ByProxy(Aws):
-    """The broker is dialled at another port."""
-
-    dial_port = 0
-
-    def iot_endpoint(self) -> IotEndpoint:
-        endpoint = super().iot_endpoint()
-        return dataclasses.replace(endpoint, port=self.dial_port) if self.dial_port else endpoint
+from tests.integration.link.link_live import Dialled
 
 
 async def main(settings: dict[str, Any]) -> None:
@@ -50,9 +40,7 @@ async def main(settings: dict[str, Any]) -> None:
     config = LinkConfig(settings["app"], settings["stage"], settings["bucket"], bytes.fromhex(settings["seed"]),
                         settings["owner"], history=settings.get("history", "one"), connections=settings.get("connections", 1),
                         most_connections=settings.get("most_connections", 4))
-    aws = ByProxy(CloudAccess(**settings["access"]))
-    aws.dial_port = settings.get("port", 0)
-    link = Link(config, aws, on_call, lambda attempt: None, lambda state: None, known)
+    link = Link(config, Dialled(CloudAccess(**settings["access"]), settings.get("port", 0)), on_call, lambda attempt: None, lambda state: None, known)
     await link.open()
     print("live", link.session, flush=True)
     await asyncio.to_thread(sys.stdin.read)  # ends with the one who started it

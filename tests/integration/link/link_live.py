@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from livetui.aws import Aws
+from livetui.aws import Aws, CloudAccess, IotEndpoint
 from livetui.link.link import Link, LinkConfig
 from livetui.link.machine import Known
 from livetui.link.messages import Answer, Call, LinkState
@@ -37,15 +37,28 @@ def stub_bundle() -> bytes:
     return archive.getvalue()
 
 
+class Dialled(Aws):
+    """The broker is dialled at another port: that of a meter, or of something that breaks connections."""
+
+    def __init__(self, access: CloudAccess, port: int) -> None:
+        self.port = port
+        super().__init__(access)
+
+    def iot_endpoint(self) -> IotEndpoint:
+        endpoint = super().iot_endpoint()
+        return replace(endpoint, port=self.port) if self.port else endpoint
+
+
 @dataclass(frozen=True)
 class Live:
-    """One app and stage with its bucket and functions."""
+    """One app and stage with its bucket and functions. `port`: where stubs and consoles dial, when not the broker."""
 
     aws: Aws
     app: str
     stage: str
     bucket: str
     functions: dict[str, str] = field(default_factory=dict)
+    port: int = 0
 
     @property
     def topics(self) -> Topics:
@@ -54,7 +67,8 @@ class Live:
     def config(self, function: str, **changes: Any) -> StubConfig:
         endpoint = self.aws.iot_endpoint()
         config = StubConfig(self.app, self.stage, function, base64.b64encode(verify_key_of(SEED)).decode(),
-                            endpoint.host, endpoint.region, self.bucket, endpoint.dial_host, endpoint.port)
+                            endpoint.host, endpoint.region, self.bucket, endpoint.dial_host,
+                            self.port or endpoint.port)
         return replace(config, **changes)
 
     def deploy(self, function: str, timeout: int = 30, **changes: Any) -> str:
@@ -161,7 +175,8 @@ async def console(live: Live, handler: Handler, known: Callable[[str], Known] = 
         made[0].states.append(state)
         made[0].changed.set()
 
-    link = Link(LinkConfig(**{**values, **changes}), live.aws, on_call, on_cancel, on_state, known)
+    aws = Dialled(live.aws.access, live.port) if live.port else live.aws
+    link = Link(LinkConfig(**{**values, **changes}), aws, on_call, on_cancel, on_state, known)
     made.append(Console(link))
     await link.open()
     try:

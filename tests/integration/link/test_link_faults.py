@@ -12,8 +12,9 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
@@ -21,6 +22,7 @@ import pytest
 
 from tests.integration.link.fault_proxy import FAULTS, FaultProxy
 from tests.integration.link.link_live import ROOT, SEED, Live
+from tests.integration.link.quota_meter import QuotaMeter
 from tests.integration.link.runtime_api import Environment
 
 SIZES = (100, 100, 100, 2_000, 20_000, 20_000, 120_000, 250_000, 1_000_000, 5_900_000)
@@ -75,7 +77,16 @@ class Console:
         return Counter(self.store.read_text().split())
 
 
-def storm(live: Live, proxy: FaultProxy, calls: int, faults: tuple[str, ...], every: int,
+@contextmanager
+def broken(live: Live) -> Iterator[tuple[FaultProxy, QuotaMeter]]:
+    """A broken network before the broker, and a meter before that: what it sees is what the clients did."""
+    with FaultProxy(live.aws.iot_endpoint().port) as proxy, \
+            QuotaMeter(proxy.port, live.aws.access.ca_bundle or "") as meter:
+        yield proxy, meter
+        meter.check(live.app)
+
+
+def storm(live: Live, proxy: FaultProxy, port: int, calls: int, faults: tuple[str, ...], every: int,
           ended: Callable[[int], None] = lambda count: None) -> tuple[Counter[str], list[str]]:
     """Run `calls` calls in six environments; after each `every` of them a fault strikes while the others go on.
 
@@ -116,7 +127,7 @@ def storm(live: Live, proxy: FaultProxy, calls: int, faults: tuple[str, ...], ev
                 wrong.append(f"call {number} ended as {result.kind} {result.body[:200]!r}")
             one_ended()
 
-    environments = [live.environment(port=proxy.port) for _ in range(6)]
+    environments = [live.environment(port=port) for _ in range(6)]
     try:
         with ThreadPoolExecutor(6) as pool:
             list(pool.map(caller, environments))
@@ -145,10 +156,10 @@ def check(seen: Counter[str], wrong: list[str], console: Console, calls: int) ->
 
 
 def test_a_few_calls_survive_cuts(live: Live, tmp_path: Path) -> None:
-    with FaultProxy(live.aws.iot_endpoint().port) as proxy:
-        console = Console(live, proxy.port, tmp_path / "store")
+    with broken(live) as (proxy, meter):
+        console = Console(live, meter.port, tmp_path / "store")
         try:
-            seen, wrong = storm(live, proxy, 8, ("cut", "delay", "reset"), 3)
+            seen, wrong = storm(live, proxy, meter.port, 8, ("cut", "delay", "reset"), 3)
         finally:
             console.end()
     check(seen, wrong, console, 8)
@@ -158,10 +169,10 @@ def test_a_few_calls_survive_cuts(live: Live, tmp_path: Path) -> None:
 @pytest.mark.timeout(1500)
 def test_five_hundred_calls_through_every_fault(live: Live, tmp_path: Path) -> None:
     started = time.monotonic()
-    with FaultProxy(live.aws.iot_endpoint().port) as proxy:
-        console = Console(live, proxy.port, tmp_path / "store")
+    with broken(live) as (proxy, meter):
+        console = Console(live, meter.port, tmp_path / "store")
         try:
-            seen, wrong = storm(live, proxy, 500, FAULTS, 10)
+            seen, wrong = storm(live, proxy, meter.port, 500, FAULTS, 10)
         finally:
             console.end()
     print(table("faults", proxy, 500, seen, console, time.monotonic() - started))
@@ -172,8 +183,8 @@ def test_five_hundred_calls_through_every_fault(live: Live, tmp_path: Path) -> N
 @pytest.mark.timeout(1500)
 def test_five_hundred_calls_while_the_console_is_killed_five_times(live: Live, tmp_path: Path) -> None:
     started = time.monotonic()
-    with FaultProxy(live.aws.iot_endpoint().port) as proxy:
-        console = Console(live, proxy.port, tmp_path / "store")
+    with broken(live) as (proxy, meter):
+        console = Console(live, meter.port, tmp_path / "store")
         due: queue.SimpleQueue[bool] = queue.SimpleQueue()
         kills = 0
 
@@ -187,7 +198,7 @@ def test_five_hundred_calls_while_the_console_is_killed_five_times(live: Live, t
         killing = threading.Thread(target=killer)
         killing.start()
         try:
-            seen, wrong = storm(live, proxy, 500, FAULTS, 15,
+            seen, wrong = storm(live, proxy, meter.port, 500, FAULTS, 15,
                                 lambda count: due.put(True) if count in (60, 140, 220, 300, 380) else None)
         finally:
             due.put(False)

@@ -29,7 +29,7 @@ async def invoke(environment: Environment, event: bytes = b"{}", seconds: float 
 async def child(live: Live, hold: bool, owner: str = "ada@laptop") -> AsyncIterator[asyncio.subprocess.Process]:
     """A console in another process, live."""
     settings = {"app": live.app, "stage": live.stage, "bucket": live.bucket, "seed": SEED.hex(), "owner": owner,
-                "access": asdict(live.aws.access), "hold": hold}
+                "access": asdict(live.aws.access), "hold": hold, "port": live.port}
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "tests.integration.link.console_child", json.dumps(settings), cwd=ROOT,
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(ROOT)})

@@ -11,7 +11,7 @@ from benchmarks.scale import TEAMS, by_team, by_threshold, facts, per_call, writ
 from benchmarks.scaling.call_cost import call_cost, units
 from benchmarks.scaling.model import Team, load, most_calls
 from benchmarks.scaling.quotas import PRICES, QUOTAS
-from stub_runtime.pace import BYTES, RATE
+from stub_runtime.pace import BYTES_RATE, RATE
 from stub_runtime.wire import MAX_CHUNK, MAX_FRAME
 
 PAGE = (ROOT / "docs" / "scale.md").read_text("utf-8")
@@ -49,7 +49,7 @@ def test_large_frames_are_bound_by_bytes_and_a_smaller_threshold_helps() -> None
     team = Team(1, 1, 500_000, 500_000)
     calls, limit = most_calls(team)
     assert limit.name == "bytes/s to the console"
-    assert calls == pytest.approx(4 * BYTES / sum(call_cost(500_000, 500_000, 0.1).up), rel=0.01)
+    assert calls == pytest.approx(4 * BYTES_RATE / sum(call_cost(500_000, 500_000, 0.1).up), rel=0.01)
     assert most_calls(replace(team, s3_from=128 * 1024))[0] > 3 * calls
 
 

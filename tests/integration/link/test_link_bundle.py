@@ -1,0 +1,71 @@
+"""What is in the stub bundles, and what importing the stub from one takes with it."""
+
+from __future__ import annotations
+
+import io
+import json
+import struct
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from livetui.stack.bundle import MAX_BYTES, StubBundle
+
+_NOT_NEEDED = {"botocore", "boto3", "nacl.bindings", "nacl.public", "awscrt.mqtt", "awscrt.s3", "awsiot", "asyncio",
+               "urllib.request", "http.client", "subprocess", "ssl", "pathlib", "tempfile"}
+"""Modules that a quick call does without; each would cost every cold start."""
+_ELF_MACHINE = {"x86_64": 62, "arm64": 183}
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path
+
+
+def test_the_stub_is_imported_from_its_bundle_alone_compiled_and_without_what_it_does_not_need(cache: Path) -> None:
+    with zipfile.ZipFile(StubBundle("python3.11", "x86_64", local=True).path()) as bundle:
+        bundle.extractall(cache / "task")
+    script = ("import json, sys\n"
+              f"sys.path[:] = [p for p in sys.path if 'site-packages' not in p] + [{str(cache / 'task')!r}]\n"
+              "import stub_runtime.handler\n"
+              "loaded = {n: getattr(m, '__cached__', None) for n, m in sys.modules.items() if hasattr(m, '__file__')}\n"
+              "print(json.dumps(loaded))")
+    done = subprocess.run([sys.executable, "-I", "-S", "-c", script], capture_output=True, text=True, check=True,
+                          cwd=cache)
+    loaded = json.loads(done.stdout)
+    assert not _NOT_NEEDED & loaded.keys()
+    ours = {name: cached for name, cached in loaded.items() if name.startswith(("stub_runtime.", "awscrt."))}
+    assert "stub_runtime.machine" in ours
+    assert [name for name, cached in ours.items() if not cached or not Path(cached).is_file()] == []
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("architecture", ["x86_64", "arm64"])
+@pytest.mark.parametrize("runtime", ["python3.10", "python3.11", "python3.12", "python3.13"])
+@pytest.mark.usefixtures("cache")
+def test_a_bundle_for_aws_holds_its_architecture_and_nothing_else(runtime: str, architecture: str) -> None:
+    content = StubBundle(runtime, architecture, local=False).path().read_bytes()
+    assert len(content) <= MAX_BYTES
+    with zipfile.ZipFile(io.BytesIO(content)) as bundle:
+        names = bundle.namelist()
+        libraries = {name: bundle.read(name) for name in names if ".so" in name}
+        sources = [name for name in names if name.endswith(".py")]
+    cpython = runtime.removeprefix("python").replace(".", "")
+    machine = "x86_64" if architecture == "x86_64" else "aarch64"
+    suffix = f"cpython-{cpython}-{machine}-linux-gnu.so"
+    crt = f"_awscrt.{suffix}" if runtime == "python3.10" else "_awscrt.abi3.so"
+    assert libraries.keys() == {crt, "nacl/_sodium.abi3.so", f"_cffi_backend.{suffix}"}
+    for name, library in libraries.items():
+        assert library[:4] == b"\x7fELF", name
+        assert struct.unpack_from("<H", library, 18)[0] == _ELF_MACHINE[architecture], name
+    assert {name.split("/")[0] for name in sources} == {"awscrt", "nacl", "stub_runtime"}
+    assert {f"stub_runtime/{path.name}" for path in (Path(__file__).parents[3] / "stub_runtime").glob("*.py")} <= \
+        set(sources)
+    compiled = [name for name in names if name.endswith(".pyc")]
+    assert compiled == [] or len(compiled) == len(sources)
+    if runtime == f"python{sys.version_info.major}.{sys.version_info.minor}":
+        assert compiled
