@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 VARIABLE = "LIVETUI"
+S3_FROM = 256 * 1024
+"""Sealed messages from this many bytes go through S3."""
 
 
 @dataclass(frozen=True)
@@ -39,8 +41,7 @@ class StubConfig:
     """When livetui was attached, in seconds since the epoch; 0 for functions that were deployed live."""
     disarm_after: int = 0
     """Seconds without a console after which an attached function runs its own code at once; 0 for never."""
-    s3_from: int = 256 * 1024
-    """Sealed messages from this many bytes go through S3."""
+    s3_from: int = S3_FROM
 
     def to_json(self) -> str:
         """The value of the environment variable."""

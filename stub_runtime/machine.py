@@ -28,6 +28,7 @@ from stub_runtime.call import (
     WINDOW_BYTES_PER_S,
     StubCall,
 )
+from stub_runtime.config import S3_FROM
 from stub_runtime.errors import NOTHING_RAN
 from stub_runtime.presence import Lease, Presence, read_lease, read_presence
 from stub_runtime.sealing import CannotOpen, StubKey
@@ -54,7 +55,7 @@ class StubMachine:
     """See the module. Every method returns the actions to carry out, in order."""
 
     def __init__(self, topics: Topics, function: str, environment: str, verify_key: bytes,
-                 s3_from: int = 256 * 1024, bucket: bool = True) -> None:
+                 s3_from: int = S3_FROM, bucket: bool = True) -> None:
         self.topics = topics
         self.function = function
         self.environment = environment

@@ -166,7 +166,7 @@ async def confirmed(publish: Future[Any] | None, what: str) -> None:
     if publish is None:
         return
     try:
-        result = await asyncio.wait_for(asyncio.wrap_future(publish), 5)
+        result = await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(publish)), 5)
     except (TimeoutError, RuntimeError, OSError) as error:
         raise LivetuiError(f"AWS IoT did not take {what}.", str(error) or "It did not answer in 5 s.",
                            "Check iot:Publish and iot:RetainPublish on presence (docs/security.md).") from error

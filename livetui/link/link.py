@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
 import uuid
 from collections.abc import Callable, Iterable
@@ -19,6 +20,7 @@ from livetui.link.owner import LinkHeld, OwnerObject, Ownership
 from livetui.link.payloads import Bucket, PayloadError
 from livetui.link.usage import Counter, LinkUsage, total
 from stub_runtime.actions import Fetch, Publish
+from stub_runtime.config import S3_FROM
 from stub_runtime.mqtt import Received
 from stub_runtime.presence import Lease, Presence, presence_frame, read_lease, read_presence
 from stub_runtime.sealing import SessionKey, verify_key_of
@@ -28,6 +30,9 @@ from stub_runtime.wire import NO_ATTEMPT, Frame, Kind, WireError
 R = TypeVar("R")
 CONNECT_WITHIN = 15.0
 ALIVE_WITHIN = 1.5
+SWITCH_S = 0.0005
+"""How long a thread may keep the interpreter while others wait. Python's 5 ms would be paid three times by each ack
+while a thread moves a large payload: by awscrt's thread, by the loop's, and on the way back."""
 INLINE = 64 * 1024
 """Answers up to this many bytes are sealed on the loop (0.2 ms); larger ones on a thread."""
 PING_IDLE, PING_BUSY, DEAF = 30.0, 5.0, 5.0
@@ -55,7 +60,7 @@ class LinkConfig:
     """MQTT connections to begin with; more are opened when one quota is not enough."""
     most_connections: int = MAX_CONNECTIONS
     """How many it may become, at most 4."""
-    s3_from: int = 256 * 1024
+    s3_from: int = S3_FROM
     """Sealed messages from this many bytes go through the bucket."""
 
 
@@ -97,6 +102,7 @@ class Link:
     async def open(self) -> None:
         """Connect, own the stage, publish presence. Raises `LinkHeld`, or `LivetuiError` with what to do."""
         self._tell("connecting")
+        sys.setswitchinterval(min(sys.getswitchinterval(), SWITCH_S))
         owner_object = OwnerObject(self._aws, self.config.bucket, self.topics) if self.config.bucket else None
         try:
             self._endpoint, seen = await asyncio.gather(

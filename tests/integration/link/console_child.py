@@ -16,6 +16,7 @@ from livetui.aws import CloudAccess
 from livetui.link.link import Link, LinkConfig
 from livetui.link.machine import Known
 from livetui.link.messages import Answer, Call
+from stub_runtime.config import S3_FROM
 from tests.integration.link.link_live import Dialled
 
 
@@ -39,7 +40,8 @@ async def main(settings: dict[str, Any]) -> None:
 
     config = LinkConfig(settings["app"], settings["stage"], settings["bucket"], bytes.fromhex(settings["seed"]),
                         settings["owner"], history=settings.get("history", "one"), connections=settings.get("connections", 1),
-                        most_connections=settings.get("most_connections", 4))
+                        most_connections=settings.get("most_connections", 4),
+                        s3_from=settings.get("s3_from", S3_FROM))
     link = Link(config, Dialled(CloudAccess(**settings["access"]), settings.get("port", 0)), on_call, lambda attempt: None, lambda state: None, known)
     await link.open()
     print("live", link.session, flush=True)

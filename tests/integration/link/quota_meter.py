@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import ssl
 import threading
 from collections import deque
@@ -27,6 +28,8 @@ class Metered:
     """One connection: who it was, and every packet that passed."""
 
     client: str = ""
+    credential: str = ""
+    """The access key that signed its upgrade."""
     publishes: list[tuple[float, bool, int]] = field(default_factory=list)
     """When, whether it came from the client, and its size in bytes."""
     sent: list[tuple[float, int]] = field(default_factory=list)
@@ -70,6 +73,8 @@ class Packets:
 
     def __init__(self, told: Callable[[bytes], None]) -> None:
         self._told = told
+        self.upgrade = ""
+        """The head of the HTTP request or response that the connection began with."""
         self._raw = bytearray()
         self._mqtt = bytearray()
         self._upgraded = False
@@ -81,6 +86,7 @@ class Packets:
             end = self._raw.find(b"\r\n\r\n")
             if end < 0:
                 return
+            self.upgrade = self._raw[:end].decode("latin-1")
             del self._raw[:end + 4]
             self._upgraded = True
         for payload in self._messages():
@@ -138,8 +144,10 @@ def _client_of(connect: bytes) -> str:
 class QuotaMeter:
     """See the module. Listens on `port` with the cloud's own certificate, and forwards to the broker at `target`."""
 
-    def __init__(self, target: int, ca_bundle: str) -> None:
+    def __init__(self, target: int, ca_bundle: str, shape: bool = False) -> None:
         self.target = target
+        self.shape = shape
+        """Let bytes through at IoT's pace from the first one on, both ways: for measurements."""
         self.port = 0
         self.connections: list[Metered] = []
         self._folder = Path(ca_bundle).parent
@@ -207,18 +215,20 @@ class QuotaMeter:
             kind = packet[0] >> 4
             if kind == _CONNECT:
                 metered.client = _client_of(packet)
+                signed = re.search(r"X-Amz-Credential=(\w+)", packets.upgrade)
+                metered.credential = signed[1] if signed else ""
             elif kind == _PUBLISH:
                 metered.publishes.append((self._loop.time(), from_client, len(packet)))
 
         packets = Packets(told)
-        free_at = 0.0
+        free_at, credit = 0.0, 0.0 if self.shape else 1.0
         try:
             while chunk := await reader.read(64 * 1024):
                 packets.feed(chunk)
                 if from_client:
                     metered.sent.append((self._loop.time(), len(chunk)))
-                else:
-                    free_at = max(free_at, self._loop.time() - 1.0) + len(chunk) / BYTES_PER_S
+                if self.shape or not from_client:
+                    free_at = max(free_at, self._loop.time() - credit) + len(chunk) / BYTES_PER_S
                     if (wait := free_at - self._loop.time()) > 0:
                         await asyncio.sleep(wait)
                 writer.write(chunk)  # not drained: a stalled broker must not make a client look faster afterwards
