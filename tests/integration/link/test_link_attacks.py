@@ -11,6 +11,7 @@ from typing import Any
 
 import boto3
 import pytest
+from awscrt.exceptions import AwsCrtError
 from botocore.exceptions import ClientError
 
 from livetui.aws import Aws
@@ -252,22 +253,70 @@ async def test_the_consoles_documented_policy_is_enough(live: Live) -> None:
         await exercise(live, limited(live, policy), environment)
 
 
-STATEMENTS = console_policy("aws", "r", "1", Topics("a", "b"), "x")["Statement"]
-PARTS = [(at, part, index) for at, statement in enumerate(STATEMENTS)
-         for part in ("Action", "Resource") for index in range(len(statement[part]))]
+def parts(policy: dict[str, Any]) -> list[tuple[int, str, int]]:
+    """Every single action and resource of a policy."""
+    return [(at, part, index) for at, statement in enumerate(policy["Statement"])
+            for part in ("Action", "Resource") for index in range(len(statement[part]))]
 
 
-@pytest.mark.long
-@pytest.mark.parametrize(("at", "part", "index"), PARTS)
-async def test_nothing_can_be_taken_from_the_consoles_policy(live: Live, at: int, part: str, index: int) -> None:
-    policy = console_policy(live.aws.partition, live.aws.region, live.aws.account, live.topics, live.bucket)
+def without(policy: dict[str, Any], at: int, part: str, index: int) -> dict[str, Any]:
+    """The policy, less that one."""
     statement = policy["Statement"][at]
     del statement[part][index]
     if not statement[part]:
         del policy["Statement"][at]
-    broken = (LivetuiError, AssertionError, TimeoutError, queue.Empty, ClientError)
-    with live.environment(s3_from=5_000) as environment, pytest.raises(broken):
-        await exercise(live, limited(live, policy), environment)
+    return policy
+
+
+BROKEN = (LivetuiError, AssertionError, TimeoutError, queue.Empty, ClientError, AwsCrtError)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(("at", "part", "index"), parts(console_policy("aws", "r", "1", Topics("a", "b"), "x")))
+async def test_nothing_can_be_taken_from_the_consoles_policy(live: Live, at: int, part: str, index: int) -> None:
+    policy = console_policy(live.aws.partition, live.aws.region, live.aws.account, live.topics, live.bucket)
+    with live.environment(s3_from=5_000) as environment, pytest.raises(BROKEN):
+        await exercise(live, limited(live, without(policy, at, part, index)), environment)
+
+
+async def exercise_stub(live: Live, keys: dict[str, str]) -> None:
+    """All that a stub does with its role: hear presence, leases and answers, call on every connection, large both ways."""
+    topics = live.topics
+    me = topics.stub("Orders", "ab")
+    big = b'"' + random.Random(2).randbytes(10_000).hex().encode() + b'"'
+    async with console(live, echo, s3_from=5_000, connections=MAX_CONNECTIONS):
+        with client(live.aws, topics.stub_client("Orders", "ab"), keys) as stub, \
+                client(live.aws, f"other-{live.app}") as other:
+
+            async def hears(kind: Kind) -> None:
+                assert Frame.decode((await asyncio.to_thread(stub.heard.get, True, 2)).payload).kind is kind
+
+            assert stub.up
+            for topic in (me, topics.stubs, topics.presence):
+                assert stub.subscribe(topic) < 128
+            await hears(Kind.LIVE)
+            for number in range(MAX_CONNECTIONS):
+                stub.mqtt.publish(topics.console(number), Frame(Kind.PING, "b" * 32).encode(), reply_to=me)
+                await hears(Kind.PONG)
+            other.publish(topics.console(0), Frame(Kind.PING, "0" * 32, b"another").encode())
+            await hears(Kind.LEASE)
+        with live.environment(s3_from=5_000, extra=keys) as environment:
+            result = await invoke(environment, big, 6.0)
+            assert result.body == big, result.body[:300]
+    left = live.aws.client("s3").list_objects_v2(Bucket=live.bucket, Prefix="payloads/").get("Contents", [])
+    assert left == [], "an object was left behind"
+
+
+async def test_a_stubs_policy_is_enough(live: Live) -> None:
+    await exercise_stub(live, stub_keys(live))
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(("at", "part", "index"), parts(stub_policy("aws", "r", "1", Topics("a", "b"), "Orders", "x")))
+async def test_nothing_can_be_taken_from_a_stubs_policy(live: Live, at: int, part: str, index: int) -> None:
+    policy = stub_policy(live.aws.partition, live.aws.region, live.aws.account, live.topics, "Orders", live.bucket)
+    with pytest.raises(BROKEN):
+        await exercise_stub(live, live.role(without(policy, at, part, index)))
 
 
 def test_announcing_gone_leaves_a_live_console_alone(live: Live) -> None:
