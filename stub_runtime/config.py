@@ -6,9 +6,12 @@ import json
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from stub_runtime.wire import MAX_CHUNK
+
 VARIABLE = "LIVETUI"
-S3_FROM = 256 * 1024
-"""Sealed messages from this many bytes go through S3."""
+S3_FROM = MAX_CHUNK
+"""Sealed messages from this many bytes go through S3: those that do not fit a single frame. Where that lies between
+what is faster on an idle connection and on a busy one is in docs/protocol.md, "Large payloads"."""
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple
 
 from stub_runtime.sealing import sign, verify
 from stub_runtime.wire import NO_ATTEMPT, Frame, Kind, WireError
@@ -36,15 +36,14 @@ class Presence:
     """Names the record in which this console commits what has started; empty: it keeps none."""
 
 
-@dataclass(frozen=True)
-class Lease:
+class Lease(NamedTuple):
     """The console lives and still works on these attempts (their first 16 hex digits)."""
 
     session: str
     epoch: int
     number: int = 0
     """Grows with every lease of a session, so that an old one is worth nothing."""
-    attempts: tuple[str, ...] = field(default=())
+    attempts: tuple[str, ...] = ()
 
 
 def _signed(kind: Kind, scope: str, content: dict[str, Any], seed: bytes) -> Frame:
@@ -86,7 +85,7 @@ def read_presence(frame: Frame, scope: str, verify_key: bytes) -> Presence | Non
 
 def lease_frame(lease: Lease, scope: str, seed: bytes) -> Frame:
     """`lease` signed with the stage's key."""
-    return _signed(Kind.LEASE, scope, asdict(lease), seed)
+    return _signed(Kind.LEASE, scope, lease._asdict(), seed)
 
 
 def read_lease(frame: Frame, scope: str, verify_key: bytes) -> Lease | None:

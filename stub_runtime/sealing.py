@@ -11,7 +11,7 @@ import hashlib
 import os
 from typing import Any
 
-from nacl._sodium import ffi, lib  # type: ignore[import-not-found]
+from nacl._sodium import ffi, lib
 
 from stub_runtime.wire import WireError
 

@@ -13,7 +13,7 @@ import struct
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 VERSION = 1
 MAX_FRAME = 120 * 1024
@@ -135,24 +135,23 @@ def split(kind: Kind, attempt: str, message: bytes) -> list[Frame]:
             for i in range(count)]
 
 
-@dataclass(frozen=True)
-class Message:
+class Message(NamedTuple):
     """A whole message, joined from its frames."""
 
     kind: Kind
     attempt: str
-    payload: bytes = field(repr=False)
+    payload: bytes
     message_id: int = 0
 
 
-@dataclass
 class _Partial:
-    kind: Kind
-    count: int
-    touched: float
-    chunks: dict[int, bytes] = field(default_factory=dict)
-    size: int = 0
-    asked: int = 0
+    def __init__(self, kind: Kind, count: int, touched: float) -> None:
+        self.kind = kind
+        self.count = count
+        self.touched = touched
+        self.chunks: dict[int, bytes] = {}
+        self.size = 0
+        self.asked = 0
 
 
 class Joiner:

@@ -12,6 +12,7 @@ from livetui.link.machine import ConsoleMachine, Deliver
 from livetui.link.messages import Answer
 from stub_runtime.actions import Fetch, Finish, Publish, Store, StubAction
 from stub_runtime.call import ACK_AFTER
+from stub_runtime.config import S3_FROM
 from stub_runtime.machine import StubMachine
 from stub_runtime.presence import Presence, presence_frame
 from stub_runtime.sealing import SessionKey, verify_key_of
@@ -86,7 +87,7 @@ def call_head() -> dict[str, object]:
 
 
 @functools.cache
-def call_cost(event: int, answer: int, seconds: float, s3_from: int = 256 * 1024) -> CallCost:
+def call_cost(event: int, answer: int, seconds: float, s3_from: int = S3_FROM) -> CallCost:
     """Run one call whose handler takes `seconds`, with an event and an answer of so many bytes."""
     cost = CallCost()
     key = SessionKey()

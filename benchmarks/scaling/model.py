@@ -8,7 +8,9 @@ from dataclasses import dataclass, replace
 from benchmarks.scaling.call_cost import CallCost, call_cost, lease_cost, presence_cost, units
 from benchmarks.scaling.quotas import KEEP_ALIVE_S, PRICES, QUOTAS, STUB_GB
 from livetui.link.link import BUSY, PING_BUSY
+from livetui.link.usage import BYTES_PER_S
 from stub_runtime.call import LEASE_EVERY
+from stub_runtime.config import S3_FROM
 from stub_runtime.pace import BYTES_RATE, RATE
 from stub_runtime.topics import MAX_CONNECTIONS
 
@@ -32,7 +34,7 @@ class Team:
     """Hours a month in which a stage gets calls at that rate."""
     open_hours: float = 160
     """Hours a month in which a console is open."""
-    s3_from: int = 256 * 1024
+    s3_from: int = S3_FROM
     connections: int = MAX_CONNECTIONS
     """Most connections of a console; it opens another one when the others are busy."""
     small_region: bool = False
@@ -93,7 +95,7 @@ def load(team: Team) -> Load:
     pings = 1 / PING_BUSY
     publishes = team.calls * call.publishes + 2 * leases + 2 * pings
     up, down = (team.calls * sum(sizes) for sizes in (call.up, call.down))
-    wanted = max(publishes / RATE, up / BYTES_RATE, down / BYTES_RATE)
+    wanted = max(publishes / RATE, up / BYTES_PER_S, down / BYTES_RATE)
     used = max(1, min(team.connections, math.ceil(wanted / BUSY)))
     reconnects = team.calls * math.exp(-KEEP_ALIVE_S * team.calls / stubs)
     stage_in = team.calls * call.publishes + leases + pings
@@ -110,7 +112,7 @@ def _limits(team: Team, call: CallCost, publishes: float, up: float, down: float
     more = ("a faster answer (no ack under 250 ms)" if used >= MAX_CONNECTIONS else "connections")
     found = [
         Limit("publishes per connection", publishes / RATE, more),
-        Limit("bytes/s to the console", up / BYTES_RATE, "a smaller s3_from" if call.puts == 0 else more),
+        Limit("bytes/s to the console", up / BYTES_PER_S, "a smaller s3_from" if call.puts == 0 else more),
         Limit("bytes/s from the console", down / BYTES_RATE, "a smaller s3_from" if call.puts == 0 else more),
         Limit("inbound publishes per account", inbound / (region or QUOTAS["inbound publishes per account"].value),
               "a raised quota, or another account or region"),

@@ -196,8 +196,8 @@ class Dispatcher:
         if took > _LEAST_PATIENCE_S and took > (caller_waits_s(call.event) or took):
             live.answered = True
         here_ms = (answered - call.received) * 1000 - outcome.handler_ms - (outcome.init_ms or 0)
-        self._finish(call.attempt, outcome, inbound_ms=call.inbound_ms,
-                     overhead_ms=max(0.0, here_ms) + 2 * (call.inbound_ms or 0))
+        await self._finish(call.attempt, outcome, inbound_ms=call.inbound_ms,
+                           overhead_ms=max(0.0, here_ms) + 2 * (call.inbound_ms or 0))
 
     def answer_now(self, id: int) -> None:
         """Give the caller of a paused or slow invocation a typed error now; the local run goes on and ends `late`."""
@@ -252,11 +252,11 @@ class Dispatcher:
         try:
             keys = await self._keys_for(function)
         except LivetuiError as error:
-            self._finish(attempt, _failed("LivetuiNoCredentials", str(error)))
+            await self._finish(attempt, _failed("LivetuiNoCredentials", str(error)))
             return
         outcome = await self._run(_Live(row.id, function), Work(attempt, event, fresh, credentials(keys),
                                                                 overrun=self._overrun))
-        self._finish(attempt, outcome, overhead_ms=outcome.queue_ms)
+        await self._finish(attempt, outcome, overhead_ms=outcome.queue_ms)
 
     async def _keys_for(self, function: str) -> Keys:
         """The newest live keys of the function's role, else fresh ones from its stub; never from the store."""
@@ -291,8 +291,9 @@ class Dispatcher:
         except LivetuiError as error:
             return _failed("LivetuiNotRun", str(error))
 
-    def _finish(self, attempt: str, outcome: Outcome, *, inbound_ms: float | None = None,
-                overhead_ms: float | None = None) -> None:
+    async def _finish(self, attempt: str, outcome: Outcome, *, inbound_ms: float | None = None,
+                      overhead_ms: float | None = None) -> None:
+        """Record how it ended and tell of it; large answers are packed off the loop, as large events are."""
         self._flush_logs()
         live = self._live.pop(attempt, None)
         if self.debugger is not None:
@@ -301,8 +302,12 @@ class Dispatcher:
         timing = Timing(inbound_ms=inbound_ms, queue_ms=outcome.queue_ms, init_ms=outcome.init_ms,
                         handler_ms=outcome.handler_ms, outbound_ms=inbound_ms)
         failure = f"{outcome.error_type}: {outcome.error_message}" if outcome.error_type else ""
-        row = self._store.finished(attempt, state, outcome.body, timing,
-                                   failure.replace("\n", " ")[:500], overhead_ms=overhead_ms)
+
+        def record() -> Row:
+            return self._store.finished(attempt, state, outcome.body, timing, failure.replace("\n", " ")[:500],
+                                        overhead_ms=overhead_ms)
+
+        row = record() if len(outcome.body) < _LARGE else await asyncio.to_thread(record)
         self._hub.publish(InvocationFinished(row))
 
     async def drain(self, seconds: float) -> None:

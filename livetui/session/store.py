@@ -226,12 +226,12 @@ class Store(Reader):
         if overhead_ms is None and legs:
             overhead_ms = sum(legs)
         status, failed_items = outcome_of(response) if state in ("ok", "late") and response else (None, 0)
+        body = None if response is None else pack(response)  # before the lock: megabytes take a while
         with self._write_lock:
             row = msgspec.structs.replace(
                 self._of(attempt), state=state, handler_ms=timing.handler_ms, cold_ms=timing.init_ms,
                 overhead_ms=overhead_ms, error=one_line(error), status=status, failed_items=failed_items,
                 response_bytes=None if response is None else len(response))
-            body = None if response is None else pack(response)
             lost = self._log_lines_lost.pop(row.id, 0)
             if lost:
                 last = LogLine("stderr", f"livetui: {lost:,} more lines were not kept.")

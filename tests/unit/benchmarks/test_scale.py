@@ -11,6 +11,7 @@ from benchmarks.scale import TEAMS, by_team, by_threshold, facts, per_call, writ
 from benchmarks.scaling.call_cost import call_cost, units
 from benchmarks.scaling.model import Team, load, most_calls
 from benchmarks.scaling.quotas import PRICES, QUOTAS
+from stub_runtime.config import S3_FROM
 from stub_runtime.pace import BYTES_RATE, RATE
 from stub_runtime.wire import MAX_CHUNK, MAX_FRAME
 
@@ -46,11 +47,11 @@ def test_one_connection_takes_as_many_small_calls_as_its_pace_allows() -> None:
 
 
 def test_large_frames_are_bound_by_bytes_and_a_smaller_threshold_helps() -> None:
-    team = Team(1, 1, 500_000, 500_000)
+    team = Team(1, 1, 500_000, 500_000, s3_from=1 << 20)
     calls, limit = most_calls(team)
-    assert limit.name == "bytes/s to the console"
-    assert calls == pytest.approx(4 * BYTES_RATE / sum(call_cost(500_000, 500_000, 0.1).up), rel=0.01)
-    assert most_calls(replace(team, s3_from=128 * 1024))[0] > 3 * calls
+    assert limit.name == "bytes/s from the console"
+    assert calls == pytest.approx(4 * BYTES_RATE / sum(call_cost(500_000, 500_000, 0.1, 1 << 20).down), rel=0.01)
+    assert most_calls(replace(team, s3_from=S3_FROM))[0] > 3 * calls
 
 
 def test_the_bill_of_a_million_small_calls_can_be_done_by_hand() -> None:
