@@ -45,24 +45,27 @@ class Pace:
     def __init__(self) -> None:
         self._publishes = _Bucket(BURST, RATE)
         self._bytes = _Bucket(BYTES_BURST, BYTES_RATE)
-        self._recent: deque[float] = deque(maxlen=4096)
+        self._recent: deque[tuple[float, int]] = deque(maxlen=4096)
 
     def heard(self, now: float) -> None:
         """A publish came in; it counts against the publishes, and cannot be held back."""
-        self._publishes.take(now, 1)
-        self._recent.append(now)
+        self._take(now, 0)
 
     def sent(self, now: float, size: int) -> None:
         """A publish of `size` bytes went out."""
-        self.heard(now)
-        self._bytes.take(now, size)
+        self._take(now, size)
 
     def wait(self, now: float, size: int) -> float:
         """Seconds until a publish of `size` bytes may go out; 0 when it may go now. Ask again after that time."""
         return max(self._publishes.wait(now, 1), self._bytes.wait(now, size))
 
     def load(self, now: float) -> float:
-        """Share of the publishes that may pass in a second that did pass in the last one."""
-        while self._recent and self._recent[0] <= now - 1:
+        """Share of what may pass in a second that did pass in the last one: of publishes or of bytes out."""
+        while self._recent and self._recent[0][0] <= now - 1:
             self._recent.popleft()
-        return len(self._recent) / RATE
+        return max(len(self._recent) / RATE, sum(size for _, size in self._recent) / BYTES_RATE)
+
+    def _take(self, now: float, size: int) -> None:
+        self._publishes.take(now, 1)
+        self._bytes.take(now, size)
+        self._recent.append((now, size))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -36,6 +37,14 @@ def test_what_comes_in_counts_too() -> None:
         pace.heard(1.0)
     assert pace.wait(1.0, 10) > 0.8
     assert pace.load(1.0) >= 1.0
+
+
+def test_bytes_are_a_load_too() -> None:
+    pace = Pace()
+    for at in range(5):
+        pace.sent(1 + at / 5, 60 * 1024)
+    assert pace.load(1.9) == pytest.approx(1.0)
+    assert pace.load(5.0) == 0
 
 
 def test_ten_calls_at_once_wait_for_nothing() -> None:
