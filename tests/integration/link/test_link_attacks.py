@@ -283,7 +283,7 @@ async def exercise_stub(live: Live, keys: dict[str, str]) -> None:
     """All that a stub does with its role: hear presence, leases and answers, call on every connection, large both ways."""
     topics = live.topics
     me = topics.stub("Orders", "ab")
-    big = b'"' + random.Random(2).randbytes(10_000).hex().encode() + b'"'
+    big = b'"' + random.Random(2).randbytes(40_000).hex().encode() + b'"'
     async with console(live, echo, s3_from=5_000, connections=MAX_CONNECTIONS):
         with client(live.aws, topics.stub_client("Orders", "ab"), keys) as stub, \
                 client(live.aws, f"other-{live.app}") as other:

@@ -95,14 +95,21 @@ async def test_an_answer_over_six_megabytes_fails_as_lambda_says(live: Live, env
     assert (result.kind, result.json["errorType"]) == ("error", "Function.ResponseSizeTooLarge")
 
 
-@pytest.mark.parametrize("size", [100, 200_000, 5_900_000])
-async def test_payloads_of_every_way_pass_both_ways(live: Live, environment: Environment, size: int
-) -> None:
+@pytest.mark.parametrize(("size", "via"), [(100, "mqtt"), (120_000, "mqtt"), (200_000, "s3"), (5_900_000, "s3")])
+async def test_payloads_of_every_way_pass_both_ways(live: Live, environment: Environment, size: int, via: str) -> None:
     event = b'"' + base64.b64encode(random.Random(size).randbytes(size * 3 // 4)) + b'"'
     async with console(live, echo) as here:
         result = await invoke(environment, event)
         assert result.body == event
-        assert here.calls[0].via == ("s3" if size > 1_000_000 else "mqtt")
+        assert here.calls[0].via == via
+
+
+async def test_many_frames_carry_what_no_bucket_does(live: Live) -> None:
+    event = b'"' + base64.b64encode(random.Random(4).randbytes(400_000)) + b'"'
+    with live.environment(s3_from=1 << 30) as environment:
+        async with console(live, echo, s3_from=1 << 30) as here:
+            assert (await invoke(environment, event)).body == event
+            assert here.calls[0].via == "mqtt"
 
 
 async def test_partial_batch_failures_pass_as_they_are(live: Live, environment: Environment) -> None:
