@@ -51,7 +51,7 @@ class Finish(NamedTuple):
     failure: str = ""
     """Name of one of `stub_runtime.errors`, when the link failed."""
     reason: str = ""
-    log: str = field(default="", repr=False)
+    log: str = ""
     """What the handler wrote, for the function's own log, when the console was asked to send it."""
 
 
