@@ -18,7 +18,7 @@ from livetui.aws import Aws, CloudAccess
 from livetui.config import Settings
 from livetui.errors import LivetuiError
 from livetui.stack import bootstrap as bootstrap_stack
-from livetui.stack import template
+from livetui.stack import samconfig, template
 from livetui.stack.attach import deployed_since, whoami
 from livetui.stack.attachment import attached
 from livetui.stack.bootstrap import STACK, Bootstrap
@@ -60,8 +60,8 @@ def examine(settings: Settings, access: CloudAccess | None) -> list[Check]:
         return [*checks, Check("credentials", False, f"{error.what} {error.why}".strip(), error.hint)]
     checks.append(Check("credentials", True, f"account {account}"))
     found: list[Bootstrap] = []
-    for name, look in (("clock", lambda: _clock(aws)), ("IoT", lambda: _iot(aws)),
-                       ("bootstrap", lambda: _bootstrap(aws, found)),
+    for name, look in (("clock", lambda: _clock(aws)), ("region", lambda: _region(aws, settings)),
+                       ("IoT", lambda: _iot(aws)), ("bootstrap", lambda: _bootstrap(aws, found)),
                        ("permissions", lambda: _permissions(aws, settings))):
         checks.append(_checked(name, look))
     if found:
@@ -115,6 +115,15 @@ def _clock(aws: Aws) -> Check:
     skew = abs(time.time() - _seconds(sent)) if sent else 0.0
     return Check("clock", skew < MAX_SKEW_S, f"{skew:.0f} s off AWS's",
                  "" if skew < MAX_SKEW_S else "Set this machine's clock; AWS refuses signatures 5 minutes off.")
+
+
+def _region(aws: Aws, settings: Settings) -> Check:
+    """Whether the real deployment is somewhere else, by what SAM CLI's settings say."""
+    real = samconfig.read(settings.root)
+    if real.region and real.region != aws.region:
+        return Check("region", False, f"{aws.region}; samconfig says that the real stack is in {real.region}",
+                     f"If this is not meant: --region {real.region}")
+    return Check("region", True, aws.region)
 
 
 def _seconds(date: str) -> float:

@@ -23,6 +23,8 @@ class SamConfig:
     stack_name: str = ""
     """The real stack: never the one that livetui deploys."""
     template: str = ""
+    region: str = ""
+    """Where the real stack is."""
     parameters: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -51,7 +53,7 @@ def _parse(environment: Any) -> SamConfig:
         values = section.get("parameters") if isinstance(section, dict) else None
         merged |= values if isinstance(values, dict) else {}
     return SamConfig(str(merged.get("stack_name", "")),
-                     str(merged.get("template_file", merged.get("template", ""))),
+                     str(merged.get("template_file", merged.get("template", ""))), str(merged.get("region", "")),
                      overrides(merged.get("parameter_overrides", "")))
 
 
