@@ -83,6 +83,7 @@ class Instance:
         self.init: asyncio.Future[Init] = loop.create_future()
         self.item: Item | None = None
         self.gone = False
+        self.killed = False
         self.ready = False
         """Set by the lane when the debugger, if any, is done with it."""
         self.ended = spawned.exited
@@ -96,6 +97,8 @@ class Instance:
         self._timed_out = False
         self._log_work: tuple[str, float] | None = None
         self._early: list[tuple[Stream, str]] = []
+        self._early_left_out = 0
+        self._early_calls: list[Mapping[str, Any]] = []
         self._pipes = (LogPipe(loop, spawned.stdout, Records(spawned.token, self._line), watched=spawned.watched),
                        LogPipe(loop, spawned.stderr, Lines("stderr", self._line), watched=spawned.watched))
         self._channel = spawned.open_channel(self._frame, self._channel_ended)
@@ -110,7 +113,7 @@ class Instance:
     @property
     def idle(self) -> bool:
         """Whether it can take a call now."""
-        return self.ready and not self.gone and self.item is None
+        return self.ready and not self.gone and not self.killed and self.item is None
 
     def dispatch(self, item: Item) -> None:
         """Give it one call. The outcome goes to `item.answer`."""
@@ -190,7 +193,7 @@ class Instance:
 
     def _answered(self, header: Mapping[str, Any], body: bytes) -> None:
         item = self.item
-        if item is None:
+        if item is None or self.killed:  # killed work ends with its process
             return
         self._stop_timer()
         self._drain()
@@ -202,8 +205,11 @@ class Instance:
         self._owner.instance_idle(self)
 
     def _called_aws(self, header: Mapping[str, Any]) -> None:
+        call = {name: value for name, value in header.items() if name != "t"}
         if self._log_work is not None:
-            self._listener.work_called_aws(self._log_work[0], {k: v for k, v in header.items() if k != "t"})
+            self._listener.work_called_aws(self._log_work[0], call)
+        elif len(self._early_calls) < _EARLY_LINES:
+            self._early_calls.append(call)
 
     def _set_init(self, init: Init) -> None:
         if not self.init.done():
@@ -215,6 +221,8 @@ class Instance:
         if self._log_work is None:
             if len(self._early) < _EARLY_LINES:
                 self._early.append((stream, text))
+            else:
+                self._early_left_out += 1
             return
         work_id, started = self._log_work
         self._listener.work_logged(work_id, stream, text, (time.monotonic() - started) * 1000)
@@ -227,6 +235,12 @@ class Instance:
         early, self._early = self._early, []
         for stream, text in early:
             self._line(stream, text)
+        if self._early_left_out:
+            self._line("stderr", f"livetui: {self._early_left_out} lines left out")
+            self._early_left_out = 0
+        calls, self._early_calls = self._early_calls, []
+        for call in calls:
+            self._called_aws(call)
 
     def logs_to(self, item: Item) -> None:
         """Give what was written during init to the call that waited for it."""
@@ -239,6 +253,7 @@ class Instance:
     def kill(self) -> None:
         """End it at once, with everything that its handler started."""
         if not self.gone and not self.ended.done():
+            self.killed = True
             kill_group(self.pid)
 
     def _channel_ended(self) -> None:

@@ -148,9 +148,10 @@ class Lane:
         generation = self._generation
         try:
             instance = await self._spawn()
-        except OSError as error:
+        except Exception as error:
             self._starting -= 1
             self._no_process(error, told)
+            self._pump()
             return
         except BaseException:
             self._starting -= 1
@@ -166,6 +167,7 @@ class Lane:
         if generation != self._generation:
             self._retire(instance)
             self._pump()
+            await self._pump_after(instance)
             return
         self._host.init_ended(self.spec.id, init.ok)
         self._say_what_is_missing(init)
@@ -184,6 +186,14 @@ class Lane:
             instance.logs_to(item)
             item.finish(failed_init(init, item, self.spec, instance.pid))
         self._pump()
+        if not init.ok:
+            await self._pump_after(instance)
+
+    async def _pump_after(self, instance: Instance) -> None:
+        """Use the place of a worker that leaves."""
+        await asyncio.wait([instance.ended])
+        if not self._closed:
+            self._pump()
 
     def _say_what_is_missing(self, init: Init) -> None:
         if init.error_type != "Runtime.ImportModuleError" or init.message in self._told:
@@ -200,7 +210,7 @@ class Lane:
             spawned = spawn(launch)
         return Instance(self.spec, launch, spawned, self, self._host.listener)
 
-    def _no_process(self, error: OSError, told: Callable[[Init], None] | None) -> None:
+    def _no_process(self, error: Exception, told: Callable[[Init], None] | None) -> None:
         message = f"Cannot start {self.spec.interpreter} in {self.spec.code_root}: {error}"
         self._host.listener.notice(self.spec.id, "error", message)
         if told is None and self._waiting:
@@ -212,7 +222,7 @@ class Lane:
 
     def instance_idle(self, instance: Instance) -> None:
         """It takes the next call, waits for one, or leaves when its code or keys are old."""
-        if self._closed or instance.gone:
+        if self._closed or not instance.idle:
             return
         if instance.served and not instance.debugged:
             self._preload.called()
@@ -256,7 +266,7 @@ class Lane:
 
     def _leave(self, instance: Instance) -> None:
         self._retire(instance)
-        if len(self.instances) == 1:
+        if not self._starting and all(other.killed for other in self.instances):
             self._preload.rest()
 
     # -- changes

@@ -67,6 +67,19 @@ async def test_calls_and_refusals_are_recorded(pool: Pool, function, recorder: R
     assert "perform: dynamodb:PutItem on resource: arn:aws:dynamodb:eu-west-1:1:table/orders" in refused["error"]
 
 
+async def test_calls_at_import_belong_to_the_call_that_started_the_worker(pool: Pool, function, recorder: Recorder,
+                                                                          cloud: str) -> None:
+    function("""
+        import boto3
+        item = boto3.resource("dynamodb").Table("settings").get_item(Key={"id": "7"})["Item"]
+        def handler(event, context): return item
+    """, environment={"AWS_ENDPOINT_URL": cloud}, timeout_s=20)
+    call = work()
+    assert json.loads((await pool.invoke("F", call)).body) == {"id": "7"}
+    assert [(work_id, made["operation"], made["target"]) for work_id, made in recorder.calls] == [
+        (call.id, "GetItem", "settings")]
+
+
 async def test_an_endpoint_that_cannot_be_reached_is_recorded(pool: Pool, function, recorder: Recorder) -> None:
     function("""
         import boto3

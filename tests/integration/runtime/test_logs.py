@@ -122,3 +122,11 @@ async def test_closed_or_replaced_streams_do_not_break_the_answer(pool: Pool, fu
         call = work(event)
         assert (await pool.invoke("F", call)).body == f'"{event}"'.encode()
         assert recorder.lines(call.id, "logging")[0].endswith("still told")
+
+
+async def test_what_a_worker_writes_before_its_call_has_an_end(pool: Pool, function, recorder: Recorder) -> None:
+    function("for n in range(10_003): print(n)\ndef handler(event, context): print('called')")
+    call = work()
+    await pool.invoke("F", call)
+    lines = recorder.lines(call.id)
+    assert lines[9_999:] == ["9999", "livetui: 3 lines left out", "called"]

@@ -172,6 +172,27 @@ async def test_exit_during_import_is_an_exit_error_and_the_next_call_tries_again
     assert (await pool.invoke("F", work())).body == b'"well again"'
 
 
+@pytest.mark.parametrize(("changes", "error_type"), [
+    ({}, "Runtime.UserCodeSyntaxError"), ({"interpreter": Path("/nowhere/python")}, "Runtime.InvalidEntrypoint")])
+async def test_calls_that_wait_for_a_place_are_answered_when_nothing_starts(
+        recorder: Recorder, tmp_path: Path, changes: dict[str, Path], error_type: str) -> None:
+    pool = Pool(recorder, concurrency=1)
+    pool.configure([make_function(tmp_path, "def handler(", **changes)])
+    async with asyncio.timeout(20):
+        outcomes = await asyncio.gather(*(pool.invoke("F", work()) for _ in range(3)))
+    assert [outcome.error_type for outcome in outcomes] == [error_type] * 3
+    await pool.close()
+
+
+async def test_a_killed_worker_gets_no_call(pool: Pool, function) -> None:
+    function("def handler(event, context): return 'done'")
+    first = await pool.invoke("F", work())
+    pool._lanes["F"].instances[0].kill()
+    second = await pool.invoke("F", work())
+    assert (second.kind, second.body) == ("ok", b'"done"')
+    assert second.pid != first.pid
+
+
 async def test_handler_sees_no_environment_of_the_developer(pool: Pool, function, monkeypatch) -> None:
     for name in ("AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_SESSION_TOKEN", "GITHUB_TOKEN", "PYTHONPATH", "LD_PRELOAD_X",
                  "VIRTUAL_ENV", "LIVETUI_STAGE"):
