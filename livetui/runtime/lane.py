@@ -148,7 +148,7 @@ class Lane:
         generation = self._generation
         try:
             instance = await self._spawn()
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, the callers that wait hear it
             self._starting -= 1
             self._no_process(error, told)
             self._pump()
