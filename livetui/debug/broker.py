@@ -278,7 +278,7 @@ class Broker:
         """How pydevd is configured in a worker."""
         return {"justMyCode": self._just_my_code, "showReturnValue": True, "subProcess": False,
                 "redirectOutput": False, "resolveSymlinks": True, "guiEventLoop": "none",
-                "autoReload": {"enable": False}}
+                "autoReload": {"enable": False}, "rules": [{"path": _RUNTIME + "**", "include": False}]}
 
     def exception_arguments(self) -> Mapping[str, Any]:
         """The union of everyone's exception filters, for pydevd."""

@@ -252,7 +252,8 @@ class Lane:
 
     def instance_imported(self, instance: Instance, files: list[str], others: list[str]) -> None:
         """Remember what its code is made of."""
-        self._preload.learn(others)
+        if not instance.debugged:  # whose debugger imports modules of its own
+            self._preload.learn(others)
         self._host.imported(self.spec.id, files)
 
     def _stop_idle_timer(self, instance: Instance) -> None:

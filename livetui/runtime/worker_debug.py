@@ -40,6 +40,7 @@ def start(config: Mapping[str, Any]) -> None:
     try:
         _attach(config)
         _state["attached"] = True
+        os.register_at_fork(after_in_child=_run_undebugged)
     except BaseException as error:  # noqa: BLE001 - told to the console; the handler must run all the same
         _tell({"kind": "refused", "reason": _refusal(error, config)})
 
@@ -65,6 +66,15 @@ def before_invocation(work_id: str = "") -> None:
         "breakpoints", "break_on_caught_exceptions",
         "break_on_user_uncaught_exceptions", "function_breakpoint_name_to_breakpoint"))
     debugpy.trace_this_thread(wanted)
+
+
+def stop_at(frame: types.FrameType) -> bool:
+    """Stop in `frame` at its next line, for `breakpoint()`; False when nothing is attached."""
+    if not _state["attached"]:
+        return False
+    sys.modules["pydevd"].settrace(suspend=True, trace_only_current_thread=True, patch_multiprocessing=False,
+                                   stop_at_frame=frame)
+    return True
 
 
 def on_handler_error(error: BaseException) -> None:
@@ -99,6 +109,20 @@ def _attach(config: Mapping[str, Any]) -> None:
         os.environ.pop("PYDEVD_DISABLE_FILE_VALIDATION", None)
     # pydevd writes in pieces; the console's own remedy, quick acknowledgements, exists on Linux only.
     _debugger().writer.sock.setsockopt(_socket.IPPROTO_TCP, _socket.TCP_NODELAY, 1)
+
+
+def _run_undebugged() -> None:
+    # In a process that the handler forked: pydevd's threads are not there, so what stopped would never run on.
+    _state.update(config=None, attached=False)
+    sys.settrace(None)
+    if "threading" in sys.modules:
+        sys.modules["threading"].settrace(None)
+    from importlib import import_module
+
+    if hasattr(sys, "monitoring"):
+        import_module("_pydevd_sys_monitoring.pydevd_sys_monitoring").stop_monitoring(all_threads=True)
+    # It forgets the debugger and leaves its connection, which is the parent's, alone.
+    sys.modules["pydevd"].settrace_forked(setup_tracing=False)
 
 
 def _can_dial() -> bool:
@@ -252,7 +276,7 @@ def _photograph(error: BaseException) -> dict[str, Any]:
     frames, trace, own = [], error.__traceback__, os.path.dirname(os.path.abspath(__file__))
     while trace is not None:
         code = trace.tb_frame.f_code
-        if os.path.dirname(os.path.abspath(code.co_filename)) != own:
+        if not (os.path.dirname(os.path.abspath(code.co_filename)) == own or _is_import(code.co_filename)):
             frames.append((trace.tb_frame, trace.tb_lineno))
         trace = trace.tb_next
     kept = frames[: FRAMES // 2] + frames[max(FRAMES // 2, len(frames) - FRAMES // 2):]
@@ -260,6 +284,10 @@ def _photograph(error: BaseException) -> dict[str, Any]:
     arguments = vars(BaseException)["args"].__get__(error)
     return {"kind": "postMortem", "error_type": _of_type(type(error), "__name__"), "error_message": _text(arguments),
             "frames": shown[::-1]}
+
+
+def _is_import(path: str) -> bool:
+    return path.startswith("<frozen importlib") or path == getattr(sys.modules.get("importlib"), "__file__", None)
 
 
 def _frame(frame: types.FrameType, line: int | None, budget: dict[str, float]) -> dict[str, Any]:

@@ -219,15 +219,21 @@ class Runtime:
     def start(self, init: Mapping[str, Any]) -> bool:
         """Import the handler and say how that went. Returns False when it cannot be used."""
         os.environ.update(init["environment"])
-        self.modules = Modules()
         if init.get("debug"):
-            self._start_debugger(init["debug"])
+            self.debug = self._load("worker_debug")
+            self.debug.start(init["debug"])
+        sys.breakpointhook = self._breakpoint  # pydevd has put in its own
+        self.modules = Modules()
         environment = dict(os.environ)
         began = time.perf_counter()
         try:
             self.handler = self.lambda_.load_handler(os.environ["_HANDLER"])
         except Exception as error:  # noqa: BLE001  (reported as Lambda does)
-            self._report("failed", error, None, began)
+            ms = (time.perf_counter() - began) * 1000
+            raised = error.__cause__ if isinstance(error, self.lambda_.Fault) else error
+            if self.debug is not None and raised is not None:
+                self.debug.on_handler_error(raised)
+            self._report("failed", error, None, ms)
             self._tell_modules()
             return False
         ms = (time.perf_counter() - began) * 1000
@@ -236,20 +242,21 @@ class Runtime:
         self._tell_modules()
         return True
 
-    def _start_debugger(self, config: Mapping[str, Any]) -> None:
-        self.debug = self._load("worker_debug")
-        # pydevd reads it when it is imported; the handler does not see it.
-        os.environ["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"
-        self.debug.start(config)
-        os.environ.pop("PYDEVD_DISABLE_FILE_VALIDATION", None)
+    def _breakpoint(self, *arguments: Any, **named: Any) -> Any:
+        # Python's own would ask a terminal that a worker does not have.
+        if os.environ.get("PYTHONBREAKPOINT"):
+            return sys.__breakpointhook__(*arguments, **named)
+        if self.debug is None or not self.debug.stop_at(sys._getframe(1)):
+            print("breakpoint(): no debugger is attached; set a breakpoint with b in livetui's console and call again",
+                  file=sys.stderr)
+        return None
 
     def _tell_modules(self) -> None:
         news = self.modules.news()
         if news:
             self.channel.send(news)
 
-    def _report(self, kind: str, error: Exception, request_id: str | None, began: float) -> None:
-        ms = (time.perf_counter() - began) * 1000
+    def _report(self, kind: str, error: Exception, request_id: str | None, ms: float) -> None:
         described = self.lambda_.describe_exception(error, OWN_FILES, request_id)
         body = self.encoder.encode(described)
         self.lambda_.log_error(described, self.sink, self.encoder.encode)
@@ -273,11 +280,12 @@ class Runtime:
         try:
             answer = self._answer(call, event)
         except Exception as error:  # noqa: BLE001  (reported as Lambda does)
-            if self.debug is not None and not isinstance(error, self.lambda_.Fault):
-                self.debug.on_handler_error(error)
+            ms = (time.perf_counter() - began) * 1000
             if self.channel.is_forked():
                 os._exit(1)
-            self._report("error", error, call["request_id"], began)
+            if self.debug is not None and not isinstance(error, self.lambda_.Fault):
+                self.debug.on_handler_error(error)
+            self._report("error", error, call["request_id"], ms)
         else:
             ms = (time.perf_counter() - began) * 1000
             if self.channel.is_forked():

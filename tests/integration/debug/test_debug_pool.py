@@ -165,3 +165,67 @@ async def test_errors_stop_and_are_photographed_without_our_own_frames(office: P
     error = await office.heard.until("post mortem")
     assert error.work_id == "w-1"
     assert [frame.name for frame in error.frames] == ["handler"]
+
+
+async def test_steps_never_stop_in_livetuis_own_code(office: PoolDesk, write) -> None:
+    file = write("app.py", "def handler(event, context):\n    print('one')\n    total = 2\n    return total\n")
+    await office.face.set(file, 2)
+    call = office.call("w-1")
+    paused = await office.heard.until("paused")
+    await office.face.step_into(paused.thread_id)  # `print` writes to a stream of livetui's
+    for at, line in ((2, 3), (3, 4)):
+        paused = await office.heard.until("paused", count=at)
+        assert (paused.path, paused.line) == (str(file), line)
+        await office.face.step_over(paused.thread_id)
+    await office.heard.until("paused", lambda item: item.line == 4)
+    outcome = await call
+    assert outcome.body == b"2"
+    again = office.call("w-2")
+    hit = await office.heard.until("paused", lambda item: item.work_id == "w-2")
+    assert (hit.line, hit.reason) == (2, "breakpoint")
+    await office.face.step_out(hit.thread_id)
+    assert (await again).body == b"2"
+    assert {item.path for item in office.heard.all("paused")} == {str(file)}
+
+
+async def test_a_process_that_the_handler_forks_passes_every_breakpoint(office: PoolDesk, write) -> None:
+    file = write("app.py", "import os\n\n\ndef work():\n    return 7\n\n\ndef handler(event, context):\n"
+                           "    child = os.fork()\n    if child == 0:\n        breakpoint()\n        os._exit(work())\n"
+                           "    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])\n")
+    await office.face.set(file, 5)
+    assert (await asyncio.wait_for(office.call("w-1"), 30)).body == b"7"
+    assert office.heard.all("paused") == []
+
+
+async def test_breakpoint_stops_with_the_debugger_and_says_what_to_do_without(office: PoolDesk, write) -> None:
+    file = write("app.py", "def handler(event, context):\n    breakpoint()\n    return 1\n")
+    assert (await office.call("w-1")).body == b"1"
+    assert "set a breakpoint with b" in await office.heard.until("log")
+    await office.face.set_exception_filters(uncaught=True)
+    call = office.call("w-2")
+    paused = await office.heard.until("paused")
+    assert (paused.path, paused.line) == (str(file), 3)
+    await office.face.resume(paused.thread_id)
+    assert (await call).body == b"1"
+
+
+async def test_an_error_at_import_stops_and_is_photographed(office: PoolDesk, write) -> None:
+    file = write("app.py", "LIMIT = 3\nassert LIMIT > 5, 'too low'\n")
+    office.broker.work_of = office.pool.awaited
+    await office.face.set_exception_filters(uncaught=True)
+    call = office.call("w-1")
+    paused = await office.heard.until("paused")
+    assert (paused.path, paused.line, paused.work_id) == (str(file), 2, "w-1")
+    await office.face.resume(paused.thread_id)
+    assert (await call).error_type == "AssertionError"
+    error = await office.heard.until("post mortem")
+    assert (error.work_id, [frame.name for frame in error.frames]) == ("w-1", ["<module>"])
+
+
+async def test_the_debuggers_modules_are_not_taken_for_the_handlers(office: PoolDesk, app: Path) -> None:
+    await office.face.set(app, RETURN)
+    call = office.call("w-1")
+    await office.face.resume((await office.heard.until("paused")).thread_id)
+    await call
+    lane = office.pool._lanes["Orders"]
+    assert not [name for name in lane._preload._names if "pydev" in name or "debugpy" in name]
