@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import bisect
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import CodeType
 
@@ -21,11 +21,6 @@ class Anchor(msgspec.Struct, frozen=True):
     def __bool__(self) -> bool:
         return bool(self.text or self.before or self.after)
 
-    def resembles(self, other: Anchor) -> bool:
-        """Whether any of the three lines is the same."""
-        return any(mine and mine == its for mine, its in zip(
-            (self.text, self.before, self.after), (other.text, other.before, other.after), strict=True))
-
 
 def anchor(path: str, line: int) -> Anchor:
     """What `find_again` needs to find this line after an edit; empty for a file that cannot be read."""
@@ -33,24 +28,47 @@ def anchor(path: str, line: int) -> Anchor:
     return Anchor(*(lines[at].strip() if 0 <= at < len(lines) else "" for at in (line - 1, line - 2, line)))
 
 
-def find_again(path: str, line: int, was: Anchor) -> int:
-    """The line where `was` is now: same text, best neighbours, nearest; else next to a neighbour; else as before."""
+def find_again(path: str, wanted: Sequence[tuple[int, Anchor]]) -> list[int | None]:
+    """The line where each of `wanted` (line and text, by line) is now; None where nothing resembles it.
+
+    Same text, best neighbours, nearest; else next to a neighbour. Each line is taken once, and by those in the order
+    in which they were, as far as that can be; an empty anchor stays where it is.
+    """
     lines = [text.strip() for text in _lines(path)]
-    if not was or not lines:
-        return line
+    found: list[int | None] = [None if was else line for line, was in wanted]
+    if not lines:
+        return found
+    likely = [_likely(lines, line, was) for line, was in wanted]
+    # What fits best in order: of all ways that end at a line or above, only the best one can become the best.
+    ways: list[tuple[int, tuple[int, int], tuple[tuple[int, int], ...]]] = [(0, (0, 0), ())]
+    for at, places in enumerate(likely):
+        more = list(ways)
+        for place, (likeness, nearness) in places.items():
+            _, (sum_, near), taken = ways[bisect.bisect_left(ways, place, key=lambda way: way[0]) - 1]
+            more.append((place, (sum_ + likeness, near + nearness), (*taken, (at, place))))
+        ways = []
+        for way in sorted(more, key=lambda way: (way[0], (-way[1][0], -way[1][1]))):
+            if not ways or way[1] > ways[-1][1]:
+                ways.append(way)
+    for at, place in ways[-1][2]:
+        found[at] = place
+    for at, places in enumerate(likely):  # text that was moved past others
+        free = {place: fit for place, fit in places.items() if place not in found}
+        if found[at] is None and free:
+            found[at] = max(free, key=lambda place: free[place])
+    return found
 
-    def likeness(at: int) -> tuple[int, int]:
-        before = lines[at - 1] if at else ""
-        after = lines[at + 1] if at + 1 < len(lines) else ""
-        return (before == was.before) + (after == was.after), -abs(at + 1 - line)
 
-    same = [at for at, text in enumerate(lines) if text == was.text] if was.text else []
-    if same:
-        return max(same, key=likeness) + 1
-    beside = [at for at in range(len(lines)) if likeness(at)[0] == 2 or (likeness(at)[0] and lines[at])]
-    if beside:
-        return max(beside, key=likeness) + 1
-    return min(line, len(lines))
+def _likely(lines: list[str], line: int, was: Anchor) -> dict[int, tuple[int, int]]:
+    """Lines that resemble `was`, each with how well and how near."""
+    same, beside = dict[int, tuple[int, int]](), dict[int, tuple[int, int]]()
+    for at, text in enumerate(lines):
+        around = (lines[at - 1] if at else "", was.before), (lines[at + 1] if at + 1 < len(lines) else "", was.after)
+        if was.text and text == was.text:
+            same[at + 1] = 4 + sum(mine == its for mine, its in around), -abs(at + 1 - line)
+        elif (alike := sum(bool(mine) and mine == its for mine, its in around)) and (text or alike == 2):
+            beside[at + 1] = alike, -abs(at + 1 - line)
+    return same or beside
 
 
 def executable_line(path: str, line: int) -> tuple[int, bool, str]:

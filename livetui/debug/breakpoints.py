@@ -6,6 +6,7 @@ union is made here. Only the console's own breakpoints are kept on disk: editors
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -87,8 +88,12 @@ def merge(wishes: Sequence[Wish]) -> Wish:
         return Wish(line)
     conditions = list(dict.fromkeys(wish.condition for wish in stops if not wish.hit))
     if conditions:
-        return Wish(line, " or ".join(f"({text})" for text in conditions) if len(conditions) > 1 else conditions[0])
+        return Wish(line, conditions[0] if len(conditions) == 1 else " or ".join(map(_in_brackets, conditions)))
     return stops[0]
+
+
+def _in_brackets(condition: str) -> str:
+    return f"({condition}\n)" if "#" in condition else f"({condition})"  # a comment ends with its line
 
 
 class BreakpointStore:
@@ -117,13 +122,13 @@ class BreakpointStore:
             return ""
         except (OSError, msgspec.DecodeError, ValueError) as error:
             return f"{self._file.name} cannot be read; its breakpoints are lost: {error}"
-        for item in kept:
-            path = real(self._project / item.path)
-            line = find_again(path, item.wish.line, item.anchor)
-            self._put(CONSOLE, path, msgspec.structs.replace(item.wish, line=line))
-            self._keep_anchor(path, line, item.anchor)
-            if not item.enabled:
-                self._muted.add((path, line))
+        files: dict[str, list[_Kept]] = {}
+        for item in sorted(kept, key=lambda item: item.wish.line):
+            files.setdefault(real(self._project / item.path), []).append(item)
+        for path, items in files.items():
+            for item, line in zip(items, self._place(path, [(item.wish, item.anchor) for item in items]), strict=True):
+                if not item.enabled:
+                    self._muted.add((path, line))
         return ""
 
     def replace(self, owner: str, path: str, wishes: Iterable[Wish]) -> set[str]:
@@ -163,10 +168,10 @@ class BreakpointStore:
         self._settle(path)
         return {path}
 
-    def confirm(self, path: str, asked: int, line: int, verified: bool, message: str) -> None:
+    def confirm(self, id_: int, line: int, verified: bool, message: str) -> None:
         """A worker said where the breakpoint really is."""
-        if (path, asked) in self._ids:
-            self._seen[path, asked] = (line, verified, message)
+        if place := next((place for place, known in self._ids.items() if known == id_), None):
+            self._seen[place] = (line, verified, message)
 
     def of(self, path: str) -> list[Breakpoint]:
         """The union for one file, by line, with what is disabled."""
@@ -174,21 +179,22 @@ class BreakpointStore:
         return [self._breakpoint(path, line) for line in lines]
 
     def pushable(self, path: str, cursor: int = 0) -> list[tuple[Wish, tuple[int, ...]]]:
-        """What pydevd is told of a file: one breakpoint per line that can stop, and the asked lines it stands for.
+        """What pydevd is told of a file: one breakpoint per line that can stop, and the ids of those it stands for.
 
         Two lines that were asked for may stop at the same one, and pydevd would keep the last only. `cursor` is a line
-        that one worker runs to; where nobody else wants to stop it stands for no line that was asked for.
+        that one worker runs to; where nobody else wants to stop it stands for none.
         """
-        places: dict[int, list[int]] = {}
+        places: dict[int, list[Breakpoint]] = {}
         for item in self.of(path):
             if item.enabled:
-                places.setdefault(executable_line(path, item.asked)[0], []).append(item.asked)
+                places.setdefault(executable_line(path, item.asked)[0], []).append(item)
         there = executable_line(path, cursor)[0] if cursor else 0
         if there:
             places.setdefault(there, [])
-        return [(Wish(place) if place == there else msgspec.structs.replace(
-                    merge([self._merged(path, line) for line in asked]), line=place), tuple(asked))
-                for place, asked in sorted(places.items())]
+        return [(Wish(place) if place == there
+                 else msgspec.structs.replace(merge([self._merged(path, item.asked) for item in here]), line=place),
+                 tuple(item.id for item in here))
+                for place, here in sorted(places.items())]
 
     def everything(self) -> list[Breakpoint]:
         """The union for all files, by path and line."""
@@ -212,19 +218,18 @@ class BreakpointStore:
         return True
 
     def _follow(self, path: str) -> None:
-        mine = self._wishes.get(CONSOLE, {}).pop(path, {})
+        mine = dict(sorted(self._wishes.get(CONSOLE, {}).pop(path, {}).items()))
+        others = {line for files in self._wishes.values() for line in files.get(path, {})}
         # Editors send new lines themselves when they save; what a worker said about the old text is stale for all.
         self._seen = {key: said for key, said in self._seen.items() if key[0] != path}
         anchors = {old: self._anchors.pop((path, old)) for old in mine}
-        ids = {old: self._ids.pop((path, old), None) for old in mine}
+        ids = {old: self._ids.pop((path, old), 0) for old in mine if old not in others}
         muted = {old for old in mine if (path, old) in self._muted}
-        self._muted -= {(path, old) for old in muted}
-        for old, wish in mine.items():
-            new = find_again(path, old, anchors[old])
-            self._put(CONSOLE, path, msgspec.structs.replace(wish, line=new))
-            self._keep_anchor(path, new, anchors[old])
-            if (id_ := ids[old]) is not None:
-                self._ids[path, new] = id_
+        self._muted -= {(path, old) for old in muted - others}
+        places = self._place(path, [(wish, anchors[old]) for old, wish in mine.items()])
+        for old, new in zip(mine, places, strict=True):
+            if id_ := ids.get(old):  # an editor that has one there already keeps its own
+                self._ids.setdefault((path, new), id_)
             if old in muted:
                 self._muted.add((path, new))
         self._settle(path)
@@ -235,10 +240,19 @@ class BreakpointStore:
         if owner == CONSOLE:
             self._anchors[path, wish.line] = anchor(path, wish.line)
 
-    def _keep_anchor(self, path: str, line: int, before: Anchor) -> None:
-        # Nothing alike is left, as when a file is half written: the next text is searched for what was there.
-        if not self._anchors[path, line].resembles(before):
-            self._anchors[path, line] = before
+    def _place(self, path: str, mine: list[tuple[Wish, Anchor]]) -> list[int]:
+        # Put the console's wishes, which are in order, where their text is now; returns the lines.
+        found = find_again(path, [(wish.line, was) for wish, was in mine])
+        lines = {line for line in found if line}
+        for at, (wish, was) in enumerate(mine):
+            line = found[at] or next(line for line in itertools.count(wish.line) if line not in lines)
+            self._put(CONSOLE, path, msgspec.structs.replace(wish, line=line))
+            if found[at] is None:
+                # As when a file is half written: the next text is searched for what was there.
+                self._anchors[path, line] = was
+            lines.add(line)
+            found[at] = line
+        return [line for line in found if line]
 
     def _settle(self, path: str) -> None:
         lines = {line for files in self._wishes.values() for line in files.get(path, {})}

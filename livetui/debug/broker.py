@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import importlib.util
-import os
 from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,7 @@ from livetui.debug.values import DebugListener
 from livetui.debug.watches import Watches
 from livetui.debug.wire import Channel
 from livetui.debug.worker_link import RefusedError, WorkerLink
-from livetui.debug.workers import Workers
+from livetui.debug.workers import RUNTIME, Workers, users
 
 PORT = 5710
 """Where editors attach, unless the project has another port already or it is taken."""
@@ -35,7 +34,6 @@ REPORT_LIMIT = 8 * 1024 * 1024
 
 _FILTERS = "exceptions.json"
 _RESUMING = frozenset(("continue", "next", "stepIn", "stepOut"))
-_RUNTIME = str(Path(__file__).resolve().parent.parent / "runtime") + os.sep
 
 
 class Broker:
@@ -101,7 +99,7 @@ class Broker:
     async def prepare(self, function_id: str) -> Mapping[str, Any] | None:
         """Configuration for a new worker's `worker_debug.start`; None while there is nothing to debug."""
         if moved := self.store.moved():
-            await self.apply(moved)
+            self.crew.spawn(self.apply(moved))  # a worker that is busy may not answer for long
         attach = self.wanted
         if not (attach or self._post_mortem):
             return None
@@ -160,7 +158,15 @@ class Broker:
             self.listener.on_breakpoints_changed(shown)
 
     async def run_to(self, link: WorkerLink, path: str, line: int) -> None:
-        """Let one worker stop at this line too, until it stops anywhere or its call has ended."""
+        """Let one worker stop at this line too, until it stops anywhere or its call has ended.
+
+        Raises `RefusedError` when it is not paused, or runs older text in which that line is another.
+        """
+        if not link.stopped:
+            raise RefusedError("It is not paused.")
+        if link.runs_older_than(path):
+            raise RefusedError(f"{Path(path).name} was saved since this worker started; its lines are others now.", "",
+                               "Step, or let it run on: the next call runs the new code.")
         self._forget_cursor(link)
         link.cursor = path, line
         await self._push(link, {path})
@@ -182,12 +188,14 @@ class Broker:
     async def _push(self, link: WorkerLink, paths: set[str], *, again: bool = True) -> None:
         failed = set()
         for path in paths:
-            # A worker that started before the file was saved runs older text; new line numbers would mislead it.
-            if link.runs_older_than(path):
-                continue
             cursor = link.cursor[1] if link.cursor and link.cursor[0] == path else 0
             try:
-                self.workers.confirm(link, await link.push(path, self.store.pushable(path, cursor)) or [])
+                if link.runs_older_than(path):
+                    # New line numbers would mislead it, and its own say nothing about the file as it is now.
+                    await link.push(path, link.remaining(path, {item.id for item in self.store.of(path)
+                                                                if item.enabled}))
+                else:
+                    self.workers.confirm(link, await link.push(path, self.store.pushable(path, cursor)) or [])
             except RefusedError as error:
                 failed.add(path)
                 reason = error.what
@@ -248,7 +256,7 @@ class Broker:
             body = await link.request(command, own, within)
         if command == "continue":
             return {"allThreadsContinued": len(self.workers.live()) <= 1}
-        return self.workers.ids.outward(link.pid, command, _users(body) if command == "stackTrace" else body)
+        return self.workers.ids.outward(link.pid, command, users(body) if command == "stackTrace" else body)
 
     def worker_of(self, thread_id: int) -> WorkerLink:
         """The worker of a thread. Raises `RefusedError`."""
@@ -278,7 +286,7 @@ class Broker:
         """How pydevd is configured in a worker."""
         return {"justMyCode": self._just_my_code, "showReturnValue": True, "subProcess": False,
                 "redirectOutput": False, "resolveSymlinks": True, "guiEventLoop": "none",
-                "autoReload": {"enable": False}, "rules": [{"path": _RUNTIME + "**", "include": False}]}
+                "autoReload": {"enable": False}, "rules": [{"path": RUNTIME + "**", "include": False}]}
 
     def exception_arguments(self) -> Mapping[str, Any]:
         """The union of everyone's exception filters, for pydevd."""
@@ -350,11 +358,3 @@ class Broker:
 
     def _failed(self, error: BaseException) -> None:
         self.listener.on_notice("", "error", f"The debugger failed at something: {error!r}")
-
-
-def _users(stack: Mapping[str, Any]) -> dict[str, Any]:
-    # livetui's own frames around the handler tell people nothing.
-    frames = [frame for frame in stack["stackFrames"]
-              if not str((frame.get("source") or {}).get("path") or "").startswith(_RUNTIME)]
-    hidden = len(stack["stackFrames"]) - len(frames)
-    return {**stack, "stackFrames": frames, "totalFrames": stack.get("totalFrames", len(frames) + hidden) - hidden}

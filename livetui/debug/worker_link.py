@@ -53,7 +53,8 @@ class WorkerLink:
         """Who resumed it last; that one is not told `continued`."""
         self._on_event = on_event
         self._pushed: dict[str, list[Wish] | None] = {}  # None: nobody knows what it has
-        self._lines: dict[int, tuple[str, tuple[int, ...]]] = {}
+        self._told: dict[str, Sequence[tuple[Wish, tuple[int, ...]]]] = {}
+        self._known: dict[int, tuple[str, tuple[int, ...]]] = {}
         self._answers: dict[int, asyncio.Future[Message]] = {}
         channel.on_message = self._received
 
@@ -115,9 +116,15 @@ class WorkerLink:
         except OSError:
             return False
 
-    def asked_lines(self, upstream: int) -> tuple[str, tuple[int, ...]] | None:
-        """(path, asked lines) of one of pydevd's breakpoint ids."""
-        return self._lines.get(upstream)
+    def breakpoints(self, upstream: int) -> tuple[int, ...] | None:
+        """The breakpoints that one of pydevd's stands for; None when it is not known."""
+        known = self._known.get(upstream)
+        return None if known is None else known[1]
+
+    def remaining(self, path: str, enabled: set[int]) -> list[tuple[Wish, tuple[int, ...]]]:
+        """What it was told of a file, less the breakpoints that are not `enabled` any more."""
+        left = [(wish, tuple(id_ for id_ in ids if id_ in enabled)) for wish, ids in self._told.get(path, ())]
+        return [(wish, ids) for wish, ids in left if ids]
 
     async def request(self, command: str, arguments: Mapping[str, Any], within: float | None = ANSWER_S) -> Any:
         """The answer's body. Raises `RefusedError`, also after `within` seconds."""
@@ -170,6 +177,7 @@ class WorkerLink:
 
     def _push(self, path: str, wishes: Sequence[tuple[Wish, tuple[int, ...]]]) -> asyncio.Future[Message]:
         self._pushed[path] = [wish for wish, _ in wishes]
+        self._told[path] = wishes
         lines = [{"line": wish.line, "condition": wish.condition or None, "hitCondition": wish.hit or None,
                   "logMessage": wish.log or None} for wish, _ in wishes]
         return self.ask("setBreakpoints", {"source": {"path": path}, "breakpoints": lines})
@@ -177,10 +185,10 @@ class WorkerLink:
     def _learn(self, path: str, body: Mapping[str, Any],
                wishes: Sequence[tuple[Wish, tuple[int, ...]]]) -> list[dict[str, Any]]:
         answers = list(body.get("breakpoints", ()))
-        for old in [id_ for id_, (file, _) in self._lines.items() if file == path]:
-            del self._lines[old]
-        for item, (_, asked) in zip(answers, wishes, strict=False):
-            self._lines[item["id"]] = (path, asked)
+        for old in [id_ for id_, (file, _) in self._known.items() if file == path]:
+            del self._known[old]
+        for item, (_, ids) in zip(answers, wishes, strict=False):
+            self._known[item["id"]] = (path, ids)
         return answers
 
     def _received(self, message: Message) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import re
 import secrets
 from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
@@ -26,6 +28,18 @@ TOKENS = 1000
 """Tokens that are remembered for reports of errors."""
 
 _NOTE = re.compile(r"\s*\(note: full exception trace is shown[^)]*\)")
+
+
+RUNTIME = str(Path(__file__).resolve().parent.parent / "runtime") + os.sep
+"""Where livetui's own code in workers lies."""
+
+
+def users(stack: Mapping[str, Any]) -> dict[str, Any]:
+    """A stack trace without livetui's own frames around the handler, which tell people nothing."""
+    every = stack.get("stackFrames") or ()
+    frames = [frame for frame in every if not str((frame.get("source") or {}).get("path") or "").startswith(RUNTIME)]
+    hidden = len(every) - len(frames)
+    return {**stack, "stackFrames": frames, "totalFrames": stack.get("totalFrames", len(frames) + hidden) - hidden}
 
 
 @dataclass
@@ -106,21 +120,17 @@ class Workers:
         """A `stopped` event as editors get it."""
         shown: dict[str, Any] = self.ids.outward(link.pid, "stopped", dict(body))
         shown["allThreadsStopped"] = len(self.live()) == 1
-        hit = [link.asked_lines(upstream) for upstream in shown.pop("hitBreakpointIds", None) or ()]
-        places = {(path, line) for path, lines in filter(None, hit) for line in lines}
-        shown["hitBreakpointIds"] = [item.id for item in self._broker.store.everything()
-                                     if (item.path, item.asked) in places]
+        shown["hitBreakpointIds"] = [id_ for upstream in shown.pop("hitBreakpointIds", None) or ()
+                                     for id_ in link.breakpoints(upstream) or ()]
         return shown
 
     def confirm(self, link: WorkerLink, answers: list[dict[str, Any]]) -> None:
         """pydevd said where breakpoints really are."""
         for answer in answers:
-            for_path = link.asked_lines(answer.get("id", -1))
-            if for_path is not None and answer.get("line"):
-                path, asked = for_path
-                for line in asked:
-                    self._broker.store.confirm(path, line, answer["line"], bool(answer.get("verified")),
-                                            "" if answer.get("verified") else str(answer.get("message") or ""))
+            for id_ in link.breakpoints(answer.get("id", -1)) or ():
+                if answer.get("line"):
+                    self._broker.store.confirm(id_, answer["line"], bool(answer.get("verified")),
+                                               "" if answer.get("verified") else str(answer.get("message") or ""))
 
     async def _welcome(self, link: WorkerLink, authorized: Awaitable[None] | None = None) -> None:
         try:
@@ -194,8 +204,8 @@ class Workers:
             self._broker.show_breakpoints()
 
     def _stopped(self, link: WorkerLink, body: dict[str, Any]) -> None:
-        hit = [link.asked_lines(upstream) for upstream in body.get("hitBreakpointIds") or ()]
-        if hit and link.cursor is None and not any(place is None or place[1] for place in hit):
+        hit = [link.breakpoints(upstream) for upstream in body.get("hitBreakpointIds") or ()]
+        if hit and link.cursor is None and not any(ids is None or ids for ids in hit):
             # The next call came to the line that its forerunner was to run to, before the worker heard that it ended.
             self._broker.crew.spawn(self._pass(link, body))
             return
@@ -215,8 +225,8 @@ class Workers:
         # The listener wants to know where, so the top frame is asked for before it is told.
         path, line = "", 0
         try:
-            stack = await link.request("stackTrace", {"threadId": body["threadId"], "levels": 1})
-            top = (stack.get("stackFrames") or [{}])[0]
+            stack = users(await link.request("stackTrace", {"threadId": body["threadId"], "levels": 20}))
+            top = (stack["stackFrames"] or [{}])[0]
             link.tops[body["threadId"]] = int(top.get("id") or 0)
             path, line = str((top.get("source") or {}).get("path") or ""), int(top.get("line") or 0)
         except RefusedError:

@@ -247,8 +247,7 @@ class Runtime:
         if os.environ.get("PYTHONBREAKPOINT"):
             return sys.__breakpointhook__(*arguments, **named)
         if self.debug is None or not self.debug.stop_at(sys._getframe(1)):
-            print("breakpoint(): no debugger is attached; set a breakpoint with b in livetui's console and call again",
-                  file=sys.stderr)
+            sys.stderr.write("breakpoint(): no debugger is attached; set a breakpoint with b in livetui's console.\n")
         return None
 
     def _tell_modules(self) -> None:

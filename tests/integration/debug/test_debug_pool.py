@@ -11,6 +11,7 @@ from typing import Any, Literal
 import pytest
 
 from livetui.debug.values import PausedThread
+from livetui.debug.worker_link import RefusedError
 from livetui.runtime.contract import FunctionSpec, Outcome, Work
 from livetui.runtime.pool import Pool
 from tests.integration.debug.bench import HANDLER, HELPER, Bench, Recorder, line_of
@@ -229,3 +230,24 @@ async def test_the_debuggers_modules_are_not_taken_for_the_handlers(office: Pool
     await call
     lane = office.pool._lanes["Orders"]
     assert not [name for name in lane._preload._names if "pydev" in name or "debugpy" in name]
+
+
+async def test_a_stale_paused_worker_follows_what_is_removed_and_refuses_new_lines(office: PoolDesk, write,
+                                                                                        helper: Path) -> None:
+    await office.face.set(helper, ADD)
+    await office.face.set(helper, ADD + 1)
+    call = office.call("w-1", values=[1, 2, 3])
+    paused = await office.heard.until("paused")
+    write("helper.py", "'''Now with a docstring.'''\n\n" + HELPER)
+    await office.broker.prepare("Orders")  # what a new worker does: breakpoints move with the text
+    await office.face.remove(helper, ADD + 2)
+    with pytest.raises(RefusedError, match="was saved since"):
+        await office.face.run_to(paused.thread_id, helper, ADD + 4)
+    await office.face.resume(paused.thread_id)
+    last = await office.heard.until("paused", count=2)
+    assert (last.line, last.stale) == (ADD + 1, True)
+    await office.face.resume(last.thread_id)
+    assert (await call).body == b'{"total": 6}'
+    with pytest.raises(RefusedError, match="not paused"):
+        await office.face.run_to(last.thread_id, helper, ADD)
+    assert office.broker.workers.links[last.pid].cursor is None

@@ -66,7 +66,7 @@ def test_lines_that_stop_at_one_place_are_one_for_pydevd(project: Path, source: 
     it = store(project)
     it.put(CONSOLE, source, Wish(5, condition="s > 1"))
     it.replace("vscode-1", source, [Wish(7, condition="rows")])
-    assert it.pushable(source) == [(Wish(5, "(s > 1) or (rows)"), (5, 7))]
+    assert it.pushable(source) == [(Wish(5, "(s > 1) or (rows)"), (1, 2))]
 
 
 def test_a_file_that_is_not_there_is_not_verified(project: Path) -> None:
@@ -79,6 +79,7 @@ def test_a_file_that_is_not_there_is_not_verified(project: Path) -> None:
     ([Wish(1, "a"), Wish(1)], Wish(1)),
     ([Wish(1, "a"), Wish(1, "b")], Wish(1, "(a) or (b)")),
     ([Wish(1, "a"), Wish(1, "a")], Wish(1, "a")),
+    ([Wish(1, "a  # b"), Wish(1, "b")], Wish(1, "(a  # b\n) or (b)")),
     ([Wish(1, "a"), Wish(1, hit="5")], Wish(1, "a")),
     ([Wish(1, log="x"), Wish(1, "a")], Wish(1, "a")),
     ([Wish(1, log="x"), Wish(1, log="{y}")], Wish(1, log="x | {y}")),
@@ -93,8 +94,8 @@ def test_who_stops_more_often_wins(wishes: list[Wish], expected: Wish) -> None:
 def test_a_cursor_stops_always_and_stands_for_no_line_of_its_own(project: Path, source: str) -> None:
     it = store(project)
     it.put(CONSOLE, source, Wish(9, condition="s > 1"))
-    assert it.pushable(source, 9) == [(Wish(9), (9,))]
-    assert it.pushable(source, 7) == [(Wish(5), ()), (Wish(9, "s > 1"), (9,))]
+    assert it.pushable(source, 9) == [(Wish(9), (1,))]
+    assert it.pushable(source, 7) == [(Wish(5), ()), (Wish(9, "s > 1"), (1,))]
 
 
 def test_what_is_disabled_is_not_pushed_whoever_owns_it(project: Path, source: str) -> None:
@@ -164,6 +165,57 @@ def test_a_file_that_is_just_being_written_loses_no_breakpoint(project: Path, so
     assert [item.asked for item in it.of(source)] == [10]
 
 
+TWINS = """def first(row):
+    row = row + 1
+    return row
+
+
+def second(row):
+    row = row + 1
+    return row
+"""
+
+
+@pytest.mark.parametrize(("text", "expected"), [
+    (TWINS[:30], [2, 7]),
+    ("# new\n" * 5 + TWINS, [7, 12]),
+    ("# new\n" * 9 + TWINS, [11, 16]),
+], ids=["half written", "above", "far above"])
+def test_no_two_breakpoints_land_on_one_line(project: Path, source: str, text: str, expected: list[int]) -> None:
+    Path(source).write_text(TWINS)
+    it = store(project)
+    it.put(CONSOLE, source, Wish(2, "a"))
+    it.put(CONSOLE, source, Wish(7, "b"))
+    Path(source).write_text(text)
+    assert [(item.asked, item.condition) for item in store(project).everything()] == list(
+        zip(expected, "ab", strict=True))
+    it.moved()
+    assert [(item.asked, item.condition, item.id) for item in it.everything()] == list(
+        zip(expected, "ab", (1, 2), strict=True))
+    Path(source).write_text("# whole again\n" + TWINS)
+    it.moved()
+    assert [(item.asked, item.condition) for item in it.everything()] == [(3, "a"), (8, "b")]
+
+
+def test_a_breakpoint_whose_text_is_gone_makes_room_for_one_that_moved_there(project: Path, source: str) -> None:
+    it = store(project)
+    it.put(CONSOLE, source, Wish(5, "gone"))
+    it.put(CONSOLE, source, Wish(9, "moved"))
+    Path(source).write_text("x\n\n\n\n" + 's += row["amount"]\n')
+    it.moved()
+    assert [(item.asked, item.condition) for item in it.everything()] == [(5, "moved"), (6, "gone")]
+
+
+def test_an_edit_leaves_an_editor_the_id_of_its_breakpoint(project: Path, source: str) -> None:
+    it = store(project)
+    it.put(CONSOLE, source, Wish(8))
+    it.replace("vscode-1", source, [Wish(9)])
+    editors = it.of(source)[1].id
+    Path(source).write_text("\n" + CODE)
+    it.moved()
+    assert [(item.asked, item.id) for item in it.of(source)] == [(9, editors)]
+
+
 def test_breakpoints_follow_edits_made_between_sessions(project: Path, source: str) -> None:
     store(project).put(CONSOLE, source, Wish(9))
     Path(source).write_text("'''doc'''\n" + CODE)
@@ -173,7 +225,7 @@ def test_breakpoints_follow_edits_made_between_sessions(project: Path, source: s
 def test_an_editors_breakpoints_stay_for_the_editor_to_move(project: Path, source: str) -> None:
     it = store(project)
     it.replace("vscode-1", source, [Wish(9)])
-    it.confirm(source, 9, 8, True, "")
+    it.confirm(it.of(source)[0].id, 8, True, "")
     Path(source).write_text("\n" + CODE)
     assert it.moved() == {source}
     assert [(item.asked, item.line, item.owners) for item in it.of(source)] == [(9, 9, ("vscode-1",))]
