@@ -47,7 +47,7 @@ def cli() -> None:
     \b
       livetui --profile dev --region eu-west-1
       livetui demo --headless --json --for 25
-      livetui invoke GetOrder --sample apigateway-http-v2
+      livetui invoke GetOrder --sample http-api
       livetui replay 12 --diff
     """
 

@@ -234,4 +234,6 @@ def _network_of_functions(settings: Settings) -> Iterator[Check]:
     for function in application.found.values():
         for warning in function.warnings:
             if function.live:
-                yield Check(function.id, True, warning)
+                broken = warning.startswith("Its code is not here") or " its handler " in warning
+                yield Check(function.id, not broken, warning, "Mend Handler or CodeUri in the template, or the code."
+                            if broken else "")

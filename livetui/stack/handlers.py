@@ -19,7 +19,7 @@ def missing_handler(code_root: Path, handler: str) -> str:
         first = module.replace(".", "/").partition("/")[0]
         if first and any(code_root.glob(f"{first}*")):
             return ""  # such as an extension module
-        return f"{code_root.name}/ has no module {module or handler!r} for the handler {handler!r}."
+        return f"{code_root.name}/ has no module {module or handler!r} for its handler {handler!r}."
     try:
         tree = ast.parse(path.read_bytes())
     except (OSError, SyntaxError, ValueError, RecursionError):

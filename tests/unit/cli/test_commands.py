@@ -14,6 +14,7 @@ import pytest
 
 from livetui import __version__
 from livetui.cli import cli, main
+from livetui.session.samples import sample
 
 HEAVY = ("textual", "boto3", "botocore", "awscrt", "debugpy", "ministack")
 
@@ -46,6 +47,17 @@ def test_every_command_explains_itself_and_its_options(name: str, monkeypatch: p
             assert parameter.opts[-1] in shown
             assert parameter.help or parameter.name == "limit", f"{name} {parameter.opts[-1]} has no help"
     assert (command.help or "").strip().endswith(".")
+
+
+def test_the_examples_of_the_help_can_be_typed() -> None:
+    examples = [line.split() for line in (cli.help or "").splitlines() if line.strip().startswith("livetui ")]
+    assert len(examples) >= 3
+    for _, *words in examples:
+        command = cli.commands.get(words[0], cli.commands["dev"])
+        arguments = words[1:] if words[0] in cli.commands else words
+        with command.make_context("livetui", list(arguments)) as context:
+            if sample_name := context.params.get("sample"):
+                assert sample(sample_name)
 
 
 def test_version_is_the_packages(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
