@@ -13,7 +13,6 @@ import pytest
 
 from livetui.cloud import supervisor
 from livetui.runtime.forkserver import can_fork_here
-from livetui.runtime.process import Launch, spawn
 from livetui.tui.clipboard import to_system_clipboard
 
 ROOT = Path(__file__).parents[2]
@@ -56,14 +55,6 @@ def test_workers_are_forked_on_linux_only(monkeypatch: pytest.MonkeyPatch) -> No
     assert can_fork_here()
     monkeypatch.setattr(sys, "platform", "darwin")
     assert not can_fork_here()
-
-
-def test_windows_is_told_to_use_wsl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    launch = Launch(Path(sys.executable), tmp_path, (), {}, {})
-    with monkeypatch.context() as windows:
-        windows.setattr(os, "name", "nt")
-        with pytest.raises(OSError, match="WSL"):
-            spawn(launch)
 
 
 @pytest.mark.parametrize(("system", "shared"), [("posix", True), ("nt", False)])

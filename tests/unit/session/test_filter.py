@@ -133,9 +133,9 @@ def test_the_worst_patterns_on_the_worst_text_stay_within_seconds(pattern: str) 
         search = compile_safely(pattern)
     except PatternError:
         return
-    began = time.perf_counter()
+    began = time.process_time()
     search("a" * LONGEST * 10)
-    assert time.perf_counter() - began < 15
+    assert time.process_time() - began < 15
 
 
 @pytest.mark.parametrize("pattern", ["(a+)+", "(a|b|cd)*", "(?:a*)*b", "(a{1,5}){9}", "(x+x+)+y", "(?:(?:a)|bb)+",
