@@ -40,9 +40,9 @@ ACK_CALLS = 24
 ROUNDS = 30
 ACK = "ack while 6 MB pass"
 IMPORT = "import the stub (CPU)"
-GOALS = {"small": 5.0, "20 KB": 6.0, "200 KB": 15.0, "10 concurrent": 12.0, "2 MB": 150.0, "6 MB": 400.0,
+GOALS = {"small": 5.0, "20 KB": 6.0, "200 KB": 15.0, "10 concurrent": 12.0, "2 MB": 120.0, "6 MB": 250.0,
          ACK: 25.0, IMPORT: 90.0}
-"""ms at p50, but p99 for acks."""
+"""ms at p50, but p99 for acks. Those of 2 and 6 MB: what was measured (86 and 169 at load 8) and some room."""
 
 
 def document(size: int) -> bytes:

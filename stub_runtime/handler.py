@@ -10,7 +10,6 @@ import gc
 gc.disable()  # until all is imported: collections would find nothing, and take a sixth of the time
 
 import base64
-import hashlib
 import importlib
 import json
 import os
@@ -26,6 +25,7 @@ from stub_runtime.deadman import DeadMan
 from stub_runtime.machine import StubMachine
 from stub_runtime.payloads import Payloads
 from stub_runtime.replay import reply_with_keys
+from stub_runtime.sealing import sha256
 from stub_runtime.topics import Topics
 
 _VOLATILE = frozenset({
@@ -123,7 +123,7 @@ class Stub:
 def environment_hash() -> str:
     """A short hash of the environment variables that only a new deployment changes."""
     lines = sorted(f"{name}={value}" for name, value in os.environ.items() if name not in _VOLATILE)
-    return hashlib.sha256("\n".join(lines).encode("utf-8", "surrogateescape")).hexdigest()[:16]
+    return sha256("\n".join(lines).encode("utf-8", "surrogateescape")).hex()[:16]
 
 
 def describe_context(context: Any, config: StubConfig) -> dict[str, Any]:

@@ -165,8 +165,10 @@ async def confirmed(publish: Future[Any] | None, what: str) -> None:
     """Wait for the broker's confirmation of a retained publish. Raises `LivetuiError` when it was refused."""
     if publish is None:
         return
+    answered = asyncio.wrap_future(publish)
+    answered.add_done_callback(lambda done: done.cancelled() or done.exception())  # also when it comes too late
     try:
-        result = await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(publish)), 5)
+        result = await asyncio.wait_for(asyncio.shield(answered), 5)
     except (TimeoutError, RuntimeError, OSError) as error:
         raise LivetuiError(f"AWS IoT did not take {what}.", str(error) or "It did not answer in 5 s.",
                            "Check iot:Publish and iot:RetainPublish on presence (docs/security.md).") from error

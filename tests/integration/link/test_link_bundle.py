@@ -15,7 +15,7 @@ import pytest
 from livetui.stack.bundle import MAX_BYTES, StubBundle
 
 _NOT_NEEDED = {"botocore", "boto3", "nacl.bindings", "nacl.public", "awscrt.mqtt", "awscrt.s3", "awsiot", "asyncio",
-               "urllib.request", "http.client", "subprocess", "ssl", "pathlib", "tempfile"}
+               "urllib.request", "http.client", "hashlib", "subprocess", "ssl", "pathlib", "tempfile"}
 """Modules that a quick call does without; each would cost every cold start."""
 _ELF_MACHINE = {"x86_64": 62, "arm64": 183}
 

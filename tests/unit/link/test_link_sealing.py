@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 
 import pytest
@@ -19,6 +20,7 @@ from stub_runtime.sealing import (
     StubKey,
     key_id,
     seal_anonymously,
+    sha256,
     sign,
     verify,
     verify_key_of,
@@ -41,6 +43,11 @@ def test_a_changed_message_signature_or_key_does_not_verify(message: bytes, at: 
     changed = whole[at % len(whole)]
     changed[at % len(changed)] ^= flip
     assert not verify(bytes(parts[0]), bytes(parts[1]), bytes(parts[2]))
+
+
+@given(content=st.binary(max_size=300))
+def test_digests_are_those_of_hashlib(content: bytes) -> None:
+    assert sha256(content) == hashlib.sha256(content).digest()
 
 
 @pytest.mark.parametrize("signature", [b"", b"x" * 63, b"x" * 65, bytes(64)])
