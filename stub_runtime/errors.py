@@ -31,6 +31,10 @@ class LivetuiPayload(LivetuiStubError):
     """An event or answer could not be carried: the S3 object is gone or refused."""
 
 
+class LivetuiOverwritten(LivetuiStubError):
+    """The stub was left without its variable by a change of the function's configuration."""
+
+
 BY_NAME = {cls.__name__: cls for cls in (LivetuiOffline, LivetuiInterrupted, LivetuiTimeout, LivetuiUnreachable,
                                          LivetuiVersion, LivetuiPayload)}
 

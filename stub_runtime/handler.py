@@ -164,7 +164,12 @@ _stub: Stub | None = None
 def _the_stub() -> Stub:
     global _stub  # noqa: PLW0603  (one per execution environment, made when it is first needed)
     if _stub is None:
-        _stub = Stub(StubConfig.from_json(os.environ[VARIABLE]))
+        told = os.environ.get(VARIABLE)
+        if not told:
+            raise errors.LivetuiOverwritten(
+                f"Something overwrote this function's variables, and {VARIABLE} with them: deploy the function again, "
+                "or put it back with: livetui restore")
+        _stub = Stub(StubConfig.from_json(told))
     return _stub
 
 

@@ -29,6 +29,8 @@ from livetui.stack.attachment import (
     is_armed,
     is_touched,
     layer_name,
+    own_variables,
+    settled,
     snapshot,
 )
 from livetui.stack.bootstrap import Bootstrap
@@ -69,12 +71,14 @@ def attach(aws: Aws, bootstrap: Bootstrap, settings: Settings, targets: Sequence
     begun = time.monotonic()
     found = find_targets(aws, targets)
     held = {item.function: item for item in attached(aws, bootstrap)}
-    guard.check(aws, settings, *(StackState(target.name, tags=target.tags(aws)) for target in found), targets=targets)
+    guard.check(aws, settings, *(StackState(target.name, tags=target.tags(aws)) for target in found), targets=targets,
+                functions=[target.name for target in found])
     ids = ids_of(found, held, settings.app, settings.stage)
     planned = [_plan(settings, target, ids[target.name], held.get(target.name), application) for target in found]
     reasons = [f"{plan.target.name}: {problem}" for plan in planned if not plan.missing or plan.target.named
-               for problem in (*problems(aws, plan.target), *([plan.missing] if plan.missing else []),
-                               *held_by(plan.target, held.get(plan.target.name), settings.app, settings.stage))]
+               for problem in ([*problems(aws, plan.target),
+                                *held_by(plan.target, held.get(plan.target.name), settings.app, settings.stage)]
+                               or [plan.missing]) if problem]
     if not reasons and all(plan.missing for plan in planned):
         reasons = [f"{plan.target.name}: {plan.missing}" for plan in planned]
     if reasons:
@@ -99,19 +103,32 @@ def restore(aws: Aws, bootstrap: Bootstrap, on_progress: OnProgress, targets: Se
             everyones: bool = False) -> list[str]:
     """Put attached functions back as they were: one's own, or those named, or `everyones`; returns their names.
 
-    What was changed since, by a deployment or by hand, stays changed; only what is ours is taken away.
+    What was changed since, by a deployment or by hand, stays changed; only what is ours is taken away. One function
+    that cannot be restored does not keep the others from it; the error at the end names all that are left.
     """
     restored: list[str] = []
+    failed: list[LivetuiError] = []
     for before in attached(aws, bootstrap):
         named = any(fnmatch.fnmatchcase(name, target) for target in targets for name in (before.function, before.arn))
         if not (named if targets else everyones or before.owner == whoami()):
             continue
         begun = time.monotonic()
         on_progress(Progress("remove", before.function, "started", _TYPE))
-        _disarm(aws, before)
-        aws.client("s3").delete_object(Bucket=bootstrap.bucket, Key=before.key)
+        try:
+            with refusing(f"{before.function} cannot be restored."):
+                _disarm(aws, before)
+                aws.client("s3").delete_object(Bucket=bootstrap.bucket, Key=before.key)
+        except LivetuiError as error:
+            failed.append(error)
+            on_progress(Progress("remove", before.function, "failed", _TYPE, f"{error.what} {error.why}".strip(),
+                                 time.monotonic() - begun))
+            continue
         restored.append(before.function)
         on_progress(Progress("remove", before.function, "done", _TYPE, elapsed_s=time.monotonic() - begun))
+    if failed:
+        raise LivetuiError(failed[0].what if len(failed) == 1 else f"{len(failed)} functions cannot be restored.",
+                           "; ".join(f"{error.what} {error.why}".strip() for error in failed) if len(failed) > 1
+                           else failed[0].why, failed[0].hint) from failed[0]
     return restored
 
 
@@ -172,7 +189,10 @@ def _plan(settings: Settings, target: Target, id: str, held: Attachment | None,
 
 def _folders_with(root: Path, handler: str) -> list[Path]:
     """The folders below `root`, or itself, from which the handler's module can be imported."""
-    module = Path(*handler.rpartition(".")[0].replace("/", ".").split("."))
+    name = handler.rpartition(".")[0].replace("/", ".").strip(".")
+    if not name:
+        return []
+    module = Path(*name.split("."))
     files = [module.with_name(f"{module.name}.py"), module / "__init__.py"]
     if any((root / file).is_file() for file in files):
         return [root.resolve()]
@@ -191,29 +211,42 @@ class _Work:
 
     def arm(self, plan: _Plan, held: Attachment | None) -> list[str]:
         """Put the stub before one function; returns what the user has to know. `held`: an earlier session's note."""
-        target, wiring, settings = plan.target, self.wiring, self.settings
-        layer = self._layer(target)
-        before = replace(plan.before, layer=layer, live_memory_mb=max(LIVE_MEMORY_MB, plan.before.memory_mb),
-                         live_timeout_s=longest_timeout(self.aws, target, plan.before.timeout_s))
+        wiring, settings = self.wiring, self.settings
+        layer = self._layer(plan.target)
+        now = settled(self.aws, plan.target.name)
+        target = replace(plan.target, configuration=now)
+        read_again = snapshot(now, settings.app, settings.stage, held)
+        memory = max(LIVE_MEMORY_MB, read_again.memory_mb)
+        timeout = longest_timeout(self.aws, target, read_again.timeout_s)
+        if held is not None and held.role and held.role != target.role:
+            _take_policy(self.aws, held)
+            held = replace(held, role="")
+        # Until all is done, what an earlier session noted counts as well: this one may end anywhere.
+        before = replace(read_again, id=plan.id, owner=plan.before.owner, since=plan.before.since, role=target.role,
+                         live_timeouts_s=(*(held.live_timeouts_s if held else ()), timeout),
+                         live_memories_mb=(*(held.live_memories_mb if held else ()), memory),
+                         made_layers=(*(held.made_layers if held else ()), layer))
         config = StubConfig(
             app=settings.app, stage=settings.stage, function=plan.id, verify_key=wiring.verify_key, host=wiring.host,
             region=wiring.region, bucket=wiring.bucket, dial_host=wiring.dial_host, port=wiring.port,
             offline=settings.for_function(plan.id).offline or "deployed", handler=before.handler,
             timeout=before.timeout_s, memory=before.memory_mb, armed=int(time.time()),
             disarm_after=settings.disarm_after * 3600)
-        before, warnings = self._allow(target, config, replace(before, role=target.role))
+        before, warnings = self._allow(target, config, before, held)
         configure(self.aws, target.name, Handler=HANDLER, Layers=[*before.layers, layer],
-                   Environment={"Variables": {**(before.variables or {}), VARIABLE: config.to_json()}},
-                   Timeout=before.live_timeout_s, MemorySize=before.live_memory_mb)
-        if held is not None and held.role and held.role != target.role:
-            _take_policy(self.aws, held)
-        if held is not None and held.layer and held.layer != layer:
-            _delete_layer(self.aws, held.layer)
+                  Environment={"Variables": {**own_variables(now), VARIABLE: config.to_json()}},
+                  Timeout=timeout, MemorySize=memory, RevisionId=now["RevisionId"])
+        if held is not None:
+            for old in held.made_layers:
+                _delete_layer(self.aws, old)
+            replace(before, live_timeouts_s=(timeout,), live_memories_mb=(memory,),
+                    made_layers=(layer,)).write(self.aws, self.bootstrap)
         behind = aliases(self.aws, target)
         return warnings + ([f"Its aliases stay on their versions: who calls {', '.join(behind)} does not come here."]
                            if behind else [])
 
-    def _allow(self, target: Target, config: StubConfig, before: Attachment) -> tuple[Attachment, list[str]]:
+    def _allow(self, target: Target, config: StubConfig, before: Attachment,
+               held: Attachment | None) -> tuple[Attachment, list[str]]:
         """Give the role the stub's policy; where that is not allowed, say what somebody else has to do.
 
         The snapshot is written before the change: restoring a role that was not changed after all does no harm.
@@ -229,7 +262,7 @@ class _Work:
         except ClientError as error:
             if error.response["Error"]["Code"] not in ("AccessDenied", "AccessDeniedException", "UnmodifiableEntity"):
                 raise refused(error, f"The role {target.role} cannot be changed.") from error
-            unchanged = replace(before, role="")
+            unchanged = replace(before, role=held.role if held else "")
             unchanged.write(self.aws, self.bootstrap)
             return unchanged, [instruction(target.role, topics, [config.function], config.bucket, place)]
         return before, []
@@ -254,11 +287,11 @@ def _disarm(aws: Aws, before: Attachment) -> None:
     if now is not None and is_touched(now):
         plain = snapshot(now, before.app, before.stage, before)
         configure(aws, before.function, Handler=plain.handler, Layers=list(plain.layers), Timeout=plain.timeout_s,
-                   Environment={"Variables": dict(plain.variables or {})}, MemorySize=plain.memory_mb)
+                   Environment={"Variables": own_variables(now)}, MemorySize=plain.memory_mb)
     if before.role:
         _take_policy(aws, before)
-    if before.layer:
-        _delete_layer(aws, before.layer)
+    for layer in before.made_layers:
+        _delete_layer(aws, layer)
 
 
 def _configuration(aws: Aws, function: str) -> Mapping[str, Any] | None:

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from botocore.exceptions import ClientError
 
 from livetui.aws import Aws
+from livetui.errors import LivetuiError
 from livetui.stack.bootstrap import ATTACHED, Bootstrap
 from livetui.stack.bundle import LAYER_MODULE
 from livetui.stack.changeset import refused, refusing
@@ -33,21 +34,19 @@ class Attachment:
     """Seconds since the epoch."""
     handler: str
     layers: tuple[str, ...]
-    variables: Mapping[str, str] | None = field(repr=False)
-    """None: it had no environment at all."""
     timeout_s: int
     memory_mb: int
     id: str = ""
     """What its stub calls it: the logical id where that is unique in the stage, else the function's name."""
     owner: str = ""
     """Who attached it."""
-    live_timeout_s: int = 0
-    """What its timeout was raised to."""
-    live_memory_mb: int = 0
+    live_timeouts_s: tuple[int, ...] = ()
+    """What its timeout was raised to: several where an attach did not come to its end."""
+    live_memories_mb: tuple[int, ...] = ()
     role: str = ""
     """Name of the role that got our policy; empty when it was not changed."""
-    layer: str = ""
-    """ARN of the layer version made for it."""
+    made_layers: tuple[str, ...] = ()
+    """ARNs of the layer versions made for it."""
 
     @property
     def key(self) -> str:
@@ -74,20 +73,39 @@ def attached(aws: Aws, bootstrap: Bootstrap) -> list[Attachment]:
     for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bootstrap.bucket, Prefix=ATTACHED):
         for item in page.get("Contents", []):
             values = json.loads(s3.get_object(Bucket=bootstrap.bucket, Key=item["Key"])["Body"].read())
-            found.append(Attachment(**{**{name: value for name, value in values.items() if name in known},
-                                       "layers": tuple(values["layers"])}))
+            noted: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value
+                                     for name, value in values.items() if name in known}
+            found.append(Attachment(**noted))
     return found
 
 
-def is_armed(configuration: Mapping[str, Any]) -> bool:
-    """Whether the function's calls still come to the stub; a real deployment puts the function's own handler back."""
+def has_our_handler(configuration: Mapping[str, Any]) -> bool:
+    """Whether Lambda calls the stub; a real deployment puts the function's own handler back."""
     return bool(configuration.get("Handler") == HANDLER)
+
+
+def has_our_layer(configuration: Mapping[str, Any]) -> bool:
+    """Whether the stub's code is there."""
+    return any(map(_is_ours, layers_of(configuration)))
+
+
+def missing_of(configuration: Mapping[str, Any]) -> str:
+    """What else overwrote of the stub, in words; empty while the function's calls come to it."""
+    if not has_our_handler(configuration):
+        return f"its handler is {configuration.get('Handler') or 'that of an image'}"
+    if VARIABLE not in variables_of(configuration):
+        return f"its variable {VARIABLE} is gone"
+    return "" if has_our_layer(configuration) else "its layer with the stub is gone"
+
+
+def is_armed(configuration: Mapping[str, Any]) -> bool:
+    """Whether the function's calls still come to the stub, whole as it was put there."""
+    return not missing_of(configuration)
 
 
 def is_touched(configuration: Mapping[str, Any]) -> bool:
     """Whether anything of ours is in the function's configuration."""
-    return (is_armed(configuration) or VARIABLE in variables_of(configuration)
-            or any(map(_is_ours, layers_of(configuration))))
+    return (has_our_handler(configuration) or VARIABLE in variables_of(configuration) or has_our_layer(configuration))
 
 
 def snapshot(configuration: Mapping[str, Any], app: str, stage: str, held: Attachment | None = None) -> Attachment:
@@ -96,24 +114,31 @@ def snapshot(configuration: Mapping[str, Any], app: str, stage: str, held: Attac
     What others changed since stays changed: of the noted values only those count that the function cannot tell
     itself. Without a note (its bucket is gone) the stub's own variable tells them.
     """
-    variables, layers = variables_of(configuration), layers_of(configuration)
-    environment = configuration.get("Environment")
     plain = Attachment(
         str(configuration["FunctionName"]), str(configuration["FunctionArn"]), app, stage, 0.0,
-        str(configuration["Handler"]), tuple(layer for layer in layers if not _is_ours(layer)),
-        {name: value for name, value in variables.items() if name != VARIABLE} if environment else None,
+        str(configuration.get("Handler", "")),
+        tuple(layer for layer in layers_of(configuration) if not _is_ours(layer)),
         int(configuration["Timeout"]), int(configuration["MemorySize"]))
-    if held is not None and not plain.variables and held.variables is None:
-        plain = replace(plain, variables=None)
-    if not is_armed(configuration):
+    if held is not None and is_touched(configuration):
+        plain = replace(plain,
+                        timeout_s=held.timeout_s if plain.timeout_s in held.live_timeouts_s else plain.timeout_s,
+                        memory_mb=held.memory_mb if plain.memory_mb in held.live_memories_mb else plain.memory_mb)
+    if not has_our_handler(configuration):
         return plain
-    if held is None:
-        told = StubConfig.from_json(variables[VARIABLE])
-        return replace(plain, handler=told.handler, timeout_s=told.timeout, memory_mb=told.memory)
-    return replace(
-        plain, since=held.since, handler=held.handler, role=held.role, layer=held.layer,
-        timeout_s=held.timeout_s if plain.timeout_s == held.live_timeout_s else plain.timeout_s,
-        memory_mb=held.memory_mb if plain.memory_mb == held.live_memory_mb else plain.memory_mb)
+    if held is not None:
+        return replace(plain, since=held.since, handler=held.handler)
+    variable = variables_of(configuration).get(VARIABLE)
+    if variable is None:
+        raise LivetuiError(f"Nothing tells what the handler of {plain.function} was.",
+                           f"Its handler is livetui's, its variable {VARIABLE} is gone, and so is the note of it.",
+                           "Deploy the function again.")
+    told = StubConfig.from_json(variable)
+    return replace(plain, handler=told.handler, timeout_s=told.timeout, memory_mb=told.memory)
+
+
+def own_variables(configuration: Mapping[str, Any]) -> dict[str, str]:
+    """The function's variables without ours."""
+    return {name: value for name, value in variables_of(configuration).items() if name != VARIABLE}
 
 
 def variables_of(configuration: Mapping[str, Any]) -> Mapping[str, str]:
@@ -128,16 +153,28 @@ def layers_of(configuration: Mapping[str, Any]) -> list[str]:
 
 
 def configure(aws: Aws, function: str, **properties: Any) -> None:
-    """Change a configuration between two waits: Lambda refuses a change while another is in progress."""
-    awslambda = aws.client("lambda")
-    waiter = awslambda.get_waiter("function_updated_v2")
-    patience = {"Delay": 0.1 if aws.access.is_local else 1, "MaxAttempts": 120}
+    """Change a configuration between two waits: Lambda refuses a change while another is in progress.
+
+    With a `RevisionId` it is refused, too, when something else changed the function since that was read.
+    """
     try:
-        waiter.wait(FunctionName=function, WaiterConfig=patience)
-        awslambda.update_function_configuration(FunctionName=function, **properties)
-        waiter.wait(FunctionName=function, WaiterConfig=patience)
+        settled(aws, function)
+        aws.client("lambda").update_function_configuration(FunctionName=function, **properties)
+        settled(aws, function)
     except ClientError as error:
-        raise refused(error, f"The configuration of {function} cannot be changed.") from error
+        told = refused(error, f"The configuration of {function} cannot be changed.")
+        if error.response["Error"]["Code"] == "PreconditionFailedException":
+            told.hint = "Something else changed the function in this moment: try again."
+        raise told from error
+
+
+def settled(aws: Aws, function: str) -> Mapping[str, Any]:
+    """The function's configuration once no change of it is in progress."""
+    awslambda = aws.client("lambda")
+    awslambda.get_waiter("function_updated_v2").wait(FunctionName=function, WaiterConfig={
+        "Delay": 0.1 if aws.access.is_local else 1, "MaxAttempts": 120})
+    configuration: Mapping[str, Any] = awslambda.get_function_configuration(FunctionName=function)
+    return configuration
 
 
 def layer_name(app: str, stage: str) -> str:

@@ -209,7 +209,7 @@ def _attached(aws: Aws, boot: Bootstrap) -> Check:
     again = deployed_since(aws, ours)
     return Check("attached functions", False,
                  f"{', '.join(item.function for item in ours)} for {oldest:.1f} h{others}"
-                 + (f"; deployed again since, so not live any more: {', '.join(again)}" if again else ""),
+                 + (f"; deployed or changed since, so not live any more: {', '.join(again)}" if again else ""),
                  "Work on, or put them back: livetui restore")
 
 

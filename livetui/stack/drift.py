@@ -8,8 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from botocore.exceptions import ClientError
 
 from livetui.aws import Aws
-from livetui.stack.attachment import HANDLER as ATTACHED_HANDLER
-from livetui.stack.attachment import configure, variables_of
+from livetui.stack.attachment import configure, missing_of, variables_of
 from livetui.stack.changeset import refusing
 from livetui.stack.contract import LiveFunction
 from livetui.stack.live import HANDLER, START_UP_VARIABLES, Stub
@@ -28,8 +27,8 @@ def changed_elsewhere(aws: Aws, functions: Iterable[LiveFunction]) -> dict[str, 
             if error.response["Error"]["Code"] != "ResourceNotFoundException":
                 raise
             return "it is deleted"
-        if now.get("Handler") not in (HANDLER, ATTACHED_HANDLER):
-            return f"its handler is {now.get('Handler') or 'that of an image'}"
+        if now.get("Handler") != HANDLER:
+            return missing_of(now)
         return "" if VARIABLE in variables_of(now) else f"its variable {VARIABLE} is gone"
 
     with ThreadPoolExecutor(8, "livetui-drift") as pool:

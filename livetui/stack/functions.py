@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from livetui.errors import UsageError
 from livetui.stack.cdk import Assets
 from livetui.stack.contract import LiveFunction
 from livetui.stack.handlers import missing_handler
@@ -92,10 +93,16 @@ class FunctionReader:
         return found
 
     def resources(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
-        """Every resource that has a type."""
+        """Every resource that has a type. Raises `UsageError` for an id that CloudFormation does not take either.
+
+        Ids become names of files here.
+        """
         section = self.template.get("Resources")
         for logical_id, resource in (section.items() if isinstance(section, dict) else ()):
             if isinstance(resource, dict) and isinstance(resource.get("Type"), str):
+                if not re.fullmatch("[A-Za-z0-9]+", logical_id):
+                    raise UsageError(f"The template has a resource called {logical_id!r}.", "",
+                                     "CloudFormation takes letters and digits only.")
                 yield logical_id, resource
 
     def function_globals(self) -> Mapping[str, Any]:

@@ -37,9 +37,14 @@ def warnings(aws: Aws, settings: Settings, *stacks: StackState, targets: Sequenc
     return [*signs_by_name(settings, targets), *_signs_in_the_cloud(aws, settings, stacks)]
 
 
-def check(aws: Aws, settings: Settings, *stacks: StackState, targets: Sequence[str] = ()) -> None:
-    """Raise `UsageError` when this looks like production and its name was not typed (`--yes-production NAME`)."""
-    refuse(settings, warnings(aws, settings, *stacks, targets=targets), name_to_type(settings, targets))
+def check(aws: Aws, settings: Settings, *stacks: StackState, targets: Sequence[str] = (),
+          functions: Sequence[str] = ()) -> None:
+    """Raise `UsageError` when this looks like production and its name was not typed (`--yes-production NAME`).
+
+    `functions` are what the targets, which may be globs and stacks, turned out to be.
+    """
+    found = warnings(aws, settings, *stacks, targets=[*dict.fromkeys((*targets, *functions))])
+    refuse(settings, found, name_to_type(settings, targets))
 
 
 def refuse(settings: Settings, signs: Sequence[str], name: str) -> None:

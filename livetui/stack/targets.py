@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,12 +12,16 @@ from botocore.exceptions import ClientError
 
 from livetui.aws import Aws
 from livetui.errors import UsageError
-from livetui.stack.attachment import Attachment, is_armed, layers_of
+from livetui.stack.attachment import Attachment, has_our_handler, has_our_layer, layers_of, variables_of
 from livetui.stack.changeset import describe, refused
 from livetui.stack.deployment import function_resources
+from livetui.stack.live import HANDLER as DEPLOYED_HANDLER
 from livetui.stack.live import LIVE_TIMEOUT_S, STUB_RUNTIMES
+from stub_runtime.config import VARIABLE
 
 MAX_LAYERS = 5
+_STACK_NAME = "[a-zA-Z][-a-zA-Z0-9]{0,127}"
+"""CloudFormation refuses the question for any other name, such as a function's with an underscore."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +89,7 @@ def _found_by(aws: Aws, name: str) -> Iterator[Target]:
         matching = [item["FunctionName"] for page in pages for item in page["Functions"]
                     if fnmatch.fnmatchcase(item["FunctionName"], name)]
         ids = {function: function for function in matching}
-    elif ":" not in name and describe(aws, name).status:
+    elif re.fullmatch(_STACK_NAME, name) and describe(aws, name).status:
         ids = function_resources(aws, name)
     else:
         ids, named = {name.rsplit(":function:", maxsplit=1)[-1]: name}, True
@@ -118,13 +123,15 @@ def ids_of(targets: Sequence[Target], held: Mapping[str, Attachment], app: str, 
 def problems(aws: Aws, target: Target) -> Iterator[str]:
     """Why the function cannot be attached; nothing when it can."""
     configuration = target.configuration
+    if configuration.get("Handler") == DEPLOYED_HANDLER:
+        yield "it is live already: livetui deployed it"
     if configuration.get("PackageType", "Zip") != "Zip":
         yield "it is a container image, which takes no layers"
     elif target.runtime not in STUB_RUNTIMES:
         yield f"its runtime is {target.runtime or 'unknown'}"
     if configuration.get("SigningJobArn"):
         yield "its code is signed, and so would its layers have to be"
-    if len(layers_of(configuration)) >= MAX_LAYERS + is_armed(configuration):
+    if len(layers_of(configuration)) >= MAX_LAYERS + has_our_layer(configuration):
         yield f"it has {MAX_LAYERS} layers already"
     if configuration.get("Environment", {}).get("Error"):
         yield f"its variables cannot be read: {configuration['Environment']['Error'].get('Message', '')}"
@@ -134,10 +141,12 @@ def problems(aws: Aws, target: Target) -> Iterator[str]:
 
 
 def held_by(target: Target, attachment: Attachment | None, app: str, stage: str) -> Iterator[str]:
-    """Why an attachment of somebody else stands in the way; none does once the function was deployed again."""
-    if attachment is not None and (attachment.app, attachment.stage) != (app, stage) \
-            and is_armed(target.configuration):
+    """Why a live function of somebody else stands in the way; none does once the function was deployed again."""
+    ours = has_our_handler(target.configuration)
+    if attachment is not None and (attachment.app, attachment.stage) != (app, stage) and ours:
         yield f"{attachment.app}/{attachment.stage} is attached to it; restore it there first"
+    if attachment is None and VARIABLE in variables_of(target.configuration) and not ours:
+        yield f"it has the variable {VARIABLE} of a live copy, and no note says that it was attached"
 
 
 def _qualified_triggers(aws: Aws, target: Target) -> Iterator[str]:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+import livetui.stack.attach as attach_module
 from livetui.aws import Aws
 from livetui.cloud import LocalCloud
 from livetui.config import Settings
@@ -264,6 +265,98 @@ def test_a_trigger_through_an_alias_is_refused_before_anything_changes(
 def test_an_unknown_target_is_a_wrong_usage(aws: Aws, bootstrap: Bootstrap, make_settings: MakeSettings) -> None:
     with pytest.raises(UsageError, match="nowhere"):
         attach(aws, bootstrap, make_settings(), ["nowhere"], lambda _: None)
+
+
+def test_a_name_that_no_stack_can_have_is_not_asked_for_as_one(
+        aws: Aws, bootstrap: Bootstrap, make_settings: MakeSettings) -> None:
+    asked: list[Any] = []
+    cloudformation = aws.client("cloudformation")
+    cloudformation.meta.events.register("before-call.cloudformation.DescribeStacks", lambda **_: asked.append(1),
+                                        unique_id="asked")
+    try:
+        with pytest.raises(UsageError, match="with_underscore"):
+            attach(aws, bootstrap, make_settings(), ["with_underscore"], lambda _: None)
+    finally:
+        cloudformation.meta.events.unregister("before-call.cloudformation.DescribeStacks", unique_id="asked")
+    assert asked == []
+
+
+def test_what_cannot_be_attached_is_refused_with_its_reason(aws: Aws, bootstrap: Bootstrap, function: str,
+                                                            make_settings: MakeSettings) -> None:
+    """A live copy, and a handler without a module."""
+    settings, awslambda = local_code(make_settings(), "app"), aws.client("lambda")
+    for handler, reason in (("stub_runtime.handler.handler", "livetui deployed it"), ("bootstrap", "is in no folder")):
+        awslambda.update_function_configuration(FunctionName=function, Handler=handler)
+        with pytest.raises(LivetuiError) as refused:
+            attach(aws, bootstrap, settings, [function], lambda _: None)
+        assert reason in refused.value.why
+    assert attached(aws, bootstrap) == []
+
+
+def test_an_attach_that_breaks_off_spoils_no_restore(aws: Aws, bootstrap: Bootstrap, function: str,
+                                                     make_settings: MakeSettings,
+                                                     monkeypatch: pytest.MonkeyPatch) -> None:
+    before, settings = state(aws, function), local_code(make_settings(), "app")
+    attach(aws, bootstrap, settings, [function], lambda _: None)
+
+    def broken(*_: Any, **__: Any) -> None:
+        raise LivetuiError("broken off")
+
+    monkeypatch.setattr("livetui.stack.attach.longest_timeout", lambda *_: 77)
+    monkeypatch.setattr("livetui.stack.attach.configure", broken)
+    with pytest.raises(LivetuiError, match="broken off"):
+        attach(aws, bootstrap, settings, [function], lambda _: None)
+    monkeypatch.undo()
+    layers = attached(aws, bootstrap)[0].made_layers
+    assert len(layers) == 2
+    restore(aws, bootstrap, lambda _: None, [function])
+    assert state(aws, function) == before
+    left = aws.client("lambda").list_layer_versions(LayerName=layers[0].rsplit(":", 1)[0])["LayerVersions"]
+    assert left == []
+
+
+def test_the_note_of_a_function_holds_no_variable(aws: Aws, bootstrap: Bootstrap, function: str,
+                                                  make_settings: MakeSettings) -> None:
+    attach(aws, bootstrap, local_code(make_settings(), "app"), [function], lambda _: None)
+    note = aws.client("s3").get_object(Bucket=bootstrap.bucket, Key=f"{ATTACHED}{function}.json")["Body"].read()
+    assert b"own code" not in note
+    restore(aws, bootstrap, lambda _: None, [function])
+
+
+def test_one_refusal_does_not_keep_the_others_from_being_restored(
+        aws: Aws, bootstrap: Bootstrap, make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings, names = local_code(make_settings(), "app"), [f"{letter}{uuid.uuid4().hex[:8]}" for letter in "ab"]
+    for name in names:
+        make_function(aws, name)
+    try:
+        attach(aws, bootstrap, settings, names, lambda _: None)
+        real = attach_module.configure
+
+        def refusing_one(aws: Aws, function: str, **properties: Any) -> None:
+            if function == names[0]:
+                raise LivetuiError("not allowed")
+            real(aws, function, **properties)
+
+        monkeypatch.setattr(attach_module, "configure", refusing_one)
+        with pytest.raises(LivetuiError, match="not allowed"):
+            restore(aws, bootstrap, lambda _: None, names)
+        assert [item.function for item in attached(aws, bootstrap) if item.function in names] == names[:1]
+        monkeypatch.undo()
+        restore(aws, bootstrap, lambda _: None, names)
+    finally:
+        for name in names:
+            remove_function(aws, name)
+
+
+def test_a_glob_of_production_needs_its_name_typed(aws: Aws, bootstrap: Bootstrap,
+                                                   make_settings: MakeSettings) -> None:
+    name = f"g{uuid.uuid4().hex[:8]}-prod"
+    make_function(aws, name)
+    try:
+        with pytest.raises(UsageError, match="looks like production"):
+            attach(aws, bootstrap, local_code(make_settings(), "app"), [f"{name[:-4]}*"], lambda _: None)
+    finally:
+        remove_function(aws, name)
 
 
 def test_a_version_or_alias_is_not_attached(aws: Aws, bootstrap: Bootstrap, make_settings: MakeSettings) -> None:

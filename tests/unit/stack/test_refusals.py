@@ -6,8 +6,9 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 from botocore.parsers import ResponseParserError
 
-from livetui.errors import LivetuiError
+from livetui.errors import LivetuiError, UsageError
 from livetui.stack.changeset import refusing
+from tests.unit.stack.conftest import Project, load
 
 
 def client_error(code: str) -> ClientError:
@@ -30,6 +31,18 @@ def test_a_refusal_reads_well(error: Exception, hint: str) -> None:
     assert raised.value.what == "It cannot be done."
     assert raised.value.why
     assert hint in raised.value.hint
+
+
+def test_an_id_that_leads_out_of_the_project_is_refused(project: Project) -> None:
+    settings = project("""\
+Resources:
+  ../../../x:
+    Type: AWS::Lambda::Function
+    Properties: {Runtime: python3.12, Handler: index.handler, Code: {ZipFile: "print()"}}
+""")
+    with pytest.raises(UsageError, match="x"):
+        load(settings)
+    assert not (settings.root.parent / "x").exists()
 
 
 def test_an_error_of_ours_passes_unchanged() -> None:
