@@ -74,6 +74,9 @@ class Broker:
         self.port = await self.crew.serve(self._editor_connected, known.port if self._asked_port and known.port
                                           else self._asked_port)
         DebugPort(self.port, self.token).write(self._state)
+        if known.port and self._asked_port and self.port != known.port:
+            self.listener.on_notice("", "warning", f"Port {known.port} is taken, so editors attach to {self.port} from "
+                                    "now on: run `livetui vscode`, and change it in other editors.")
         self.store.on_trouble = lambda text: self.listener.on_notice("", "warning", text)
         if self._has_console:
             if trouble := self.store.load():
@@ -83,7 +86,7 @@ class Broker:
         self._was_wanted, self._shown = self.wanted, self.union()
 
     async def close(self) -> None:
-        """End every editor's session and close everything; paused workers run on by themselves."""
+        """End every editor's session and close everything; the pool ends the workers."""
         for client in list(self._clients):
             client.end("livetui has ended.")
         await self.crew.close("livetui has ended")
@@ -116,6 +119,11 @@ class Broker:
         """The worker's process has ended."""
         self.workers.gone(pid)
 
+    def stands(self, pid: int) -> bool:
+        """Whether the worker is paused."""
+        link = self.workers.links.get(pid)
+        return link is not None and bool(link.stopped)
+
     # ── breakpoints and exceptions ─────────────────────────────────────────────────────────────────────────────────
 
     def union(self) -> list[Breakpoint]:
@@ -136,6 +144,8 @@ class Broker:
         """Which errors stop, for one owner. Raises `UsageError` for an impossible class name."""
         filters.check()
         self._filters[owner] = filters
+        if owner != CONSOLE and not filters:
+            del self._filters[owner]
         if owner == CONSOLE:
             try:
                 write_filters(self._state / _FILTERS, filters)
@@ -336,9 +346,11 @@ class Broker:
                 self._introduce(link, client)
         client.show(self.union())
 
-    def left(self, client: Client) -> None:
+    def left(self, client: Client, had_attached: bool) -> None:
         """Its connection is closed: its breakpoints go, what is paused stays paused."""
         self._clients.remove(client)
+        if not had_attached:
+            return
         paths = self.store.drop(client.owner)
         had_filters = self._filters.pop(client.owner, None)
         self.listener.on_clients_changed(self._names())

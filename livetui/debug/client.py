@@ -68,7 +68,7 @@ class Client:
 
     async def expire(self) -> None:
         """Cut it off unless it attaches in time."""
-        await asyncio.sleep(ATTACH_S)
+        await asyncio.wait([self.channel.closed], timeout=ATTACH_S)
         if self.state in ("connected", "initialized"):
             self.channel.abort()
 
@@ -98,9 +98,10 @@ class Client:
         self.channel.close(reason)
 
     def _closed(self, reason: str) -> None:
+        had_attached = self.state in ("attached", "live")
         if self.state != "gone":
             self.state = "gone"
-            self._broker.left(self)
+            self._broker.left(self, had_attached)
 
     def _received(self, message: Message) -> None:
         if message["type"] != "request" or not isinstance(message.get("command"), str):
@@ -183,6 +184,8 @@ class Client:
         if wanted is None:
             wanted = [{"line": line} for line in arguments.get("lines") or ()]
         answers: list[dict[str, Any] | None] = []
+        mirrored = {item.line: item for item in self._broker.union()
+                    if item.path == path and item.id in self._shown and self.owner not in item.owners}
         wishes: list[Wish] = []
         for item in wanted:
             wish = Wish(int(item["line"]), str(item.get("condition") or ""), str(item.get("hitCondition") or ""),
@@ -192,6 +195,10 @@ class Client:
             except UsageError as error:
                 answers.append({"verified": False, "line": wish.line, "message": " ".join(str(error).split("\n"))})
             else:
+                # VS Code sends what it was shown of others' as its own, without the condition.
+                if wish == Wish(wish.line) and wish.line in mirrored:
+                    answers.append(self._body(mirrored[wish.line]))
+                    continue
                 wishes.append(wish)
                 answers.append(None)
         await self._broker.replace(self, path, wishes)

@@ -48,6 +48,8 @@ class Face:
                   enabled: bool = True) -> Breakpoint:
         """Set or change the console's breakpoint. Raises `UsageError` for a text that cannot work."""
         name = real(path)
+        here = self._at(name, line)
+        line = here.asked if here else line
         paths = self._broker.store.put(CONSOLE, name, Wish(line, condition, hit, log))
         self._broker.store.enable(name, line, enabled)
         wanted = next(item for item in self._broker.union() if (item.path, item.asked) == (name, line))

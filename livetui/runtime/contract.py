@@ -119,6 +119,9 @@ class DebugSupport(Protocol):
     def gone(self, pid: int) -> None:
         """The worker's process has ended."""
 
+    def stands(self, pid: int) -> bool:
+        """Whether the worker is paused: then it is not replaced while somebody looks at it."""
+
 
 @dataclass(frozen=True)
 class LaneStats:

@@ -282,8 +282,10 @@ class Lane:
     def outdate(self) -> None:
         """Replace the workers: idle and starting ones now, busy ones after their call."""
         self._generation += 1
+        debug = self._host.debug
         for instance in [i for i in self.instances if i.item is None]:
-            self._retire(instance)
+            if debug is None or not debug.stands(instance.pid):  # at import, where it goes when it runs on
+                self._retire(instance)
         self._pump()
 
     def start_ahead(self, told: Callable[[Init], None]) -> None:

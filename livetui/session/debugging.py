@@ -47,6 +47,12 @@ __all__ = ["Breakpoint", "Debugging", "Evaluated", "ExceptionFilters", "Frame", 
            "PhotoFrame", "PostMortem", "Variable", "Watched", "mistake"]
 
 T = TypeVar("T")
+
+
+def _replay_of(id: int) -> str:
+    return f"replay-of-{id}"
+
+
 _MOST_POST_MORTEMS = 50
 
 
@@ -75,6 +81,9 @@ class Pauses(Protocol):
     def resumed(self, work_id: str) -> None:
         """It runs on."""
 
+    def wrote(self, work_id: str, text: str) -> bool:
+        """A log point wrote during an invocation; False when that is not known."""
+
     def row_of(self, work_id: str) -> int | None:
         """The number of an invocation in flight."""
 
@@ -91,6 +100,7 @@ class Debugging(DebugListener):
         self._paused: dict[tuple[int, int], PausedThread] = {}
         self._post_mortems: OrderedDict[int, PostMortem] = OrderedDict()
         self._running: dict[int, str] = {}
+        self._ran: dict[int, str] = {}
         self.at_deadline: AtDeadline = settings.at_deadline
         """What happens to a paused call 3 s before Lambda gives up on it; may be set from any thread."""
         from livetui.debug.broker import Broker  # sockets and TLS: front ends need only the values above
@@ -112,13 +122,13 @@ class Debugging(DebugListener):
         self._workers = workers
 
     async def close(self) -> None:
-        """End every editor's session; paused workers run on by themselves."""
+        """End every editor's session; the pool ends the workers."""
         self._loop = None
         await self.broker.close()
 
     def runs(self, pid: int, work_id: str) -> None:
         """A worker has begun an invocation."""
-        self._running[pid] = work_id
+        self._running[pid] = self._ran[pid] = work_id
 
     def ended(self, work_id: str) -> None:
         """An invocation has ended: what its worker still does belongs to none."""
@@ -181,6 +191,15 @@ class Debugging(DebugListener):
     def enable(self, path: str | Path, line: int, enabled: bool = True) -> Future[None]:
         """Enable or disable a breakpoint."""
         return self._ask(lambda: self.broker.face.enable(path, line, enabled))
+
+    def stop_on_errors_of(self, id: int) -> Future[None]:
+        """Stop on errors that handlers let out until the next replay of invocation `id` has ended."""
+        return self._ask(lambda: self.broker.filter_exceptions(_replay_of(id), ExceptionFilters(uncaught=True)))
+
+    def replayed(self, id: int) -> None:
+        """A replay of invocation `id` has ended."""
+        if self.broker.filters_of(_replay_of(id)):
+            self.broker.crew.spawn(self.broker.filter_exceptions(_replay_of(id), ExceptionFilters()))
 
     def set_filters(self, uncaught: bool = False, raised: bool = False, classes: tuple[str, ...] = ()) -> Future[None]:
         """Stop on handler errors, on every raise, or on chosen exception classes."""
@@ -265,8 +284,11 @@ class Debugging(DebugListener):
         self._hub.publish(BreakpointsChanged(breakpoints))
 
     def on_output(self, output: Output) -> None:
-        """Pass on what a log point wrote."""
-        self._hub.publish(DebugOutput(output.function_id, output.text))
+        """Pass on what a log point wrote, to the call if one is known: what it wrote last may come after its end."""
+        text = output.text.rstrip()
+        work_id = self._work_of(output.pid) or self._ran.get(output.pid, "")
+        if text and not (work_id and self._pauses.wrote(work_id, text)):
+            self._hub.publish(DebugOutput(output.function_id, text))
 
     def on_post_mortem(self, error: PostMortem) -> None:
         """Keep the frames of an unhandled error."""

@@ -87,6 +87,9 @@ class Debugger(Protocol):
     def let_run(self, work_id: str) -> None:
         """Let a paused call run on."""
 
+    def replayed(self, id: int) -> None:
+        """A replay of invocation `id` has ended."""
+
 
 class _Live(msgspec.Struct):
     """One invocation in flight."""
@@ -100,9 +103,11 @@ class _Live(msgspec.Struct):
     log_left_out: int = 0
     deadline: float | None = None
     """`time.monotonic()` at which Lambda gives up; None for a replay."""
-    started: bool = False
-    """A worker has it; before that it may wait for one whose module stands at a breakpoint."""
+    began: float = 0.0
+    """`time.monotonic()` when a worker took it; 0 before, when it may wait for one that stands at a breakpoint."""
     paused: bool = False
+    let_run: bool = False
+    """It was paused near its deadline once, and ran on as was chosen; where it stops again it stays."""
     warned: bool = False
     """The user knows that the deadline is near."""
     answered: bool = False
@@ -229,7 +234,9 @@ class Dispatcher:
         if left <= _ANSWER_S + _TIMER_S and chosen == "answer":
             self.answer_now(live.id)
         elif left <= _ANSWER_S + _TIMER_S and chosen == "continue":
-            self.debugger.let_run(attempt)
+            if not live.let_run:
+                live.let_run = True
+                self.debugger.let_run(attempt)
         elif left <= _WARN_S + _TIMER_S and not live.warned:
             live.warned = True
             self._hub.publish(Notice(
@@ -248,15 +255,19 @@ class Dispatcher:
     async def _replay(self, origin: int, function: str, event: bytes, context: Mapping[str, Any]) -> None:
         attempt = uuid.uuid4().hex
         fresh = {**context, "request_id": str(uuid.uuid4())}
-        row = await self._arrived(attempt, function, event, fresh, replay_of=origin)
         try:
-            keys = await self._keys_for(function)
-        except LivetuiError as error:
-            await self._finish(attempt, _failed("LivetuiNoCredentials", str(error)))
-            return
-        outcome = await self._run(_Live(row.id, function), Work(attempt, event, fresh, credentials(keys),
-                                                                overrun=self._overrun))
-        await self._finish(attempt, outcome, overhead_ms=outcome.queue_ms)
+            row = await self._arrived(attempt, function, event, fresh, replay_of=origin)
+            try:
+                keys = await self._keys_for(function)
+            except LivetuiError as error:
+                await self._finish(attempt, _failed("LivetuiNoCredentials", str(error)))
+                return
+            outcome = await self._run(_Live(row.id, function), Work(attempt, event, fresh, credentials(keys),
+                                                                    overrun=self._overrun))
+            await self._finish(attempt, outcome, overhead_ms=outcome.queue_ms)
+        finally:
+            if self.debugger is not None:
+                self.debugger.replayed(origin)
 
     async def _keys_for(self, function: str) -> Keys:
         """The newest live keys of the function's role, else fresh ones from its stub; never from the store."""
@@ -333,8 +344,22 @@ class Dispatcher:
         """It runs on."""
         if work := self._live.get(work_id):
             work.paused = False
-            state: State = "running" if work.started else "queued"
+            state: State = "running" if work.began else "queued"
             self._hub.publish(InvocationChanged(self._store.changed(work.id, state=state)))
+
+    def wrote(self, work_id: str, text: str) -> bool:
+        """A log point wrote during an invocation, as far as it is known; what came after its end is kept too."""
+        lines = text.split("\n")
+        if work := self._live.get(work_id):
+            for line in lines:
+                self.work_logged(work_id, "stdout", line, (time.monotonic() - work.began) * 1000 if work.began else 0.0)
+        elif done := self._store.by_attempt(work_id):
+            late = [LogLine("stdout", line, done.row.handler_ms or 0.0) for line in lines]
+            self._store.logged(done.row.id, late)
+            self._hub.publish(LogLines(done.row.id, done.row.function, late))
+        else:
+            return False
+        return True
 
     def row_of(self, work_id: str) -> int | None:
         """The number of an invocation in flight."""
@@ -348,7 +373,7 @@ class Dispatcher:
         if self.debugger is not None:
             self.debugger.runs(pid, work_id)
         if work := self._live.get(work_id):
-            work.started = True
+            work.began, work.paused = time.monotonic(), False
         self._hub.publish(InvocationStarted(self._store.started(work_id)))
 
     def work_logged(self, work_id: str, stream: Literal["stdout", "stderr", "logging"], text: str,

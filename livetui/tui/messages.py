@@ -176,6 +176,9 @@ class DebugFace(Protocol):
     def enable(self, path: str, line: int, enabled: bool = True) -> Future[None]:
         """Enable or disable one."""
 
+    def stop_on_errors_of(self, id: int) -> Future[None]:
+        """Stop on errors that handlers let out until the next replay of invocation `id` has ended."""
+
     def set_filters(self, uncaught: bool = False, raised: bool = False, classes: tuple[str, ...] = ()) -> Future[None]:
         """Choose which errors stop."""
 

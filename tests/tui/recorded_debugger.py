@@ -117,6 +117,10 @@ class RecordedDebugger:
         self._changed()
         return done(None)
 
+    def stop_on_errors_of(self, id: int) -> Future[Any]:
+        self.asked.append(("stop on errors of", id))
+        return done(None)
+
     def set_filters(self, uncaught: bool = False, raised: bool = False, classes: tuple[str, ...] = ()) -> Future[Any]:
         self.asked.append(("filters", uncaught, raised))
         self.chosen = ExceptionFilters(uncaught, raised, classes)

@@ -331,8 +331,8 @@ async def test_a_captured_call_is_replayed_under_the_debugger(tmp_path):
         await shown.opened(12)
         await shown.press("B")
         await shown.until(lambda: ("replay", 12, None, 1) in session.asked, "the replay")
-        assert session.debug.asked[-1] == ("filters", True, False)
-        await shown.sees("Errors that handlers let out stop from now on")
+        assert session.debug.asked[-1] == ("stop on errors of", 12)
+        assert not session.debug.chosen
 
 
 async def test_any_file_of_the_project_opens_by_its_name(tmp_path):

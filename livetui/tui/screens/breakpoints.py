@@ -124,7 +124,13 @@ class PointActions(Screen[None]):
             if answer is not None:
                 wanted = {**texts, what: answer.strip()}
                 self.ask_debugger(
-                    lambda debug: debug.set(*place, condition=wanted["condition"], hit=wanted["hit"], log=wanted["log"])
+                    lambda debug: debug.set(
+                        *place,
+                        condition=wanted["condition"],
+                        hit=wanted["hit"],
+                        log=wanted["log"],
+                        enabled=known is None or known.enabled,
+                    )
                 )
 
         problem = partial(mistake, what)
@@ -188,12 +194,13 @@ class PointActions(Screen[None]):
         row, debug = self.chosen(), self.debug
         if row is None or debug is None:
             return
-        now = debug.filters()
 
         async def replay() -> None:
-            if not now.uncaught:
-                await self.answer_of(debug.set_filters(True, now.raised, now.classes))
-                self.app.notify("Errors that handlers let out stop from now on; E in the source view changes that.")
+            try:
+                await asyncio.wrap_future(debug.stop_on_errors_of(row.id))
+            except LivetuiError as error:
+                self.app.tell(error)
+                return
             self.replay_row(row)
 
         self.run_worker(replay(), group="debug", description="replay")

@@ -253,3 +253,13 @@ async def test_which_errors_stop_is_kept_for_the_next_session(project: Path) -> 
     (project / ".livetui" / "exceptions.json").write_text("not JSON")
     async with bench(project) as desk:
         assert not desk.face.exception_filters()
+
+
+async def test_a_condition_given_where_a_breakpoint_snapped_to_is_that_breakpoints(desk: Bench, helper: Path) -> None:
+    comment = line_of(HELPER, "# one by one")
+    snapped = await desk.face.toggle(helper, comment)
+    assert snapped is not None
+    changed = await desk.face.set(helper, snapped.line, condition="total > 1")
+    assert [(item.id, item.asked, item.condition) for item in desk.face.breakpoints()] == [
+        (snapped.id, comment, "total > 1")]
+    assert changed.line == snapped.line

@@ -251,3 +251,16 @@ async def test_a_stale_paused_worker_follows_what_is_removed_and_refuses_new_lin
     with pytest.raises(RefusedError, match="not paused"):
         await office.face.run_to(last.thread_id, helper, ADD)
     assert office.broker.workers.links[last.pid].cursor is None
+
+
+async def test_a_worker_that_stands_at_import_outlives_what_replaces_workers(office: PoolDesk, app: Path) -> None:
+    limit = line_of(HANDLER, "LIMIT = 3")
+    await office.face.set(app, limit)
+    call = office.call("w-1")
+    paused = await office.heard.until("paused")
+    await office.face.remove(app, limit)
+    assert office.heard.all("wanted")[-1] is False  # which replaced all workers but this
+    assert (await call).pid != paused.pid
+    assert await office.face.stack(paused.thread_id)
+    await office.face.resume(paused.thread_id)
+    assert (await office.heard.until("resumed")).pid == paused.pid

@@ -295,3 +295,25 @@ async def test_console_breakpoints_are_mirrored_and_removed_everywhere(desk: Ben
     removed = [await one.event("breakpoint", lambda body: body["reason"] == "removed", count) for count in (1, 2)]
     assert [body["breakpoint"]["id"] for body in removed] == [1, new["breakpoint"]["id"]]
     assert desk.face.breakpoints() == []
+
+
+async def test_a_mirrored_condition_survives_an_editor_that_sends_it_back_plain(desk: Bench, editor, helper: Path):
+    one = await editor()
+    await one.attach(desk.broker.token)
+    await desk.face.set(helper, ADD, condition="value == 2")
+    await one.event("breakpoint")
+    answers = await one.break_at(str(helper), [ADD, ADD + 1])
+    assert [(item["line"], item["verified"]) for item in answers] == [(ADD, True), (ADD + 1, True)]
+    await one.break_at(str(helper), [ADD, ADD + 1])
+    assert [(item.condition, item.owners) for item in desk.face.breakpoints()] == [
+        ("value == 2", ("console",)), ("", ("own-1",))]
+
+
+async def test_who_never_attached_is_not_told_of(desk: Bench, editor):
+    stranger = await editor()
+    await stranger.request("initialize", adapterID="debugpy")
+    await stranger.close()
+    known = await editor()
+    await known.attach(desk.broker.token)
+    await desk.heard.until("clients")
+    assert desk.heard.all("clients") == [["Test own"]]

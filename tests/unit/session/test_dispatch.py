@@ -13,7 +13,7 @@ import pytest
 from livetui.link.messages import Answer, Call
 from livetui.runtime.contract import Outcome, Work
 from livetui.session.dispatch import Dispatcher
-from livetui.session.events import InvocationChanged, InvocationFinished, SessionEvent
+from livetui.session.events import InvocationChanged, InvocationFinished, LogLines, SessionEvent
 from livetui.session.hub import Hub
 from livetui.session.store import Store
 
@@ -83,4 +83,13 @@ async def test_an_answer_that_did_not_reach_its_caller_is_late(store: Store) -> 
 async def test_an_http_caller_that_had_gone_makes_the_answer_late(store: Store) -> None:
     dispatcher, _ = await served(store, call("a", time.monotonic() - 31))
     assert store.rows(limit=1)[0].state == "late"
+    await dispatcher.close()
+
+
+async def test_what_a_log_point_writes_is_the_calls_even_after_its_end(store: Store) -> None:
+    dispatcher, heard = await served(store, call("a", time.monotonic()))
+    assert dispatcher.wrote("a", "total is 3")
+    assert not dispatcher.wrote("nobody's", "total is 4")
+    assert [line.text for line in store.invocation(1).logs] == ["total is 3"]
+    assert isinstance(heard[-1], LogLines)
     await dispatcher.close()
