@@ -77,15 +77,26 @@ class ForkServer:
                 os.close(lifeline)
         self.pid = process.pid
         self._sock = ours
+        try:
+            self._set_up(launch, names)
+            self.exited = watch_process(process)
+        except BaseException:
+            self._loop.remove_reader(ours.fileno())
+            kill_group(process.pid)
+            process.wait()
+            ours.close()
+            os.close(self._lifeline)
+            raise
+        self.exited.add_done_callback(self._ended)
+
+    def _set_up(self, launch: Launch, names: list[str]) -> None:
         for start in range(0, max(1, len(names)), _BATCH):
             batch = {"names": names[start:start + _BATCH], "complete": start + _BATCH >= len(names)}
             setup = {"code_root": str(launch.code_root), "layers": [str(layer) for layer in launch.layers],
                      "token": self._token.hex()} if start == 0 else {}
-            ours.send(json.dumps({**setup, **batch}).encode())
-        ours.setblocking(False)
-        self._loop.add_reader(ours.fileno(), self._readable)
-        self.exited = watch_process(process)
-        self.exited.add_done_callback(self._ended)
+            self._sock.send(json.dumps({**setup, **batch}).encode())
+        self._sock.setblocking(False)
+        self._loop.add_reader(self._sock.fileno(), self._readable)
 
     async def ready(self) -> None:
         """Return when the modules are imported. Raises `ForkError` when that is not safe or did not work."""

@@ -102,7 +102,7 @@ class Instance:
         self._pipes = (LogPipe(loop, spawned.stdout, Records(spawned.token, self._line), watched=spawned.watched),
                        LogPipe(loop, spawned.stderr, Lines("stderr", self._line), watched=spawned.watched))
         self._channel = spawned.open_channel(self._frame, self._channel_ended)
-        self._began = time.monotonic()
+        self._began, self.started = time.monotonic(), time.time()
         spawned.exited.add_done_callback(self._exited)
         if not self.debugged:
             self._timer = loop.call_later(INIT_LIMIT_S + spec.timeout_s, self._overran)

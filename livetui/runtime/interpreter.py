@@ -237,7 +237,7 @@ def _mismatch(found: Interpreter, runtime: str, architecture: str) -> tuple[str,
 
 _PACKAGE_OF = {
     "PIL": "pillow", "attr": "attrs", "bs4": "beautifulsoup4", "cv2": "opencv-python", "dateutil": "python-dateutil",
-    "dotenv": "python-dotenv", "google": "google-api-python-client", "jose": "python-jose", "jwt": "pyjwt",
+    "dotenv": "python-dotenv", "jose": "python-jose", "jwt": "pyjwt",
     "magic": "python-magic", "OpenSSL": "pyopenssl", "psycopg2": "psycopg2-binary", "sklearn": "scikit-learn",
     "yaml": "pyyaml", "aws_lambda_powertools": "aws-lambda-powertools", "aws_xray_sdk": "aws-xray-sdk",
 }
@@ -256,6 +256,10 @@ def missing_package_hint(message: str, interpreter: Path, code_root: Path) -> st
     if (code_root / module).exists() or (code_root / f"{module}.py").exists() or module == message.split("'")[1]:
         return ""
     package = _PACKAGE_OF.get(module, module)
+    if module == "google":  # many packages share that name
+        if not found[1].startswith("google.cloud."):
+            return ""
+        package = "-".join(found[1].split(".")[:3])
     if shutil.which("uv"):  # the user's own; the one beside livetui is not on their PATH
         return f"uv pip install --python {interpreter} {package}"
     return f"{interpreter} -m pip install {package}"

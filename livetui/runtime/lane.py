@@ -33,8 +33,8 @@ class Host(Protocol):
     def run(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Run a coroutine as a task that the pool owns."""
 
-    def imported(self, function_id: str, files: list[str]) -> None:
-        """A worker of the function imported these files."""
+    def imported(self, function_id: str, files: list[str], started: float) -> None:
+        """A worker of the function, started at this time of day, imported these files."""
 
     def init_ended(self, function_id: str, ok: bool) -> None:
         """A worker's import went well or not."""
@@ -148,7 +148,7 @@ class Lane:
         generation = self._generation
         try:
             instance = await self._spawn()
-        except Exception as error:  # noqa: BLE001 - whatever it is, the callers that wait hear it
+        except Exception as error:  # noqa: BLE001  (the calls that wait hear of it)
             self._starting -= 1
             self._no_process(error, told)
             self._pump()
@@ -254,7 +254,7 @@ class Lane:
         """Remember what its code is made of."""
         if not instance.debugged:  # whose debugger imports modules of its own
             self._preload.learn(others)
-        self._host.imported(self.spec.id, files)
+        self._host.imported(self.spec.id, files, instance.started)
 
     def _stop_idle_timer(self, instance: Instance) -> None:
         timer = self._idle_timers.pop(instance, None)

@@ -123,10 +123,10 @@ class Pool:
         task.add_done_callback(self._tasks.discard)
         return task
 
-    def imported(self, function_id: str, files: list[str]) -> None:
+    def imported(self, function_id: str, files: list[str], started: float) -> None:
         """Remember which files a function's code came from."""
         if self._reloader is not None:
-            self._reloader.imported(function_id, files)
+            self._reloader.imported(function_id, files, started)
 
     def init_ended(self, function_id: str, ok: bool) -> None:
         """Remember whether a function's code imports."""

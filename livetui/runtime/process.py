@@ -121,7 +121,14 @@ def spawn(launch: Launch) -> Spawned:
         raise
     finally:
         ends.close_theirs()
-    return ends.spawned(process.pid, watch_process(process), secrets.token_bytes(16))
+    try:
+        exited = watch_process(process)
+    except BaseException:
+        kill_group(process.pid)
+        process.wait()
+        ends.close_ours()
+        raise
+    return ends.spawned(process.pid, exited, secrets.token_bytes(16))
 
 
 def use_loopback() -> bool:

@@ -6,6 +6,7 @@ import asyncio
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,6 +36,7 @@ FOLDER_LIMIT = 5_000
 
 _QUIET_MS = 5
 _BURST_MS = 1_500
+_RETRY_S = 1.0
 
 
 @dataclass
@@ -47,11 +49,9 @@ class Graph:
     broken: bool = False
     """Its last import failed: any save in its folder may mend it."""
 
-    def add(self, paths: Iterable[str]) -> bool:
-        """Take imported files; True when there were new ones."""
-        before = len(self.files)
+    def add(self, paths: Iterable[str]) -> None:
+        """Take imported files."""
         self.files.update({path: os.path.realpath(path) for path in paths})
-        return len(self.files) > before
 
     def touched_by(self, path: str) -> bool:
         """Whether a change of `path` (a file, a folder, a link to one) changes what the function does."""
@@ -118,7 +118,8 @@ def forget_bytecode(path: str) -> None:
     source = Path(path)
     if source.suffix == ".py":
         for cached in (source.parent / "__pycache__").glob(f"{source.stem}.*.pyc"):
-            cached.unlink(missing_ok=True)
+            with suppress(OSError):  # a folder that cannot be written holds no bytecode of ours
+                cached.unlink(missing_ok=True)
 
 
 class Watcher:
@@ -131,6 +132,7 @@ class Watcher:
         self._folders: set[Path] = set()
         self._again = asyncio.Event()
         self._watching = asyncio.Event()
+        self._left_off = 0.0
 
     def watch(self, folders: Iterable[Path]) -> None:
         """Also watch these folders (not what is below them)."""
@@ -144,8 +146,7 @@ class Watcher:
         await self._watching.wait()
 
     async def run(self) -> None:
-        """Watch until cancelled."""
-        left_off = 0.0
+        """Watch until cancelled. May be called again after an error: what was saved meanwhile is not missed."""
         while True:
             self._again.clear()
             folders = [folder for folder in self._folders if folder.is_dir()]
@@ -153,12 +154,15 @@ class Watcher:
                 await self._again.wait()
                 continue
             # awatch is watching when it first waits, which is when the loop gets to this call.
-            asyncio.get_running_loop().call_soon(self._resumed, left_off)
-            async for burst in awatch(*folders, debounce=_BURST_MS, step=_QUIET_MS, recursive=False,
-                                      stop_event=self._again, watch_filter=_is_source):
-                self._on_burst({path for _, path in burst})
-                self._follow(path for change, path in burst if change == Change.added)
-            left_off = time.time()
+            asyncio.get_running_loop().call_soon(self._resumed, self._left_off)
+            try:
+                async for burst in awatch(*folders, debounce=_BURST_MS, step=_QUIET_MS, recursive=False,
+                                          stop_event=self._again, watch_filter=_is_source):
+                    self._follow(path for change, path in burst if change == Change.added)
+                    self._on_burst({path for _, path in burst})
+            finally:
+                self._left_off = time.time()
+                self._watching.set()
 
     def _resumed(self, left_off: float) -> None:
         self._watching.set()
@@ -169,9 +173,12 @@ class Watcher:
 
     def _follow(self, added: Iterable[str]) -> None:
         """Watch folders that appeared."""
-        for path in added:
-            if Path(path).is_dir():
-                self.watch(source_folders(Path(path)))
+        for folder in map(Path, added):
+            if folder.is_dir():
+                # What was watched under this name, if anything, is gone.
+                again = {folder, folder.resolve()}
+                self._folders -= {known for known in self._folders if again & {known, *known.parents}}
+                self.watch([folder, *source_folders(folder)])
 
 
 def _changed_since(path: str, moment: float) -> bool:
@@ -202,8 +209,16 @@ class Reloader:
         self._watcher.watch([project])
 
     async def run(self) -> None:
-        """Watch until cancelled."""
-        await self._watcher.run()
+        """Watch until cancelled; an error is told and does not end it."""
+        told = ""
+        while True:
+            try:
+                await self._watcher.run()
+            except Exception as error:  # noqa: BLE001  (told, and tried again)
+                if str(error) != told:
+                    told = str(error)
+                    self._listener.notice("", "error", f"Saves may be missed: {type(error).__name__}: {error}")
+            await asyncio.sleep(_RETRY_S)
 
     async def ready(self) -> None:
         """Return when saves are seen."""
@@ -218,11 +233,16 @@ class Reloader:
             self._watcher.watch(source_folders(root))
         self._graphs = graphs
 
-    def imported(self, function_id: str, files: Iterable[str]) -> None:
-        """A worker of the function imported these files."""
+    def imported(self, function_id: str, files: Iterable[str], started: float) -> None:
+        """A worker of the function, started at this time, imported these files."""
         graph = self._graphs.get(function_id)
-        if graph is not None and graph.add(files):
-            self._watcher.watch({Path(file).parent for pair in graph.files.items() for file in pair})
+        new = set(files) - graph.files.keys() if graph is not None else set()
+        if graph is None or not new:
+            return
+        graph.add(new)
+        self._watcher.watch({Path(file).parent for pair in graph.files.items() for file in pair})
+        if saved := {file for file in new if _changed_since(file, started)}:  # when nobody knew that it counts
+            asyncio.get_running_loop().call_soon(self._burst, saved)
 
     def init_ended(self, function_id: str, ok: bool) -> None:
         """A worker's import went well or not."""

@@ -24,7 +24,8 @@ _HERE = os.path.dirname(os.path.abspath(__file__))
 OWN_FILES = frozenset(os.path.join(_HERE, name) for name in (
     "worker.py", "worker_loop.py", "worker_lambda.py", "worker_json.py", "worker_aws.py", "worker_fork.py",
     "worker_debug.py", "worker_loopback.py"))
-_CHUNK = 4096  # PIPE_BUF: such writes are never torn apart by other writers of the pipe
+_CHUNK = 4096
+_PIPE_BUF = 4096 if sys.platform == "linux" else 512  # such writes are never torn apart by other writers of the pipe
 _FRAME = struct.Struct(">II")
 _LOG = struct.Struct(">IBH")
 
@@ -80,7 +81,7 @@ class LogSink:
         self._fd = private(os.dup(1))
         self._token = token
         self._count = 0
-        self._room = _CHUNK - len(token) - _LOG.size
+        self._room = _PIPE_BUF - len(token) - _LOG.size
 
     def renew(self) -> None:
         """Follow descriptor 1 to where it leads now."""

@@ -48,6 +48,8 @@ _THEN: dict[AtDeadline, str] = {
     "continue": f"{_ANSWER_S} s before, the handler runs on by itself",
     "wait": "the handler stays paused then, and what it answers comes too late",
 }
+_ENDED = 500
+"""How many calls that have ended still take what their workers write."""
 _TIMER_S = 0.05
 """A timer of the loop may fire this much early."""
 _STATE_OF: dict[str, State] = {"ok": "ok", "error": "error", "crash": "error", "timeout": "timeout",
@@ -127,6 +129,7 @@ class Dispatcher:
         self._pool: Runs | None = None
         self._link: Answers | None = None
         self._live: dict[str, _Live] = {}
+        self._ended: dict[str, _Live] = {}
         self._newest_keys: dict[str, tuple[float, Keys]] = {}
         self._background = Background(hub)
         self._flush_due = False
@@ -307,6 +310,8 @@ class Dispatcher:
         """Record how it ended and tell of it; large answers are packed off the loop, as large events are."""
         self._flush_logs()
         live = self._live.pop(attempt, None)
+        if live is not None:
+            self._remember_ended(attempt, live)
         if self.debugger is not None:
             self.debugger.ended(attempt)
         state = "late" if live and live.answered and outcome.kind in ("ok", "error") else _STATE_OF[outcome.kind]
@@ -320,6 +325,17 @@ class Dispatcher:
 
         row = record() if len(outcome.body) < _LARGE else await asyncio.to_thread(record)
         self._hub.publish(InvocationFinished(row))
+
+    def _remember_ended(self, attempt: str, live: _Live) -> None:
+        live.log = []
+        self._ended[attempt] = live
+        if len(self._ended) > _ENDED:
+            self._flush_logs()
+            del self._ended[next(iter(self._ended))]
+
+    def _writing(self, work_id: str) -> _Live | None:
+        """What a worker writes after its call, in a thread or because it overran, still belongs to the call."""
+        return self._live.get(work_id) or self._ended.get(work_id)
 
     async def drain(self, seconds: float) -> None:
         """Give what runs now a moment to end and answer; paused calls are not waited for."""
@@ -379,9 +395,9 @@ class Dispatcher:
     def work_logged(self, work_id: str, stream: Literal["stdout", "stderr", "logging"], text: str,
                     at_ms: float) -> None:
         """Collect a line; lines are stored and published in small batches."""
-        if work := self._live.get(work_id):
+        if work := self._writing(work_id):
             work.lines.append(LogLine(stream, text, at_ms))
-            if self._cloudwatch_logs:
+            if self._cloudwatch_logs and work_id in self._live:
                 _keep(work, text)
             if not self._flush_due:
                 self._flush_due = True
@@ -389,7 +405,7 @@ class Dispatcher:
 
     def _flush_logs(self) -> None:
         self._flush_due = False
-        for work in self._live.values():
+        for work in (*self._live.values(), *self._ended.values()):
             if work.lines:
                 lines, work.lines = work.lines, []
                 self._store.logged(work.id, lines)
@@ -397,7 +413,7 @@ class Dispatcher:
 
     def work_called_aws(self, work_id: str, call: Mapping[str, Any]) -> None:
         """Record an AWS call of the handler."""
-        if work := self._live.get(work_id):
+        if work := self._writing(work_id):
             self._store.called(work.id, msgspec.convert(dict(call), AwsCall, strict=False))
 
     def work_finished_late(self, work_id: str, outcome: Outcome) -> None:
@@ -413,7 +429,7 @@ class Dispatcher:
 
     def notice(self, function_id: str, level: Literal["info", "warning", "error"], text: str) -> None:
         """Pass on what the pool has to say about a function."""
-        self._hub.publish(Notice(level, f"{function_id}: {text}"))
+        self._hub.publish(Notice(level, f"{function_id}: {text}" if function_id else text))
 
 
 def _keep(live: _Live, text: str) -> None:

@@ -75,6 +75,7 @@ def _download(aws: Aws, arn: str, location: str, expected: str, target: Path) ->
     from botocore.exceptions import HTTPClientError
     from botocore.httpsession import URLLib3Session
     from botocore.utils import get_environ_proxies
+    from urllib3.exceptions import HTTPError
 
     session = URLLib3Session(verify=aws.ca_bundle or True,
                              proxies={} if aws.access.is_local else get_environ_proxies(location))
@@ -90,7 +91,7 @@ def _download(aws: Aws, arn: str, location: str, expected: str, target: Path) ->
                     raise LivetuiError(f"The layer {arn} is larger than {MAX_BYTES} bytes.")
                 digest.update(chunk)
                 file.write(chunk)
-    except (HTTPClientError, OSError) as error:
+    except (HTTPClientError, HTTPError, OSError) as error:
         raise LivetuiError(f"The layer {arn} cannot be downloaded.", str(error)) from error
     finally:
         session.close()
@@ -132,7 +133,8 @@ def unpack(archive: Path, target: Path, name: str) -> None:
 def _places(opened: zipfile.ZipFile, target: Path, name: str) -> Iterator[tuple[zipfile.ZipInfo, Path]]:
     for entry in opened.infolist():
         inside = PurePosixPath(entry.filename)
-        if inside.is_absolute() or ".." in inside.parts or "\\" in entry.filename or ":" in entry.filename:
+        drive = os.name == "nt" and ":" in entry.filename
+        if inside.is_absolute() or ".." in inside.parts or "\\" in entry.filename or drive:
             raise LivetuiError(f"The layer {name} holds a file that leads out of its folder: {entry.filename!r}.")
         yield entry, target.joinpath(*inside.parts)
 

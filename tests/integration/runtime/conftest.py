@@ -49,6 +49,7 @@ class Recorder:
 
     def notice(self, function_id: str, level: str, text: str) -> None:
         self.notices.append((function_id, level, text))
+        self.changed.set()
 
     def work_finished_late(self, work_id: str, outcome: Outcome) -> None:
         self.late[work_id] = outcome

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
+import pytest
+
+from livetui.runtime import reload
 from livetui.runtime.pool import Pool
 
 from .conftest import Recorder, make_function, work
@@ -168,3 +172,55 @@ async def test_functions_that_were_never_called_start_nothing(pool: Pool, record
     (tmp_path / "A/app.py").write_text("def handler(event, context): return 2")
     await recorder.until(lambda: recorder.reloads)
     assert pool.stats()["B"].workers == 0
+
+
+async def test_a_folder_that_is_made_again_is_followed(pool: Pool, recorder: Recorder, tmp_path: Path) -> None:
+    package = tmp_path / "F/package"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("value = 1")
+    await watched(pool, tmp_path, F="import package\ndef handler(event, context): return package.value")
+    shutil.rmtree(package)
+    await recorder.until(lambda: recorder.reloads)
+    package.mkdir()
+    (package / "__init__.py").write_text("value = 2")
+    await recorder.until(lambda: recorder.reloads[-1][2] == "")
+    assert (await pool.invoke("F", work())).body == b"2"
+    (package / "__init__.py").write_text("value = 'three'")
+    async with asyncio.timeout(10):
+        while (await pool.invoke("F", work())).body != b'"three"':
+            recorder.changed.clear()
+            await recorder.changed.wait()
+
+
+async def test_a_save_while_the_first_worker_imports_counts(pool: Pool, recorder: Recorder, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+    pool.configure([make_function(tmp_path / "F", f"""
+        value = 1
+        open({str(gate)!r}).read()
+        def handler(event, context): return value
+    """, "F", timeout_s=20)])
+    await pool.start_watching(tmp_path)
+    first = asyncio.create_task(pool.invoke("F", work()))
+    opened = await asyncio.to_thread(os.open, gate, os.O_WRONLY)  # the worker has read its code
+    (tmp_path / "F/app.py").write_text("def handler(event, context): return 2")
+    os.close(opened)
+    await first
+    await recorder.until(lambda: recorder.reloads)
+    assert (await pool.invoke("F", work())).body == b"2"
+
+
+async def test_an_error_of_the_watcher_is_told_and_does_not_end_it(pool: Pool, recorder: Recorder, tmp_path: Path,
+                                                                   monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        monkeypatch.undo()
+        raise RuntimeError("cannot look")
+
+    await watched(pool, tmp_path, F="def handler(event, context): return 1")
+    monkeypatch.setattr(reload, "touched", fail)
+    (tmp_path / "F/app.py").write_text("def handler(event, context): return 2")
+    await recorder.until(lambda: recorder.notices)
+    assert recorder.notices[0][1:] == ("error", "Saves may be missed: RuntimeError: cannot look")
+    (tmp_path / "F/app.py").write_text("def handler(event, context): return 3")
+    await recorder.until(lambda: recorder.reloads)
+    assert (await pool.invoke("F", work())).body == b"3"

@@ -6,6 +6,7 @@ import io
 import json
 import ssl
 import subprocess
+import sys
 import urllib.error
 import urllib.request
 import uuid
@@ -108,7 +109,7 @@ def test_who_may_not_read_a_layer_is_told_the_permission(aws: Aws) -> None:
 
 @pytest.mark.parametrize(("files", "modes"), [
     ({"../outside.py": "x"}, {}), ({"python/../../outside.py": "x"}, {}), ({"/outside.py": "x"}, {}),
-    ({"..\\outside.py": "x"}, {}), ({"C:/outside.py": "x"}, {}),
+    ({"..\\outside.py": "x"}, {}),
     ({"link": "../outside.py"}, {"link": LINK}), ({"link": "/etc/passwd"}, {"link": LINK}),
     ({"up": "..", "up/outside.py": "/opt/x"}, {"up": LINK, "up/outside.py": LINK}),
     ({"a/up": "..", "b": "a/up/.."}, {"a/up": LINK, "b": LINK}), ({"loop": "loop"}, {"loop": LINK}),
@@ -120,6 +121,13 @@ def test_nothing_is_written_outside_the_layers_folder(tmp_path: Path, files: dic
     with pytest.raises(LivetuiError, match=r"leads out|cannot be unpacked"):
         unpack(tmp_path / "layer.zip", tmp_path / "opt", "L")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["layer.zip", "opt"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a colon names a drive there")
+def test_names_may_hold_a_colon(tmp_path: Path) -> None:
+    (tmp_path / "layer.zip").write_bytes(zipped({"data/a:b": "here"}, {}))
+    unpack(tmp_path / "layer.zip", tmp_path / "opt", "L")
+    assert (tmp_path / "opt/data/a:b").read_text() == "here"
 
 
 def test_links_into_opt_lead_into_the_layer(tmp_path: Path) -> None:

@@ -134,7 +134,8 @@ def test_the_current_one_is_the_last_and_says_so(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("message", "package"), [
     ("Unable to import module 'app': No module named 'requests'", "requests"),
     ("Unable to import module 'app': No module named 'yaml'", "pyyaml"),
-    ("Unable to import module 'app': No module named 'google.cloud'", "google-api-python-client"),
+    ("Unable to import module 'app': No module named 'google.cloud.storage'", "google-cloud-storage"),
+    ("Unable to import module 'app': No module named 'google'", None),
     ("Unable to import module 'app': No module named 'app'", None),
     ("Unable to import module 'app': No module named 'mine.part'", None),
     ("Unable to import module 'app': cannot import name 'x'", None),

@@ -93,3 +93,16 @@ async def test_what_a_log_point_writes_is_the_calls_even_after_its_end(store: St
     assert [line.text for line in store.invocation(1).logs] == ["total is 3"]
     assert isinstance(heard[-1], LogLines)
     await dispatcher.close()
+
+
+async def test_what_is_written_after_a_call_ended_belongs_to_it(store: Store) -> None:
+    dispatcher, heard = await served(store, call("a", time.monotonic()))
+    dispatcher.work_logged("a", "stdout", "afterwards", 1500.0)
+    dispatcher.work_called_aws("a", {"service": "s3", "operation": "GetObject", "target": "b", "ms": 1.0, "status": 200})
+    dispatcher.work_logged("nobody's", "stdout", "lost", 1.0)
+    dispatcher.work_finished_late("a", Outcome("ok", b"1"))
+    kept = store.invocation(store.rows(limit=1)[0].id)
+    assert [line.text for line in kept.logs] == ["afterwards"]
+    assert [made.operation for made in kept.calls] == ["GetObject"]
+    assert [event.lines[0].text for event in heard if isinstance(event, LogLines)] == ["afterwards"]
+    await dispatcher.close()
