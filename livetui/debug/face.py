@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 LOOK_S = 10.0
 """Longest wait in seconds for something that may run user code, such as a `__repr__`."""
+_GROUPS = frozenset(("special variables", "function variables", "class variables"))
 TEXT = 8192
 """Characters of a variable's value that are kept in the tree; `evaluate` has more of it."""
 
@@ -127,7 +128,7 @@ class Face:
         body = await self._ask("variables", variablesReference=reference)
         return [Variable(str(item["name"]), str(item.get("value") or "")[:TEXT], str(item.get("type") or ""),
                          item.get("variablesReference") or 0, str(item.get("evaluateName") or ""))
-                for item in body["variables"][start:start + count]]
+                for item in sorted(body["variables"], key=lambda item: item["name"] in _GROUPS)[start:start + count]]
 
     async def evaluate(self, expression: str, frame_id: int | None = None, context: str = "repl",
                        within: float = LOOK_S) -> Evaluated:

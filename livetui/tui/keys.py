@@ -127,8 +127,8 @@ DETAIL_KEYS = [*MOVE_KEYS, *INVOCATION_KEYS, *READ_KEYS, *RECORD_KEYS, *COMMON_K
 RUN_KEYS = [
     bind("continue", "f5", "screen.resume", "Continue", "Let the paused call run on", True),
     bind("step-over", "f10", "screen.step('over')", "Over", "To the next line", True),
-    bind("step-into", "f7,f11", "screen.step('into')", "Into", "Into the call", True),
-    bind("step-out", "f8,shift+f11", "screen.step('out')", "Out", "Until the function returns", True),
+    bind("step-into", "f7,f11,s", "screen.step('into')", "Into", "Into the call", True),
+    bind("step-out", "f8,shift+f11,r", "screen.step('out')", "Out", "Until the function returns", True),
 ]
 ANSWER_KEY = bind(
     "answer-now",
@@ -168,6 +168,7 @@ _SEARCH_KEYS = [
     for key in READ_KEYS
     if key.id not in ("open", "fold-all", "copy-path")
 ]
+_PDB_KEY = bind("step-over-pdb", "n", "screen.step('over')", "Over", "To the next line, unless a search has hits")
 DEBUGGER_KEYS = [*RUN_KEYS, *_POINTS]
 """What the palette offers of the debugger wherever the focus is."""
 SOURCE_KEYS = [
@@ -176,6 +177,7 @@ SOURCE_KEYS = [
     *_POINTS,
     bind("run-to", "ctrl+f10", "screen.run_to", "Run to here", "Let the paused call run to this line"),
     *_SEARCH_KEYS,
+    _PDB_KEY,
     *_HELP_AND_MORE,
 ]
 POINT_KEYS = [
@@ -183,6 +185,7 @@ POINT_KEYS = [
     *RUN_KEYS,
     *_POINTS,
     bind("open", "enter", "open", "Go there", "Show this line of the source"),
+    _PDB_KEY,
     *_HELP_AND_MORE,
 ]
 FRAME_KEYS = [
@@ -192,6 +195,7 @@ FRAME_KEYS = [
     SHOWN_BACK_KEY,
     _DEADLINE_KEY,
     bind("open", "enter", "open", "Look", "Show this frame's line and variables"),
+    _PDB_KEY,
     *_HELP_AND_MORE,
 ]
 VARIABLE_KEYS = [
@@ -205,6 +209,7 @@ VARIABLE_KEYS = [
     bind("set-variable", "equals_sign", "screen.set_variable", "Set", "Give this variable another value", True),
     bind("unmask", "u", "unmask", "Unmask", "Show or mask secrets"),
     *_SEARCH_KEYS,
+    _PDB_KEY,
     *_HELP_AND_MORE,
 ]
 

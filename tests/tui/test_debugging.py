@@ -156,7 +156,7 @@ async def test_the_other_threads_of_the_worker_can_be_looked_at(tmp_path):
         shown.main.debugger.frames.focus()
         await shown.press("G", "enter")
         await shown.sees("nightly.py:8 · worker 2 · [/poller]")
-        await shown.press("f10")
+        await shown.press("n")
         await shown.sees("▶  14")
 
 
@@ -206,7 +206,7 @@ async def test_watch_expressions_are_kept_shown_at_every_stop_and_opened(tmp_pat
         await shown.sees("◇ s * 2  2500")
         assert shown.main.debugger.variables.chosen.variable.name == "s"
         session.debug.values["s"] = "7"
-        await shown.press("f10")
+        await shown.press("n")
         await shown.sees("◇ s * 2  14")
         session.debug.watches += ["rows", "nope"]
         await shown.press("f10")

@@ -390,6 +390,10 @@ class LinesPane(ScrollView, can_focus=True):
     def _to_hit(self, row: int) -> None:
         self.move_to(row)
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Without hits the key of the next one is free for others."""
+        return bool(self._hits) if action == "next_hit" else super().check_action(action, parameters)
+
     def action_next_hit(self) -> None:
         """To the next line found."""
         if self._hits:

@@ -10,10 +10,12 @@ import pytest
 
 from livetui.debug import face as face_module
 from livetui.debug.breakpoints import Breakpoint
+from livetui.debug.broker import Broker
+from livetui.debug.discovery import DebugPort
 from livetui.debug.exceptions import ExceptionFilters
 from livetui.debug.worker_link import RefusedError
 from livetui.errors import UsageError
-from tests.integration.debug.bench import HANDLER, HELPER, Bench, bench, line_of
+from tests.integration.debug.bench import HANDLER, HELPER, Bench, Recorder, bench, line_of
 
 RETURN = line_of(HANDLER, "return {")
 VALUES = """
@@ -48,6 +50,10 @@ async def test_variables_are_a_lazy_tree_that_survives_anything(desk: Bench, wri
     frame = (await desk.face.stack(paused.thread_id))[0]
     scopes = await desk.face.scopes(frame.id)
     assert [scope.name for scope in scopes] == ["Locals", "Globals"]
+    every = await desk.face.variables(scopes[1].reference)
+    assert [item.name.endswith(" variables") for item in every] == sorted(item.name.endswith(" variables")
+                                                                          for item in every)
+    assert every[-1].name.endswith(" variables")
     found = {item.name: item for item in await desk.face.variables(scopes[0].reference)}
     assert found["big"].reference and not found["answer"].reference
     items = await desk.face.variables(found["big"].reference, start=10, count=5)
@@ -263,3 +269,14 @@ async def test_a_condition_given_where_a_breakpoint_snapped_to_is_that_breakpoin
     assert [(item.id, item.asked, item.condition) for item in desk.face.breakpoints()] == [
         (snapped.id, comment, "total > 1")]
     assert changed.line == snapped.line
+
+
+async def test_a_port_that_moved_is_told(project: Path) -> None:
+    async with await asyncio.start_server(lambda reader, writer: writer.close(), "127.0.0.1", 0) as taken:
+        port = taken.sockets[0].getsockname()[1]
+        DebugPort(port).write(project / ".livetui")
+        heard = Recorder()
+        broker = Broker(project / ".livetui", project, port, heard)
+        await broker.start()
+        assert f"Port {port} is taken" in (await heard.until("notice"))[2]
+        await broker.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
 import time
 from collections.abc import Iterator
@@ -105,4 +106,43 @@ async def test_what_is_written_after_a_call_ended_belongs_to_it(store: Store) ->
     assert [line.text for line in kept.logs] == ["afterwards"]
     assert [made.operation for made in kept.calls] == ["GetObject"]
     assert [event.lines[0].text for event in heard if isinstance(event, LogLines)] == ["afterwards"]
+    await dispatcher.close()
+
+
+class LetsRun:
+    """A debugger that lets a call run on near its deadline."""
+
+    at_deadline = "continue"
+
+    def __init__(self) -> None:
+        self.let: list[str] = []
+
+    def runs(self, pid: int, work_id: str) -> None: ...
+
+    def ended(self, work_id: str) -> None: ...
+
+    def replayed(self, id: int) -> None: ...
+
+    def let_run(self, work_id: str) -> None:
+        self.let.append(work_id)
+
+
+async def test_near_its_deadline_a_call_is_let_run_once_and_stays_where_it_stops_again(store: Store) -> None:
+    dispatcher = Dispatcher(store, Hub(), lambda function: pytest.fail("no replay"))
+    dispatcher.debugger = debugger = LetsRun()
+    ended = asyncio.Event()
+
+    class Stops(Pool):
+        async def invoke(self, function_id: str, work: Work) -> Outcome:
+            for _ in range(2):
+                dispatcher.paused(work.id)
+                dispatcher.resumed(work.id)
+            ended.set()
+            return Outcome("ok", b"1")
+
+    dispatcher.connect(Stops(dispatcher), Link())
+    dispatcher.call(dataclasses.replace(call("a", time.monotonic()), deadline=time.monotonic() + 2))
+    await ended.wait()
+    await dispatcher.drain(1.0)
+    assert debugger.let == ["a"]
     await dispatcher.close()
