@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Coroutine, Iterable
 from pathlib import Path
 from typing import Any
 
 from livetui.runtime.contract import DebugSupport, FunctionSpec, LaneStats, Outcome, PoolListener, Work
 from livetui.runtime.lane import Lane
-from livetui.runtime.reload import Reloader
+from livetui.runtime.reload import OnSettings, Reloader
 
 
 class Pool:
@@ -83,17 +83,23 @@ class Pool:
         for lane in [self._lanes[function_id]] if function_id is not None else list(self._lanes.values()):
             lane.outdate()
 
-    async def start_watching(self, project: Path, on_settings: Callable[[list[Path]], None] | None = None) -> None:
+    async def start_watching(self, project: Path, on_settings: OnSettings | None = None) -> None:
         """Renew workers when what they are made of is saved; returns when saves are seen.
 
         Call after `configure`. `on_settings` is told, on the loop, of saves that are the engine's to act on: the
-        template, samconfig, livetui.toml, pyproject, requirements and `.env` files; it may call `configure`.
+        template, samconfig, livetui.toml, pyproject, requirements and `.env` files, and what `watch_settings` named;
+        it may call `configure`. It is told of one burst at a time; workers that the saves touch start after it.
         """
         if self._reloader is None:
-            self._reloader = Reloader(project, self._lanes, self.listener, on_settings)
+            self._reloader = Reloader(project, self._lanes, self.listener, self.run, on_settings)
             self._reloader.follow(self._specs)
             self.run(self._reloader.run())
         await self._reloader.ready()
+
+    def watch_settings(self, files: Iterable[Path]) -> None:
+        """Take these files as settings too, wherever they lie; call after `start_watching`."""
+        if self._reloader is not None:
+            self._reloader.follow_settings(files)
 
     def stats(self) -> dict[str, LaneStats]:
         """Per function: workers, busy, queued."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 from watchfiles import Change, awatch
 
@@ -36,6 +37,8 @@ FOLDER_LIMIT = 5_000
 
 _QUIET_MS = 5
 _BURST_MS = 1_500
+OnSettings = Callable[[list[Path]], Awaitable[None]]
+Run = Callable[[Coroutine[Any, Any, None]], "asyncio.Task[None]"]
 _RETRY_S = 1.0
 
 
@@ -80,11 +83,10 @@ def is_own_output(path: str) -> bool:
         return False
 
 
-def is_settings(path: str, project: Path) -> bool:
-    """Whether the engine has to look at the change: template, settings, requirements and `.env` of the project."""
+def is_settings(path: str) -> bool:
+    """Whether the engine has to look at the change: template, settings, requirements and `.env`."""
     name = Path(path).name
-    return name in SETTINGS_FILES or is_dotenv(path) or (
-        name.startswith("requirements") and name.endswith(".txt") and str(project) in path)
+    return name in SETTINGS_FILES or is_dotenv(path) or (name.startswith("requirements") and name.endswith(".txt"))
 
 
 def touched(changes: Iterable[str], graphs: Mapping[str, Graph]) -> dict[str, str]:
@@ -127,6 +129,8 @@ class Watcher:
 
     def __init__(self, on_burst: Callable[[set[str]], None], known: Callable[[], Iterable[str]]) -> None:
         """`known` names the files whose changes must not be missed while the set of folders grows."""
+        self.exact: frozenset[str] = frozenset()
+        """Files that count whatever their names are."""
         self._on_burst = on_burst
         self._known = known
         self._folders: set[Path] = set()
@@ -157,12 +161,15 @@ class Watcher:
             asyncio.get_running_loop().call_soon(self._resumed, self._left_off)
             try:
                 async for burst in awatch(*folders, debounce=_BURST_MS, step=_QUIET_MS, recursive=False,
-                                          stop_event=self._again, watch_filter=_is_source):
+                                          stop_event=self._again, watch_filter=self._counts):
                     self._follow(path for change, path in burst if change == Change.added)
                     self._on_burst({path for _, path in burst})
             finally:
                 self._left_off = time.time()
                 self._watching.set()
+
+    def _counts(self, change: Change, path: str) -> bool:
+        return path in self.exact or _is_source(change, path)
 
     def _resumed(self, left_off: float) -> None:
         self._watching.set()
@@ -198,13 +205,16 @@ def _is_source(change: Change, path: str) -> bool:
 class Reloader:
     """Renews the workers of the functions that a save touches, and tells when the new code is ready."""
 
-    def __init__(self, project: Path, lanes: Mapping[str, Lane], listener: PoolListener,
-                 on_settings: Callable[[list[Path]], None] | None) -> None:
-        self._project = project
+    def __init__(self, project: Path, lanes: Mapping[str, Lane], listener: PoolListener, run: Run,
+                 on_settings: OnSettings | None) -> None:
+        self._run = run
         self._lanes = lanes
         self._listener = listener
         self._on_settings = on_settings
         self._graphs: dict[str, Graph] = {}
+        self._settings: set[str] = set()
+        self._saved: set[str] = set()
+        self._looks: asyncio.Task[None] | None = None
         self._watcher = Watcher(self._burst, self._files)
         self._watcher.watch([project])
 
@@ -233,6 +243,12 @@ class Reloader:
             self._watcher.watch(source_folders(root))
         self._graphs = graphs
 
+    def follow_settings(self, files: Iterable[Path]) -> None:
+        """Take these files, wherever they lie and whatever their names are, as settings."""
+        self._settings = {found for file in files for found in (str(file.absolute()), os.path.realpath(file))}
+        self._watcher.exact = frozenset(self._settings)
+        self._watcher.watch({Path(file).parent for file in self._settings})
+
     def imported(self, function_id: str, files: Iterable[str], started: float) -> None:
         """A worker of the function, started at this time, imported these files."""
         graph = self._graphs.get(function_id)
@@ -251,14 +267,35 @@ class Reloader:
             graph.broken = not ok
 
     def _files(self) -> set[str]:
-        return {file for graph in self._graphs.values() for pair in graph.files.items() for file in pair}
+        files = {file for graph in self._graphs.values() for pair in graph.files.items() for file in pair}
+        return files | self._settings
 
     def _burst(self, paths: set[str]) -> None:
-        began = time.monotonic()
-        settings = [Path(path) for path in sorted(paths) if is_settings(path, self._project)]
+        settings = {path for path in paths if is_settings(path) or path in self._settings}
         if settings and self._on_settings is not None:
-            self._on_settings(settings)
-        found = touched(paths, self._graphs)
+            self._saved |= settings
+            paths = paths - settings
+            if self._looks is None or self._looks.done():
+                self._looks = self._run(self._look(self._on_settings))
+        self._renew(paths)
+
+    async def _look(self, on_settings: OnSettings) -> None:
+        """Have saved settings looked at, then renew with the new ones what they touch."""
+        while self._saved:
+            saved, self._saved = self._saved, set()
+            before = {function_id: lane.spec for function_id, lane in self._lanes.items()}
+            try:
+                await on_settings([Path(path) for path in sorted(saved)])
+            except Exception as error:  # noqa: BLE001  (told)
+                self._listener.notice("", "error", f"Saved settings could not be read: {error}")
+            respecified = {function_id for function_id, lane in self._lanes.items()
+                           if before.get(function_id, lane.spec) != lane.spec}
+            self._renew(saved, {function_id: min(saved) for function_id in respecified})
+
+    def _renew(self, paths: set[str], others: Mapping[str, str] = MappingProxyType({})) -> None:
+        """Renew what a change of `paths` touches, and `others`."""
+        began = time.monotonic()
+        found = {**others, **touched(paths, self._graphs)}
         lanes = {function_id: self._lanes[function_id] for function_id in found if function_id in self._lanes}
         for lane in lanes.values():
             lane.outdate()

@@ -84,6 +84,8 @@ class Engine:
         self._pool: Pool | None = None
         self._link: Link | None = None
         self._redeploying = False
+        self._changing = asyncio.Lock()
+        """Held while what is live is compared, deployed or configured anew."""
         self._functions = Functions(
             settings, lambda name: self._step("package", name), lambda text: hub.publish(Notice("warning", text)),
             quiet=kind == "demo")
@@ -211,6 +213,7 @@ class Engine:
                                      local=self.settings.local)
             await self._configure(pool, aws, stack)
             await pool.start_watching(self.settings.root, self._settings_saved)
+            self._watch_settings(pool)
             yield pool
         finally:
             await pool.close()
@@ -328,9 +331,20 @@ class Engine:
             self._redeploying = True
             self._background.create_task(self._redeploy())
 
-    def _settings_saved(self, paths: list[Path]) -> None:
+    def _watch_settings(self, pool: Pool) -> None:
+        """Watch the templates and env-files too that lie outside of the project or have names of their own."""
+        application = self._application
+        templates = [found.document.path for found in application.root.walk()] if application is not None else []
+        named = [self.settings.root / function.env_file for function in self.settings.functions.values()
+                 if function.env_file]
+        pool.watch_settings([*templates, *named])
+
+    async def _settings_saved(self, paths: list[Path]) -> None:
         """A template, `.env` or settings file was saved: say what it would change, or deploy it, as configured."""
-        self._background.create_task(self._look_at_saved())
+        if self.settings.root / "livetui.toml" in paths:
+            self.hub.publish(Notice("info", "livetui.toml was saved: it counts when livetui starts anew."))
+        async with self._changing:
+            await self._look_at_saved()
 
     async def _look_at_saved(self) -> None:
         assert self.stack is not None and self.aws is not None
@@ -383,12 +397,17 @@ class Engine:
             await asyncio.sleep(_DRIFT_EVERY_S)
 
     async def _redeploy(self) -> None:
+        async with self._changing:
+            await self._deploy_again()
+
+    async def _deploy_again(self) -> None:
         assert self.aws is not None and self._pool is not None and self.stack is not None
         key = self.stack.signing_key
         try:
             await self._deploy(self.aws, await asyncio.to_thread(template.load, self.settings))
             assert self.stack is not None
             await self._configure(self._pool, self.aws, self.stack)
+            self._watch_settings(self._pool)
             if self.stack.signing_key != key:  # the stage was removed meanwhile, with its key
                 self._key_changed.set()
                 return

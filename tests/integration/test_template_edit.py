@@ -45,5 +45,7 @@ def test_a_broken_template_keeps_what_is_live(tmp_path: Path) -> None:
         session.redeploy()
         notice = heard.wait_for(lambda event: isinstance(event, Notice) and event.level == "error")
         assert "template.yaml" in notice.text
+        (project / "livetui.toml").write_text("concurrency = 2\n", "utf-8")
+        heard.wait_for(lambda event: isinstance(event, Notice) and event.text.startswith("livetui.toml was saved"))
         session.invoke("ListOrders", b"{}")
         assert heard.finished("ListOrders").row.state == "ok"

@@ -53,9 +53,12 @@ async def settled(pool: Pool) -> LaneStats:
 
 
 async def next_worker(pool: Pool, event: object = None) -> object:
-    """What a new worker answers."""
+    """What a new worker answers, which was forked when workers are."""
+    forked = pool.stats()["F"].spawn == "fork"
     pool.restart("F")
-    return json.loads((await pool.invoke("F", work(event))).body)
+    outcome = await pool.invoke("F", work(event))
+    assert (psutil.Process(outcome.pid).ppid() != os.getpid()) is forked
+    return json.loads(outcome.body)
 
 
 async def test_modules_of_others_are_there_already_and_the_handlers_own_are_not(pool, forking, packages) -> None:
@@ -171,7 +174,8 @@ async def test_an_upgraded_package_is_imported_anew(pool, forking, packages) -> 
     forking("import upgraded\ndef handler(event, context): return upgraded.version")
     assert (await settled(pool)).spawn == "fork"
     (packages / "upgraded.py").write_text("version = 22")
-    assert await next_worker(pool) == 22
+    pool.restart("F")
+    assert json.loads((await pool.invoke("F", work())).body) == 22
 
 
 async def test_random_numbers_differ_between_workers_but_seeded_ones_do_not(pool, forking, packages) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import os
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -148,13 +149,17 @@ async def test_a_module_of_a_new_folder_is_followed(pool: Pool, recorder: Record
 
 async def test_settings_are_told_and_data_files_renew(pool: Pool, recorder: Recorder, tmp_path: Path) -> None:
     told: list[Path] = []
+
+    async def tell(paths: list[Path]) -> None:
+        told.extend(paths)
+
     pool.configure([make_function(tmp_path / "F", """
         import json
         data = json.load(open("data.json"))
         def handler(event, context): return data
     """)])
     (tmp_path / "F/data.json").write_text("1")
-    await pool.start_watching(tmp_path, told.extend)
+    await pool.start_watching(tmp_path, tell)
     await pool.invoke("F", work())
     (tmp_path / "template.yaml").write_text("Resources: {}")
     (tmp_path / "F/notes.pyc").write_text("")
@@ -224,3 +229,25 @@ async def test_an_error_of_the_watcher_is_told_and_does_not_end_it(pool: Pool, r
     (tmp_path / "F/app.py").write_text("def handler(event, context): return 3")
     await recorder.until(lambda: recorder.reloads)
     assert (await pool.invoke("F", work())).body == b"3"
+
+
+async def test_saved_settings_count_before_the_next_worker_starts(pool: Pool, recorder: Recorder,
+                                                                  tmp_path: Path) -> None:
+    source = "import os\ndef handler(event, context): return os.environ.get('STAGE')"
+    project, settings = tmp_path / "project", tmp_path / "elsewhere/.prod-settings"
+    settings.parent.mkdir()
+    settings.write_text("old")
+    spec = make_function(project / "F", source)
+
+    async def configure(paths: list[Path]) -> None:
+        pool.configure([replace(spec, environment={"STAGE": settings.read_text()})])
+
+    await configure([])
+    await pool.start_watching(project, configure)
+    pool.watch_settings([settings])
+    assert (await pool.invoke("F", work())).body == b'"old"'
+    settings.write_text("new")
+    await recorder.until(lambda: recorder.reloads)
+    pids = pool.stats()["F"].pids
+    outcome = await pool.invoke("F", work())
+    assert (outcome.body, outcome.pid in pids) == (b'"new"', True)

@@ -49,9 +49,9 @@ def test_files_of_the_code_folder_that_were_not_imported(tmp_path: Path, name: s
 
 def test_settings_are_the_engines_to_act_on(tmp_path: Path) -> None:
     for name in ("template.yaml", "samconfig.toml", "livetui.toml", ".env", "requirements.txt", "requirements-dev.txt"):
-        assert is_settings(str(tmp_path / name), tmp_path), name
+        assert is_settings(str(tmp_path / name)), name
     for name in ("app.py", "data.yaml", "requirements.md"):
-        assert not is_settings(str(tmp_path / name), tmp_path), name
+        assert not is_settings(str(tmp_path / name)), name
 
 
 def test_folders_without_source_are_not_watched(tmp_path: Path) -> None:
