@@ -204,14 +204,17 @@ async def test_a_save_while_the_first_worker_imports_counts(pool: Pool, recorder
         value = 1
         open({str(gate)!r}).read()
         def handler(event, context): return value
-    """, "F", timeout_s=20)])
+    """, "F", timeout_s=20), make_function(tmp_path / "G", "def handler(event, context): return 1", "G")])
     await pool.start_watching(tmp_path)
+    await pool.invoke("G", work())
     first = asyncio.create_task(pool.invoke("F", work()))
     opened = await asyncio.to_thread(os.open, gate, os.O_WRONLY)  # the worker has read its code
     (tmp_path / "F/app.py").write_text("def handler(event, context): return 2")
+    (tmp_path / "G/app.py").write_text("def handler(event, context): return 2")
+    await recorder.until(lambda: recorder.reloads)  # the watcher has seen both saves
     os.close(opened)
     await first
-    await recorder.until(lambda: recorder.reloads)
+    await recorder.until(lambda: recorder.reloads[-1][0] == "F")
     assert (await pool.invoke("F", work())).body == b"2"
 
 
