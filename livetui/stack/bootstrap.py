@@ -19,7 +19,7 @@ from livetui.stack.contract import OnProgress, Progress
 from livetui.stack.tags import owned_by
 
 STACK = "livetui-bootstrap"
-VERSION = 1
+VERSION = 2
 """Equals `Outputs.Version` in `bootstrap/template.yaml`."""
 
 
@@ -104,21 +104,23 @@ def remove(aws: Aws, on_progress: OnProgress, cancel: threading.Event | None = N
     attached: the bucket holds what they were before.
     """
     begun = time.monotonic()
-    if not describe(aws, STACK).status:
+    stack = describe(aws, STACK)
+    if not stack.status:
         return False
     standing = live_stacks(aws)
     if standing:
         raise LivetuiError(f"{len(standing)} live stack(s) still need the bootstrap stack: {', '.join(standing)}.",
                            "Their stubs and payloads lie in its bucket.",
                            "Remove them first: livetui remove --stage STAGE")
-    _refuse_attached(aws)
+    _refuse_attached(aws, stack)
     StackWork(aws, STACK, "remove", on_progress, cancel).delete()
     on_progress(Progress("remove", STACK, "done", elapsed_s=time.monotonic() - begun))
     return True
 
 
-def _refuse_attached(aws: Aws) -> None:
-    found = find(aws)
+def _refuse_attached(aws: Aws, stack: StackState) -> None:
+    """Whatever the stack's state: deleting one whose upgrade failed deletes its bucket all the same."""
+    found = _read(stack)
     if found is None:
         return
     listed = aws.client("s3").list_objects_v2(Bucket=found.bucket, Prefix=ATTACHED, MaxKeys=1000).get("Contents", [])

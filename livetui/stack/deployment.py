@@ -82,8 +82,10 @@ def deploy_live(application: Application, aws: Aws, bootstrap: Bootstrap, settin
                   on_progress, cancel)
         on_progress(Progress("deploy", name, "skipped", STACK_TYPE, "nothing changed", time.monotonic() - begun))
     else:
+        work = StackWork(aws, name, "deploy", on_progress, cancel)
+        work.make_ready(before)  # clearing away a dead stack empties its place in the bucket
         _upload(aws, bootstrap.bucket, assembly, on_progress, cancel)
-        after, changed = StackWork(aws, name, "deploy", on_progress, cancel).deploy(
+        after, changed = work.deploy(
             assembly.body, tags, application.parameters,
             lambda: _upload_template(aws, bootstrap.bucket, wiring.topics, assembly.body, address))
         resources = resources_of(aws, name)

@@ -7,10 +7,11 @@ import os
 import socket
 import ssl
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
+from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -184,19 +185,26 @@ def _permissions(aws: Aws, settings: Settings) -> Check:
         statements += bootstrap_policy(place)["Statement"]
     for statement in statements:
         try:
-            answer = aws.client("iam").simulate_principal_policy(
+            pages = list(aws.client("iam").get_paginator("simulate_principal_policy").paginate(
                 PolicySourceArn=caller, ActionNames=statement["Action"],
                 ResourceArns=[resource for resource in statement["Resource"] if resource != "*"] or ["*"],
-                MaxItems=_CHECKS_PER_SIMULATION)
+                ContextEntries=context_of(statement), PaginationConfig={"PageSize": _CHECKS_PER_SIMULATION}))
         except ClientError as error:
             return Check("permissions", False, f"IAM cannot be asked: {error.response['Error'].get('Message', error)}",
                          "Compare with `livetui doctor --policy`.")
-        denied += [result["EvalActionName"] for result in answer["EvaluationResults"]
+        denied += [result["EvalActionName"] for page in pages for result in page["EvaluationResults"]
                    if result["EvalDecision"] != "allowed"]
     if denied:
         return Check("permissions", False, f"not allowed: {', '.join(sorted(set(denied)))}",
                      "Give an administrator what `livetui doctor --policy` (and `--policy --bootstrap`) prints.")
     return Check("permissions", True, "every call of livetui is allowed")
+
+
+def context_of(statement: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What a call that the statement's conditions allow says of itself, as IAM's simulator takes it."""
+    return [{"ContextKeyName": key, "ContextKeyType": "string",
+             "ContextKeyValues": [str(item) for item in (value if isinstance(value, list) else [value])]}
+            for keys in statement.get("Condition", {}).values() for key, value in keys.items()]
 
 
 def _attached(aws: Aws, boot: Bootstrap) -> Check:

@@ -28,6 +28,9 @@ from livetui.errors import UsageError
 
 MAX_BYTES = 1_000_000
 """CloudFormation's own limit for a template."""
+MAX_NODES = 300_000
+"""With aliases written out; a megabyte of text has fewer."""
+MAX_DEPTH = 100
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,8 @@ class Document:
 def read(path: Path) -> Document:
     """Parse a template. Raises `UsageError` that names file, line and column of a mistake."""
     try:
+        if path.stat().st_size > MAX_BYTES:
+            raise UsageError(f"The template {path} has more than {MAX_BYTES} bytes.", "CloudFormation takes no more.")
         text = path.read_text("utf-8-sig")
     except OSError as error:
         raise UsageError(f"The template {path} cannot be read.", str(error)) from error
@@ -75,6 +80,7 @@ def read(path: Path) -> Document:
     if not isinstance(root, CommentedMap):
         found = "nothing" if root is None else "no mapping"
         raise UsageError(f"{path.name} is not a template: it holds {found}.", "", "It needs a `Resources` section.")
+    _measure(path, root)
     if re.search(r"(?m)(?:^|[:\-\s])[*&]\w", text):
         root = _without_aliases(root)
     return Document(path, root, False, *_indentation(text))
@@ -86,8 +92,24 @@ def _read_json(path: Path, text: str) -> Document:
     except json.JSONDecodeError as error:
         raise UsageError(f"{path.name}, line {error.lineno}, column {error.colno}: {error.msg}.",
                          "The template is not valid JSON.", f"Mend {path}.") from error
+    except (RecursionError, ValueError) as error:
+        raise UsageError(f"{path.name} is not valid JSON.", str(error)) from error
+    _measure(path, root)
     indented = re.search(r"\n( +)\S", text)
     return Document(path, root, True, len(indented[1]) if indented else 2)
+
+
+def _measure(path: Path, root: Any) -> None:
+    """Refuse what would take all memory, or all of the stack, once aliases are written out."""
+    waiting, count = [(root, 0)], 0
+    while waiting:
+        node, depth = waiting.pop()
+        count += 1
+        if count > MAX_NODES or depth > MAX_DEPTH:
+            raise UsageError(f"{path.name} is larger than any template.",
+                             f"It has more than {MAX_NODES} values, or more than {MAX_DEPTH} inside each other.")
+        inner = node.values() if isinstance(node, Mapping) else node if isinstance(node, list) else ()
+        waiting += [(item, depth + 1) for item in inner]
 
 
 class _LastWins(RoundTripConstructor):

@@ -221,7 +221,7 @@ def _release_aliases(template: Template, root: MutableMapping[str, Any], live: M
         kind = resource.get("Type") if isinstance(resource, dict) else None
         if kind not in ("AWS::Lambda::Alias", "AWS::Lambda::Version"):
             continue
-        if not references(resource.get("Properties", {}).get("FunctionName")) & live.keys():
+        if not references((resource.get("Properties") or {}).get("FunctionName")) & live.keys():
             continue
         properties = root["Resources"][logical_id]["Properties"]
         for name in ("ProvisionedConcurrencyConfig", "RoutingConfig", "CodeSha256"):

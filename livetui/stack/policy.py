@@ -159,7 +159,10 @@ def _bootstrap(place: Place) -> Iterator[dict[str, Any]]:
 
 def _attach(app: str, stage: str, place: Place, targets: Sequence[str]) -> Iterator[dict[str, Any]]:
     """Functions by their names, and those of stacks, whose names CloudFormation makes."""
-    names = sorted({name for target in targets for name in (target, f"{target[:_KEPT]}*")})
+    # Of an ARN its name counts; what CloudFormation made for a stack begins with the stack's name and a dash.
+    targets = [target.rpartition(":function:")[2] for target in targets]
+    names = sorted({name for target in targets
+                    for name in (target, f"{target[:_KEPT]}*" if len(target) > _KEPT else f"{target}-*")})
     layer = place.arn("lambda", f"layer:{layer_name(app, stage)}")
     yield _statement("AttachStacks", "cloudformation: DescribeStacks ListStackResources",
                      *(place.arn("cloudformation", f"stack/{target}/*") for target in targets))

@@ -10,7 +10,7 @@ from typing import Any
 
 from livetui.config import Settings
 from livetui.errors import UsageError
-from livetui.stack import cdk, loops, queues, samconfig, sketch
+from livetui.stack import cdk, loops, queues, samconfig, shape, sketch
 from livetui.stack.cdk import Assets
 from livetui.stack.contract import LiveFunction
 from livetui.stack.document import Document, long_form, read
@@ -163,6 +163,7 @@ class _Loader:
             raise UsageError(f"{path.name} nests itself.", " → ".join(str(part) for part in (*above, path)))
         assets = known.get(path.resolve()) if known else None
         document = read(path)
+        shape.check(path.name, long_form(document.root))
         if assets is not None:
             cdk.prepare(document.root)
         loops.unroll(document.root, parameters, self.settings.region)
@@ -170,6 +171,10 @@ class _Loader:
 
     def _read(self, document: Document, parameters: Mapping[str, Any], prefix: str,
               above: tuple[Path, ...], known: Mapping[Path, Assets], assets: Assets | None) -> Template:
+        shape.check(document.path.name, long_form(document.root))  # again: loops are written out by now
+        for resource in (document.root.get("Resources") or {}).values():
+            if isinstance(resource, dict) and resource.get("Properties", {}) is None:
+                del resource["Properties"]
         self._put_images(document, prefix)
         long = long_form(document.root)
         resolver = Resolver(long, parameters, self.settings.region)

@@ -8,6 +8,8 @@ from botocore.parsers import ResponseParserError
 
 from livetui.errors import LivetuiError, UsageError
 from livetui.stack.changeset import refusing
+from livetui.stack.doctor import context_of
+from livetui.stack.policy import Place, attach_policy
 from tests.unit.stack.conftest import Project, load
 
 
@@ -50,3 +52,18 @@ def test_an_error_of_ours_passes_unchanged() -> None:
     with pytest.raises(LivetuiError) as raised, refusing("It cannot be done."):
         raise ours
     assert raised.value is ours
+
+
+def test_what_attaching_needs_is_named_exactly() -> None:
+    place = Place("aws", "eu-west-1", "1", "b")
+    statements = {item["Sid"]: item["Resource"] for item in attach_policy("shop", "dev", place, [
+        "orders", "arn:aws:lambda:eu-west-1:1:function:bills"])["Statement"]}
+    assert statements["AttachRoles"] == [f"arn:aws:iam::1:role/{name}" for name in ("bills", "bills-*", "orders",
+                                                                                   "orders-*")]
+
+
+def test_the_simulator_is_told_what_a_condition_asks_for() -> None:
+    statement = {"Condition": {"StringEquals": {"iam:PassedToService": "lambda.amazonaws.com"}}}
+    assert context_of(statement) == [{"ContextKeyName": "iam:PassedToService", "ContextKeyType": "string",
+                                      "ContextKeyValues": ["lambda.amazonaws.com"]}]
+    assert context_of({}) == []
