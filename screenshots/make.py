@@ -30,6 +30,7 @@ from recorded_debugger import RecordedDebugger, photograph  # noqa: E402
 
 from livetui.config import Settings  # noqa: E402
 from livetui.session.events import EditorsChanged, LinkChanged, SessionFailed, StackProgress  # noqa: E402
+from livetui.session.invocation import AwsCall  # noqa: E402
 from livetui.tui.app import LivetuiApp  # noqa: E402
 
 Act = Callable[[Console], Awaitable[None]]
@@ -216,6 +217,43 @@ async def failed(shown: Console) -> None:
     await shown.settle()
 
 
+async def causes(shown: Console) -> None:
+    """A request, the message it sent, and what came of that."""
+
+    def sends(service: str, id: str) -> list[AwsCall]:
+        return [AwsCall(service, "SendMessage", "orders", 200, 4.0, sent=[id])]
+
+    chain = (
+        invocation(20, "CreateOrder", "POST /orders", trace_id="1-a", calls=sends("sqs", "m-1")),
+        invocation(
+            21,
+            "Worker",
+            "sqs orders ×1",
+            trace_id="1-a",
+            calls=sends("events", "e-1"),
+            event=b'{"Records":[{"messageId":"m-1"}]}',
+        ),
+        invocation(
+            22,
+            "Notify",
+            "event shop.shipping",
+            trace_id="1-a",
+            event=b'{"id":"e-1","detail-type":"Shipped","detail":{}}',
+        ),
+    )
+    for each in chain:
+        shown.session.finish(each)
+    await shown.settle()
+    await press("t", row=21)(shown)
+
+
+def quiet(folder: Path) -> RecordedSession:
+    """Live, and no call has come."""
+    session = orders(folder)
+    session.invocations.clear()
+    return session
+
+
 def fresh(folder: Path) -> RecordedSession:
     """Nothing has happened yet."""
     return RecordedSession(settings=Settings(app="orders", stage="dev", project=str(folder)))
@@ -244,6 +282,9 @@ PICTURES: dict[str, Picture] = {
     "palette": Picture(press("ctrl+p", "type:replay", row=None)),
     "export": Picture(press("x")),
     "sample": Picture(press("i", "enter")),
+    "causes": Picture(causes),
+    "sessions": Picture(press("P", row=None)),
+    "waiting": Picture(press(row=None), session=quiet),
 }
 
 

@@ -87,22 +87,32 @@ def _listen(client: Any, send: Callable[[Mapping[str, Any]], None]) -> None:
         meta = parsed.get("ResponseMetadata") or {}
         error = parsed.get("Error") or {}
         words = f"{error.get('Code', '')}: {error.get('Message', '')}" if error else ""
-        tell(context, meta.get("HTTPStatusCode", http_response.status_code), meta.get("RequestId", ""), words)
+        status = meta.get("HTTPStatusCode", http_response.status_code)
+        tell(context, status, meta.get("RequestId", ""), words, _sent(parsed))
 
     def failed(exception: BaseException, context: dict[str, Any], **_: Any) -> None:
         tell(context, 0, "", f"{type(exception).__name__}: {exception}")
 
-    def tell(context: dict[str, Any], status: int, request_id: str, error: str) -> None:
+    def tell(context: dict[str, Any], status: int, request_id: str, error: str, sent: tuple[str, ...] = ()) -> None:
         started, model = context.get(_STARTED, (0.0, None))
         if model is not None:
             send({"t": "aws", "service": model.service_model.service_name, "operation": model.name,
                   "target": context.get(_TARGET, ""), "status": status, "request_id": request_id, "error": error,
+                  "sent": (request_id,) if model.name == "Invoke" and request_id else sent,
                   "region": region or "", "ms": (time.perf_counter() - started) * 1000})
 
     events.register_first("before-parameter-build", provided, unique_id="livetui-provided")
     events.register_first("before-call", before, unique_id="livetui-before")
     events.register_last("after-call", after, unique_id="livetui-after")
     events.register_last("after-call-error", failed, unique_id="livetui-failed")
+
+
+def _sent(answer: Mapping[str, Any]) -> tuple[str, ...]:
+    """The ids of the messages and events that a call sent: SendMessage, Publish, their batches, PutEvents."""
+    entries = answer.get("Successful") or answer.get("Entries") or ()
+    found = [answer.get("MessageId"), *(each.get("MessageId") or each.get("EventId") for each in entries
+                                        if isinstance(each, dict))]
+    return tuple(id for id in found if isinstance(id, str))[:1000]
 
 
 def _target(params: Mapping[str, Any]) -> str:

@@ -57,7 +57,7 @@ def diff(before: Any, after: Any, limit: int = 1000) -> list[Change]:
 
 def diff_bytes(before: bytes | None, after: bytes | None, limit: int = 1000) -> list[Change]:
     """The same for bodies as they are recorded; what is no JSON (or too deep for it) is compared as text."""
-    return diff(_parsed(before), _parsed(after), limit)
+    return diff(parsed(before), parsed(after), limit)
 
 
 def apply(before: Any, changes: list[Change]) -> Any:
@@ -175,10 +175,25 @@ def _same_scalar(one: Any, other: Any) -> bool:
     return type(one) is type(other) and bool(one == other)
 
 
-def _parsed(body: bytes | None) -> Any:
+def parsed(body: bytes | None, inside: bool = False) -> Any:
+    """A recorded body as a value; `inside` also opens the JSON that lies in its strings, so that it is compared too."""
     if body is None:
         return None
     try:
-        return json.loads(body)
+        value = json.loads(body)
+        return _opened(value) if inside else value
     except (ValueError, RecursionError):
         return body.decode("utf-8", "backslashreplace")
+
+
+def _opened(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _opened(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_opened(each) for each in value]
+    if isinstance(value, str) and value[:1] in ("{", "[") and len(value) > 1:
+        try:
+            return json.loads(value)
+        except (ValueError, RecursionError):
+            return value
+    return value

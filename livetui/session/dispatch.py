@@ -19,6 +19,7 @@ from livetui.errors import LivetuiError
 from livetui.link.messages import Answer, Call
 from livetui.runtime.contract import Outcome, Work
 from livetui.session.background import Background
+from livetui.session.causes import Causes, new_trace, received
 from livetui.session.events import (
     CodeReloaded,
     InvocationArrived,
@@ -103,6 +104,7 @@ class _Live(msgspec.Struct):
     """What goes to the function's log in the cloud."""
     log_room: int = _LOG_ROOM
     log_left_out: int = 0
+    trace: str = ""
     deadline: float | None = None
     """`time.monotonic()` at which Lambda gives up; None for a replay."""
     began: float = 0.0
@@ -132,6 +134,7 @@ class Dispatcher:
         self._ended: dict[str, _Live] = {}
         self._newest_keys: dict[str, tuple[float, Keys]] = {}
         self._background = Background(hub)
+        self._causes = Causes()
         self._flush_due = False
         self.debugger: Debugger | None = None
         self._generated: re.Pattern[str] | None = None
@@ -186,11 +189,16 @@ class Dispatcher:
         if call.keys is not None:
             self._newest_keys[call.function] = (time.monotonic(), call.keys)
         left = call.deadline - time.monotonic()
+        ids = received(call.event, str(call.context.get("request_id") or ""))
+        known = self._causes.trace_of(ids)
+        trace = known or trace_root(call.event, call.context) or new_trace()
         row = await self._arrived(call.attempt, call.function, call.event, call.context,
-                                  trace_id=trace_root(call.event, call.context), deadline=time.time() + left)
+                                  trace_id=trace, deadline=time.time() + left)
+        if not known:
+            self._causes.came(ids, row.id)
         work = Work(id=call.attempt, event=call.event, context=call.context,
                     credentials=credentials(call.keys), remaining_ms=max(0, int(left * 1000)), overrun=self._overrun)
-        live = _Live(row.id, call.function, deadline=call.deadline)
+        live = _Live(row.id, call.function, trace=row.trace_id, deadline=call.deadline)
         loop = asyncio.get_running_loop()
         watches = [loop.call_later(max(0.0, left - seconds), self._deadline_nears, call.attempt)
                    for seconds in (_WARN_S, _ANSWER_S)]
@@ -259,14 +267,14 @@ class Dispatcher:
         attempt = uuid.uuid4().hex
         fresh = {**context, "request_id": str(uuid.uuid4())}
         try:
-            row = await self._arrived(attempt, function, event, fresh, replay_of=origin)
+            row = await self._arrived(attempt, function, event, fresh, replay_of=origin, trace_id=new_trace())
             try:
                 keys = await self._keys_for(function)
             except LivetuiError as error:
                 await self._finish(attempt, _failed("LivetuiNoCredentials", str(error)))
                 return
-            outcome = await self._run(_Live(row.id, function), Work(attempt, event, fresh, credentials(keys),
-                                                                    overrun=self._overrun))
+            live = _Live(row.id, function, trace=row.trace_id)
+            outcome = await self._run(live, Work(attempt, event, fresh, credentials(keys), overrun=self._overrun))
             await self._finish(attempt, outcome, overhead_ms=outcome.queue_ms)
         finally:
             if self.debugger is not None:
@@ -413,8 +421,19 @@ class Dispatcher:
 
     def work_called_aws(self, work_id: str, call: Mapping[str, Any]) -> None:
         """Record an AWS call of the handler."""
-        if work := self._writing(work_id):
-            self._store.called(work.id, msgspec.convert(dict(call), AwsCall, strict=False))
+        try:
+            row = await self._arrived(attempt, function, event, fresh, replay_of=origin, trace_id=new_trace())
+            try:
+                keys = await self._keys_for(function)
+            except LivetuiError as error:
+                await self._finish(attempt, _failed("LivetuiNoCredentials", str(error)))
+                return
+            live = _Live(row.id, function, trace=row.trace_id)
+            outcome = await self._run(live, Work(attempt, event, fresh, credentials(keys), overrun=self._overrun))
+            await self._finish(attempt, outcome, overhead_ms=outcome.queue_ms)
+        finally:
+            if self.debugger is not None:
+                self.debugger.replayed(origin)
 
     def work_finished_late(self, work_id: str, outcome: Outcome) -> None:
         """A handler that had overrun its time ended after all: keep what it answered."""

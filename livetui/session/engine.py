@@ -359,7 +359,8 @@ class Engine:
             if changes:
                 shown = "; ".join(str(change) for change in changes[:5])
                 more = f" and {len(changes) - 5} more" if len(changes) > 5 else ""
-                self.hub.publish(Notice("info", f"The template changed: {shown}{more}. D deploys it."))
+                self.hub.publish(Notice("info", f"The template changed: {shown}{more}. D deploys it.",
+                                        lasting="template changed, D deploys it"))
             if self._pool is not None:  # `.env` and requirements count at once
                 await self._configure(self._pool, self.aws, self.stack)
         except LivetuiError as error:

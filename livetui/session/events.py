@@ -132,11 +132,13 @@ class CodeReloaded(SessionEvent, frozen=True, tag="code.reloaded"):
     path: str = ""
 
 
-class Notice(SessionEvent, frozen=True, tag="session.notice"):
+class Notice(SessionEvent, frozen=True, tag="session.notice", omit_defaults=True):
     """Something people should know that is not tied to one invocation."""
 
     level: Literal["info", "warning", "error"]
     text: str
+    lasting: str = ""
+    """A few words that stay true, and on screen, until the next deployment."""
 
 
 class ThreadPaused(SessionEvent, frozen=True, tag="debug.paused"):

@@ -28,7 +28,7 @@ NUMBERS = {"ms": "handler_ms", "overhead": "overhead_ms", "cold": "cold_ms", "by
            "status": "status"}
 _UNITS = {"": 1.0, "ms": 1.0, "s": 1000.0, "m": 60_000.0, "b": 1.0, "kb": 1024.0, "mb": 1024.0**2}
 _BETWEEN = "\x1f"
-_STATES: tuple[str, ...] = get_args(State)
+STATES: tuple[str, ...] = get_args(State)
 _FAILED = ("error", "timeout", "offline", "late", "interrupted")
 FLAGS: dict[str, tuple[Callable[[Row], bool], str]] = {
     "marked": (lambda row: row.marked, "marked = 1"),
@@ -292,7 +292,8 @@ class _Parser:
         if name in TEXTS:
             return self._text_term((TEXTS[name],), start)
         if name not in (*NUMBERS, "state", "is"):
-            raise FilterError(f"There is no field `{key[1]}:`. To look for that text, quote it: \"{key[0]}…\"", start)
+            raise FilterError(f"There is no field `{key[1]}:`; fields are {' '.join(FIELDS)}. "
+                              f"To look for that text, quote it: \"{key[0]}…\"", start)
         position = self.at
         terms: list[Term] = []
         for value in self._word().lower().split(","):
@@ -302,8 +303,8 @@ class _Parser:
 
     def _valued(self, name: str, value: str, position: int) -> Term:
         if name == "state":
-            if value not in _STATES:
-                raise FilterError(f"There is no state `{value}`; states are {', '.join(_STATES)}.", position)
+            if value not in STATES:
+                raise FilterError(f"There is no state `{value}`; states are {', '.join(STATES)}.", position)
             return InState(value)
         if name == "is":
             if value not in FLAGS:

@@ -79,7 +79,7 @@ class Hub:
                 self._steps.append(event)
                 del self._steps[:-_MOST_STEPS]
                 if status.phase != "live":
-                    status = msgspec.structs.replace(status, phase=_PHASE_OF_STEP[event.phase])
+                    status = msgspec.structs.replace(status, phase=_PHASE_OF_STEP[event.phase], failed=None)
             case SessionLive():
                 status = msgspec.structs.replace(status, phase="live", live=event)
             case LinkChanged():

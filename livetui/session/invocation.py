@@ -63,6 +63,8 @@ class AwsCall(msgspec.Struct, frozen=True):
     request_id: str = ""
     error: str = ""
     """`AccessDenied: …` and the like, empty when it went well."""
+    sent: list[str] = []
+    """Ids of the messages, events and calls that it sent, by which who receives them is known."""
 
 
 class Timing(msgspec.Struct, frozen=True):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -99,8 +99,11 @@ class Session:
 
     def take_over(self) -> None:
         """Start again and take the stage from the console that holds it; returns at once."""
+        self._restart(msgspec.structs.replace(self.settings, take_over=True))
+
+    def _restart(self, settings: Settings) -> None:
         engine, thread = self._engine, self._thread
-        following = self._built = self._build(msgspec.structs.replace(self.settings, take_over=True))
+        following = self._built = self._build(settings)
         engine.hands_on = True
         engine.stop()
         self._thread = self._new_thread()
@@ -114,7 +117,7 @@ class Session:
                 following.inherited = engine.owned_cloud
             begun.start()
 
-        restarting = threading.Thread(target=restart, args=[self._thread], name="livetui-take-over", daemon=True)
+        restarting = threading.Thread(target=restart, args=[self._thread], name="livetui-restart", daemon=True)
         self._earlier += [thread, restarting]
         restarting.start()
 
@@ -215,8 +218,11 @@ class Session:
         self._engine.ask(lambda: self._engine.dispatcher.replay(id, event, times))
 
     def redeploy(self) -> None:
-        """Deploy what changed in the template, while calls go on."""
-        self._engine.ask(self._engine.redeploy)
+        """Deploy what changed in the template, while calls go on; when the start has failed: start again."""
+        if self._ended.is_set():
+            self._restart(self.settings)
+        else:
+            self._engine.ask(self._engine.redeploy)
 
     def invoke(self, function: str, event: bytes) -> None:
         """Invoke a function through the cloud, asynchronously; its row arrives like any other."""
@@ -235,6 +241,12 @@ class Session:
     def answer_now(self, id: int) -> None:
         """Answer the caller of a paused invocation with a typed error; its handler runs on and ends `late`."""
         self._engine.ask(lambda: self._engine.dispatcher.answer_now(id))
+
+    def parents(self, ids: Sequence[int]) -> dict[int, int]:
+        """The cause of each of these invocations, for those whose cause is among them."""
+        from livetui.session.causes import parents
+
+        return parents(map(self._store.invocation, ids))
 
     def mark(self, id: int, on: bool = True) -> None:
         """Mark an invocation, or take the mark away."""

@@ -251,8 +251,8 @@ class Store(Reader):
             return row
 
     def changed(self, number: int, *, marked: bool | None = None, note: str | None = None, state: State | None = None,
-                deadline: float | None = None) -> Row:
-        """Change a mark, a note, the state of a running call or its deadline; None leaves a field as it is."""
+                deadline: float | None = None, trace_id: str | None = None) -> Row:
+        """Change a mark, a note, the trace, a running call's state or its deadline; None leaves a field as it is."""
         with self._write_lock:
             changes: dict[str, Any] = {}
             if marked is not None:
@@ -263,6 +263,8 @@ class Store(Reader):
                 changes["state"] = state
             if deadline is not None:
                 changes["deadline"] = deadline
+            if trace_id is not None:
+                changes["trace_id"] = clean(trace_id)
             assignments = "".join(f", {name} = ?" for name in changes)
 
             def write(db: sqlite3.Connection) -> Row:

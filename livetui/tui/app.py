@@ -32,7 +32,7 @@ class LivetuiApp(App[int]):
     TITLE = "livetui"
     CSS_PATH = "app.tcss"
     ENABLE_COMMAND_PALETTE = True
-    COMMANDS = App.COMMANDS | {Commands}
+    COMMANDS = {Commands}  # noqa: RUF012  (as Textual declares it)
     BINDINGS: ClassVar[list[BindingType]] = [*APP_KEYS]
 
     def __init__(
@@ -44,7 +44,8 @@ class LivetuiApp(App[int]):
         self.session = session
         self.clock = clock
         self.main = MainScreen(session, clock)
-        self._leaving = False
+        self.leaving = False
+        self.user_keys: dict[str, str] = {}
 
     def on_mount(self) -> None:
         """Settings of the user, then the main screen."""
@@ -63,7 +64,8 @@ class LivetuiApp(App[int]):
                 severity="warning",
                 markup=False,
             )
-        self.set_keymap({id: key for id, key in settings.keys.items() if id in BINDING_IDS})
+        self.user_keys = {id: key for id, key in settings.keys.items() if id in BINDING_IDS}
+        self.set_keymap(self.user_keys)
         self.push_screen(self.main)
 
     def action_explain(self) -> None:
@@ -75,14 +77,18 @@ class LivetuiApp(App[int]):
 
     async def action_quit(self) -> None:
         """Ask the session to end and leave when it has; a second time: at once."""
-        if self._leaving or self.main.failed is not None:
+        if self.leaving or self.main.failed is not None:
             self.session.stop()
             self.leave(0)
             return
-        self._leaving = True
+        self.leaving = True
         self.main.header.link = ("… ending, q again leaves at once", "warn")
         self.session.stop()
         self.set_timer(LEAVE_AFTER_S, lambda: self.leave(0))
+
+    def action_help_quit(self) -> None:
+        """Ctrl+c, where it copies nothing, means what it means in every terminal."""
+        self.call_later(self.action_quit)
 
     def leave(self, exit_code: int) -> None:
         """Give the terminal back."""
@@ -152,6 +158,7 @@ def settle_memory() -> None:
 
 def run(session: SessionFace) -> int:
     """Show the console until the user leaves or the session ends; the exit code of the command."""
+
     # Starting imports and connects: the screen is drawn first, so that something is seen at once.
     def begin() -> None:
         settle_memory()

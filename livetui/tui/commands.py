@@ -41,9 +41,16 @@ class Commands(Provider):
         for binding in [*ALWAYS, *local]:
             id = binding.id or ""
             what = binding.action.removeprefix("screen.").partition("(")[0]
-            if id not in seen and id not in _MOVES and self.screen.check_action(what, ()):
+            possible = self.screen.check_action(what, ()) and (id != "take-over" or self._held)
+            if id not in seen and id not in _MOVES and possible:
                 seen.add(id)
                 yield binding
+
+    @property
+    def _held(self) -> bool:
+        """Whether there is a stage to take."""
+        link = getattr(self.screen, "link", None)
+        return link is not None and link.state in ("held", "taken-over")
 
     def _run(self, binding: Binding) -> partial[Coroutine[Any, Any, bool]]:
         target = self.focused if "." not in binding.action and self.focused is not None else self.screen
@@ -52,17 +59,20 @@ class Commands(Provider):
     async def discover(self) -> Hits:
         """All of them, before anything is typed."""
         for binding in self._bindings():
-            yield DiscoveryHit(self._name(binding), self._run(binding), help=binding.tooltip)
+            yield DiscoveryHit(self._shown(binding), self._run(binding), binding.description, help=binding.tooltip)
 
     async def search(self, query: str) -> Hits:
         """Those whose name or explanation matches."""
         matcher = self.matcher(query)
         for binding in self._bindings():
-            name = self._name(binding)
+            name = binding.description
             score = max(matcher.match(name), matcher.match(binding.tooltip) * 0.6)
             if score > 0:
-                yield Hit(score, Content(name), self._run(binding), help=binding.tooltip)
+                yield Hit(score, self._shown(binding), self._run(binding), name, help=binding.tooltip)
 
-    @staticmethod
-    def _name(binding: Binding) -> str:
-        return binding.description
+    def _shown(self, binding: Binding) -> Content:
+        """Its name and the key that does the same."""
+        keys: dict[str, str] = getattr(self.app, "user_keys", {})
+        key = keys.get(binding.id or "", binding.key).split(",")[0]
+        shown = self.app.get_key_display(binding.with_key(key))
+        return Content.assemble(binding.description, (f"   {shown}", "$text-accent"))

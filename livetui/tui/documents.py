@@ -42,6 +42,8 @@ class Document:
     """How many secrets are masked."""
     wrap: bool = False
     """Whether long lines go on in the next one instead of beyond the border."""
+    hang: int = 0
+    """Cells by which the further parts of a wrapped line stand in, beyond the line's own indentation."""
     backs: dict[int, str] = field(default_factory=dict)
     """Lines with a background of their own, by role."""
     kind: str = "json"
@@ -158,9 +160,11 @@ def of_lines(
     targets: dict[int, Target] | None = None,
     kind: str = "text",
     wrap: bool = False,
+    hang: int = 2,
 ) -> Document:
     """A document of painted lines."""
-    return Document(lines, note, targets or {}, "\n".join(plain(each) for each in lines), kind=kind, wrap=wrap)
+    words = "\n".join(plain(each) for each in lines)
+    return Document(lines, note, targets or {}, words, kind=kind, wrap=wrap, hang=hang)
 
 
 def formatted(payload: bytes) -> tuple[list[str] | None, str]:
@@ -197,7 +201,8 @@ def of_json(payload: bytes, masked: bool = False, note: str = "") -> Document:
     if trouble:
         content.append((("… ", "dim"), (trouble, "warn"), (" · o opens all of it in the pager", "dim")))
     notes = (size(len(payload)), note, f"{hidden} masked, u shows" if hidden else "")
-    return Document(content, " · ".join(part for part in notes if part), source=payload, secrets=hidden)
+    told = " · ".join(part for part in notes if part)
+    return Document(content, told, source=payload, secrets=hidden, wrap=True, hang=2)
 
 
 def _mask_lines(lines: list[str]) -> None:
@@ -217,8 +222,9 @@ def joined(documents: Sequence[Document], note: str = "") -> Document:
         targets |= {at + len(lines): target for at, target in document.targets.items()}
         lines.extend(document.lines)
     first = documents[0]
+    secrets = sum(each.secrets for each in documents)
     return Document(
-        lines, note or first.note, targets, first.source, sum(each.secrets for each in documents), kind=first.kind
+        lines, note or first.note, targets, first.source, secrets, kind=first.kind, wrap=first.wrap, hang=first.hang
     )
 
 

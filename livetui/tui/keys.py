@@ -58,6 +58,7 @@ COMMON_KEYS = [
 
 HELP_KEY = bind("help", "question_mark", "app.explain", "Help", "Explain the focused pane and its keys", True)
 BACK_KEY = bind("back", "escape", "screen.back", "Back", "Back to where you came from; never quits")
+SHOWN_BACK_KEY = bind("back", "escape", "screen.back", "Back", "Back to the invocations", True)
 
 INVOCATION_KEYS = [
     bind("replay", "r", "screen.replay", "Replay", "Run this event again as a new row", True),
@@ -78,6 +79,7 @@ RECORD_KEYS = [
     bind("replay-times", "R", "screen.replay_times", "Replay N times", "Run this event several times"),
     bind("replay-marked", "ctrl+r", "screen.replay_marked", "Replay marked", "Run all marked events of the list again"),
     bind("mark", "m", "screen.mark", "Mark", "Mark or unmark this invocation"),
+    bind("mark-all", "M", "screen.mark_all", "Mark all", "Mark all rows that the filter shows, or unmark them"),
     bind("note", "a", "screen.note", "Note", "Write a note on this invocation"),
     bind("pin", "p", "screen.pin", "Pin", "Run this event again at each reload of its function"),
     bind("causes", "t", "screen.causes", "Causes", "The invocations that caused one another, as a tree"),
@@ -118,7 +120,7 @@ READ_KEYS = [
     bind("right", "right,l", "right", "Right", "Scroll to the right"),
 ]
 
-TEXT_KEYS = [*MOVE_KEYS, *READ_KEYS, HELP_KEY, *COMMON_KEYS, BACK_KEY]
+TEXT_KEYS = [*MOVE_KEYS, *READ_KEYS, SHOWN_BACK_KEY, HELP_KEY, *COMMON_KEYS]
 """Of a pane that only shows text."""
 
 DETAIL_KEYS = [*MOVE_KEYS, *INVOCATION_KEYS, *READ_KEYS, *RECORD_KEYS, *COMMON_KEYS, BACK_KEY]
@@ -143,7 +145,6 @@ _WATCH_TIP = "Watch an expression at every stop; on one: change it"
 _DEADLINE_KEY = bind(
     "at-deadline", "t", "screen.at_deadline", "At Lambda's deadline", "Choose what happens to a paused call then"
 )
-SHOWN_BACK_KEY = bind("back", "escape", "screen.back", "Back", "Back to the invocations", True)
 _POINTS = [
     bind("toggle", "b", "screen.toggle_point", "Breakpoint", "Set or remove a breakpoint on this line", True),
     ANSWER_KEY,

@@ -119,6 +119,9 @@ class SessionFace(Protocol):
     def related(self, id: int) -> list[Row]:
         """Invocations that belong to the same trace, oldest first."""
 
+    def parents(self, ids: Sequence[int]) -> dict[int, int]:
+        """The cause of each of these invocations, for those whose cause is among them."""
+
     def replay(self, id: int, event: bytes | None = None, times: int = 1) -> object:
         """Run a recorded event again, or `event` in its place, as new rows."""
 

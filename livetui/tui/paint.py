@@ -35,6 +35,7 @@ ROLES: dict[str, Ink] = {
     "warn": Ink("text-warning"),
     "link": Ink("text-accent", underline=True),
     "brand": Ink("text-primary", bold=True),
+    "hint": Ink("text-accent", bold=True),
     "bar": Ink("text-primary"),
     "code": Ink(),
     "keyword": Ink("text-accent"),

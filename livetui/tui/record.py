@@ -11,7 +11,7 @@ from typing import Any
 
 from livetui.session import decode
 from livetui.session.debugging import PostMortem
-from livetui.session.difference import Change, diff_bytes, spell
+from livetui.session.difference import Change, diff, parsed, spell
 from livetui.session.invocation import FINISHED, AwsCall, Invocation
 from livetui.session.policy import reason_for, statement_for
 from livetui.session.secrets import MASK, is_secret_name, mask, mask_text
@@ -22,6 +22,7 @@ from livetui.tui.text import Line, Piece
 TABS = ("Event", "Response", "Logs", "Error", "Context", "Timing", "Diff", "Calls")
 MOST_LOG_LINES = 20_000
 MOST_CHANGES = 500
+MOST_LINES_OF_A_CHANGE = 40
 MOST_BODIES = 20
 OPENED_UP_TO = 512_000
 """Bytes of a payload whose strings are looked into."""
@@ -51,6 +52,14 @@ def label(tab: str, invocation: Invocation) -> str:
     """A tab's name, with how much there is behind it."""
     counts = {"Logs": len(invocation.logs), "Calls": len(invocation.calls)}
     return f"{tab} {counts[tab]}" if counts.get(tab) else tab
+
+
+def has_to_say(tab: str, invocation: Invocation) -> bool:
+    """Whether a tab is of use for an invocation: there is no error without a failure, no difference but of a replay."""
+    row = invocation.row
+    if tab == "Error":
+        return row.state in ("error", "timeout", "late", "interrupted", "offline")
+    return tab != "Diff" or row.replay_of is not None
 
 
 def document(tab: str, opened: Opened) -> Document:
@@ -97,7 +106,8 @@ def with_bodies(document: Document, payload: bytes, masked: bool) -> Document:
         elif isinstance(found.value, str):
             sections += [title, of_lines([text.line(each) for each in found.value.split("\n")[:2_000]])]
         else:
-            sections += [title, of_json(json.dumps(found.value, default=str).encode("utf-8", "replace"))]
+            opened = json.dumps(found.value, default=str, ensure_ascii=False)
+            sections += [title, of_json(opened.encode("utf-8", "backslashreplace"))]
     if not sections:
         return document
     note = f"{document.note} · {len(sections) // 2} opened below"
@@ -119,18 +129,19 @@ def _logs(opened: Opened) -> Document:
     logs = opened.invocation.logs
     if not logs:
         return empty("The handler wrote nothing.")
-    lines = [log_line(each.stream, opened.masked(each.text), each.at_ms) for each in logs[-MOST_LOG_LINES:]]
+    lines = [log_line(each.stream, opened.masked(each.text), f"{each.at_ms:.0f}") for each in logs[-MOST_LOG_LINES:]]
     if len(logs) > MOST_LOG_LINES:
         lines.insert(0, text.line(f"… {len(logs) - MOST_LOG_LINES:,} earlier lines: o opens all in the pager", "dim"))
-    made = of_lines(lines, f"{len(logs):,} line{'' if len(logs) == 1 else 's'}", kind="log", wrap=True)
+    note = f"{len(logs):,} line{'' if len(logs) == 1 else 's'} · ms since the start"
+    made = of_lines(lines, note, kind="log", wrap=True, hang=8)
     made.source = "\n".join(each.text for each in logs)
     return made
 
 
-def log_line(stream: str, words: str, at_ms: float, function: str = "") -> Line:
+def log_line(stream: str, words: str, when: str, function: str = "") -> Line:
     """A line that a handler wrote: when, where, what."""
     shown, left_out = text.clipped(text.without_colours(words))
-    pieces: list[Piece] = [(f"{at_ms:>7.0f} ", "dim")]
+    pieces: list[Piece] = [(f"{when:>8} " if function else f"{when:>6} ", "dim")]
     if function:
         pieces.append((text.fit(text.safe(function), 16) + " ", "title"))
     if stream == "stderr":
@@ -216,7 +227,7 @@ def _frame(frame: str, code_root: str, lines: list[Line], targets: dict[int, Tar
         return
     path, number = local_path(match["file"], code_root), int(match["line"])
     targets[len(lines)] = Target(str(path or match["file"]), number)
-    shown = text.safe(match["file"].removeprefix("/var/task/"))
+    shown = text.safe(short_path(match["file"], code_root))
     lines.append(((f"{shown}:{number}", "link"), ("  in ", "dim"), (text.safe(match["name"])[:200], "title")))
     around = source_around(path, number) if path is not None else []
     if not around and rest.strip():
@@ -227,6 +238,14 @@ def _frame(frame: str, code_root: str, lines: list[Line], targets: dict[int, Tar
         lines.append(
             ((f"{'▶' if here else ' '}{at:>5} ", "error" if here else "dim"), *text.line(source, "" if here else "dim"))
         )
+
+
+def short_path(name: str, code_root: str) -> str:
+    """A path in a traceback as its developer knows it: below the function's code, of an installed package, or whole."""
+    for root in ("/var/task/", f"{code_root.rstrip('/')}/" if code_root else ""):
+        if root and name.startswith(root):
+            name = name.removeprefix(root)
+    return name.rpartition("site-packages/")[2]
 
 
 def local_path(name: str, code_root: str) -> Path | None:
@@ -264,11 +283,11 @@ def _context(opened: Opened) -> Document:
 def _timing(opened: Opened) -> Document:
     timing, row = opened.invocation.timing, opened.invocation.row
     legs = [
-        ("way in", timing.inbound_ms, "stub → console"),
+        ("way in", timing.inbound_ms, "from the stub in Lambda to this console"),
         ("queue", timing.queue_ms, "waited for a worker"),
-        ("import", timing.init_ms, "the handler's module, once per worker"),
+        ("import", timing.init_ms, "a new worker imported the handler's module"),
         ("handler", timing.handler_ms, "your code"),
-        ("way out", timing.outbound_ms, "console → stub"),
+        ("way out", timing.outbound_ms, "from this console back to the stub"),
     ]
     known = [value for _, value, _ in legs if value is not None]
     if not known:
@@ -276,19 +295,11 @@ def _timing(opened: Opened) -> Document:
     total = sum(known)
     lines: list[Line] = []
     before = 0.0
-    for name, value, remark in legs:
+    for name, value, _ in legs:
         if value is None:
-            lines.append(((f"{name:<8}", "dim"), ("       –", "dim"), (f"  {'':32}  {remark}", "dim")))
+            lines.append(((f"{name:<8}", "dim"), ("       –", "dim")))
             continue
-        lines.append(
-            (
-                (f"{name:<8}", ""),
-                (f"{text.ms(value):>6} ms", ""),
-                ("  ", ""),
-                *bar(before, value, total),
-                (f"  {remark}", "dim"),
-            )
-        )
+        lines.append(((f"{name:<8}", ""), (f"{text.ms(value):>6} ms", ""), ("  ", ""), *bar(before, value, total)))
         before += value
     lines.append((("", ""),))
     lines.append((("total   ", "title"), (f"{text.ms(total):>6} ms", "title")))
@@ -297,22 +308,18 @@ def _timing(opened: Opened) -> Document:
             (
                 ("livetui ", ""),
                 (f"{text.ms(row.overhead_ms):>6} ms", ""),
-                ("  of it added by the way through here", "dim"),
+                ("  of it, for the way to here and back", "dim"),
             )
         )
     if row.deadline is not None:
-        lines.append(
-            (
-                (
-                    f"Lambda's deadline was {text.clock(row.deadline)}, {row.deadline - row.time:.0f} s after the call",
-                    "dim",
-                ),
-            )
-        )
+        given = f"{text.clock(row.deadline)}, {row.deadline - row.time:.0f} s after the call"
+        lines.append((("deadline", ""), (f"  {given}", "dim")))
+    lines.append(((" ", ""),))
+    lines += [((f"{name:<8}  {remark}", "dim"),) for name, _, remark in legs]
     return of_lines(lines, f"{text.ms(total)} ms")
 
 
-def bar(start: float, length: float, total: float, width: int = 32) -> Line:
+def bar(start: float, length: float, total: float, width: int = 28) -> Line:
     """A bar of `width` cells that stands where a leg began; at least one cell long."""
     if total <= 0:
         return ((" " * width, ""),)
@@ -324,8 +331,9 @@ def bar(start: float, length: float, total: float, width: int = 32) -> Line:
 def _diff(opened: Opened) -> Document:
     if opened.origin is None:
         return empty("Not a replay: there is nothing to compare with. r replays this event.")
-    changes = diff_bytes(opened.origin.response, opened.invocation.response, MOST_CHANGES)
-    edited = diff_bytes(opened.origin.event, opened.invocation.event, MOST_CHANGES)
+    changes = diff(_answer(opened.origin.response), _answer(opened.invocation.response), MOST_CHANGES)
+    event, changed = opened.origin.event, opened.invocation.event
+    edited = [] if event == changed else diff(parsed(event, True), parsed(changed, True), MOST_CHANGES)
     before, after = opened.origin.row, opened.invocation.row
     lines: list[Line] = [heading(f"#{before.id} → #{after.id}", "what the replay answered differently")]
     if before.state != after.state:
@@ -344,28 +352,40 @@ def _diff(opened: Opened) -> Document:
     return of_lines(lines, f"{len(changes)} change{'' if len(changes) == 1 else 's'}", wrap=True)
 
 
+def _answer(response: bytes | None) -> Any:
+    """An answer as it is compared: JSON in strings opened, and without the request id, which is another each time."""
+    answer = parsed(response, inside=True)
+    if not isinstance(answer, dict) or "errorType" not in answer:
+        return answer
+    trace = answer.get("stackTrace")
+    lines = [line for frame in trace for line in str(frame).rstrip().split("\n")] if isinstance(trace, list) else trace
+    return {key: lines if key == "stackTrace" else value for key, value in answer.items() if key != "requestId"}
+
+
 def change_lines(change: Change, unmasked: bool = False) -> list[Line]:
     """One difference between two JSON values, with a sign that says which."""
     if change.kind == "more":
         return [text.line("… and more changes", "dim")]
     secret = not unmasked and any(isinstance(step, str) and is_secret_name(step) for step in change.steps)
 
-    def words(value: Any) -> str:
-        told = json.dumps(value, ensure_ascii=False, default=str)[:2_000]
-        return MASK if secret else told if unmasked else mask_text(told)
+    def value(sign: str, shown: Any, role: str, lead: str = "") -> list[Line]:
+        told = json.dumps(shown, ensure_ascii=False, default=str, indent=2 if isinstance(shown, dict | list) else None)
+        words = [MASK] if secret else told[:20_000].split("\n")
+        if len(words) > MOST_LINES_OF_A_CHANGE:
+            words = [*words[:MOST_LINES_OF_A_CHANGE], "…"]
+        first, *rest = words if unmasked else map(mask_text, words)
+        lines: list[Line] = [((f"{sign} {lead}", role), *text.line(first, role))]
+        return lines + [((f"{sign} ", role), *text.line(each, role)) for each in rest]
 
     path = text.safe(change.path)[:300] or "the whole value"
     match change.kind:
         case "added":
-            return [((f"+ {path}: ", "add"), *text.line(words(change.after), "add"))]
+            return value("+", change.after, "add", f"{path}: ")
         case "removed":
-            return [((f"- {path}: ", "remove"), *text.line(words(change.before), "remove"))]
+            return value("-", change.before, "remove", f"{path}: ")
         case _:
-            return [
-                ((f"~ {path}", "warn"),),
-                (("  - ", "remove"), *text.line(words(change.before), "remove")),
-                (("  + ", "add"), *text.line(words(change.after), "add")),
-            ]
+            before, after = value("  -", change.before, "remove"), value("  +", change.after, "add")
+            return [((f"~ {path}", "warn"),), *before, *after]
 
 
 def _calls(opened: Opened) -> Document:
@@ -373,9 +393,10 @@ def _calls(opened: Opened) -> Document:
     if not calls:
         return empty("No AWS calls were seen.")
     context = opened.invocation.context
+    took = text.ms(sum(call.ms for call in calls))
     return of_lines(
         [line for call in calls[:5_000] for line in _call(call, context)],
-        f"{len(calls)} calls · {text.ms(sum(call.ms for call in calls))} ms · C copies all",
+        f"{len(calls)} call{'' if len(calls) == 1 else 's'} · {took} ms · C copies all",
         wrap=True,
     )
 

@@ -56,77 +56,78 @@ class Seen:
 
 
 def functions_document(live: SessionLive | None, seen: Seen, workers: Mapping[str, LaneStats]) -> Document:
-    """Every function: where it runs, how it was reloaded, what it did, what is wrong with it."""
+    """A line for each function, what is wrong first; below it where their code lies and what runs it."""
     if live is None:
         return empty("The functions are known once the stack is live.")
-    lines: list[Line] = []
-    for name, function in sorted(live.functions.items(), key=lambda each: (not each[1].live, each[0])):
-        lines += _function(name, function, seen.tallies.get(name, Tally()), seen.reloads.get(name), workers.get(name))
-    on = sum(function.live for function in live.functions.values())
-    return of_lines(
-        lines or [text.line("The template has no functions.", "dim")], f"{on} of {len(live.functions)} live"
-    )
-
-
-def _function(
-    name: str, function: FunctionInfo, tally: Tally, reload: CodeReloaded | None, lane: LaneStats | None
-) -> list[Line]:
-    mark: Line = (
-        (("● live  ", "ok"),)
-        if function.live
-        else ((f"○ not live: {text.safe(function.reason) or 'not chosen'}  ", "warn"),)
-    )
-    lines: list[Line] = [
-        (
-            (f"{text.safe(name)}  ", "title"),
-            *mark,
-            (f"{text.safe(function.handler)}  {text.safe(function.runtime)}", ""),
-        )
-    ]
-    facts = [
-        ("cloud name", function.name),
-        ("code", function.code_root),
-        (
-            "interpreter",
-            f"{function.interpreter}{f'  ({function.interpreter_reason})' if function.interpreter_reason else ''}",
-        ),
-    ]
-    lines += [((f"  {label:<12} ", "dim"), *text.line(value)) for label, value in facts if value.strip()]
-    if lane is not None:
-        lines.append((("  workers      ", "dim"), *_workers(lane)))
-    if tally.calls:
-        mean = tally.handler_ms / tally.calls
+    if not live.functions:
+        return empty("The template has no functions.")
+    broken = {name for name, reload in seen.reloads.items() if reload.error}
+    order = sorted(live.functions.items(), key=lambda each: (each[0] not in broken, not each[1].live, each[0]))
+    wide = min(32, max(8, *map(len, live.functions)))
+    numbers = f"{'calls':>6}{'failed':>8}{'avg ms':>8}{'workers':>9}{'waiting':>9}"
+    lines: list[Line] = [((f"{'function':<{wide}}  {'state':<17}{numbers}  handler", "dim"),)]
+    for name, function in order:
+        tally, lane = seen.tallies.get(name, Tally()), workers.get(name)
+        state, role = ("● live", "ok") if function.live else (f"○ {text.safe(function.reason) or 'not chosen'}", "warn")
+        if name in broken:
+            state, role = "✗ no import", "error"
+        mean = text.ms(tally.handler_ms / tally.calls) if tally.calls else ""
         lines.append(
             (
-                ("  calls        ", "dim"),
-                (f"{tally.calls:,}", ""),
-                (f", {tally.errors} failed", "error" if tally.errors else "dim"),
-                (f", {text.ms(mean)} ms on average", "dim"),
+                (text.fit(text.safe(name), wide) + "  ", "title"),
+                (text.fit(state, 16) + " ", role),
+                (f"{tally.calls or '':>6}", ""),
+                (f"{tally.errors or '':>8}", "error"),
+                (f"{mean:>8}", ""),
+                (f"{lane.workers if lane else '':>9}", ""),
+                (f"{(lane.queued or '') if lane else '':>9}", "warn"),
+                (f"  {text.safe(function.handler)}", "dim"),
             )
         )
-    if tally.last_error:
-        lines.append((("  last error   ", "dim"), *text.line(tally.last_error, "error")))
+    for name, function in order:
+        lines += _remarks(name, function, seen.tallies.get(name), seen.reloads.get(name), workers.get(name))
+    lines += _places(live)
+    on = sum(function.live and name not in broken for name, function in live.functions.items())
+    return of_lines(lines, f"{on} of {len(live.functions)} live", wrap=True)
+
+
+def _remarks(
+    name: str, function: FunctionInfo, tally: Tally | None, reload: CodeReloaded | None, lane: LaneStats | None
+) -> list[Line]:
+    """What is worth a word about one function."""
+    found: list[tuple[str, str, str]] = [("warning", warning, "warn") for warning in function.warnings]
     if reload is not None:
-        words = (
-            text.line(reload.error.split("\n")[0], "error")
-            if reload.error
-            else ((f"reloaded in {text.ms(reload.ms)} ms", "ok"),)
-        )
-        lines.append((("  code         ", "dim"), *words))
-    lines += [(("  warning      ", "warn"), *text.line(warning)) for warning in function.warnings]
-    return [*lines, (("", ""), (" ", ""))]
+        words = reload.error.split("\n")[0] if reload.error else f"reloaded in {text.ms(reload.ms)} ms"
+        found.append(("last save", words, "error" if reload.error else "ok"))
+    if tally is not None and tally.last_error:
+        found.append(("last error", tally.last_error, "error"))
+    if lane is not None and lane.spawn != "fork" and lane.spawn_reason:
+        found.append(("new workers", f"start afresh: {lane.spawn_reason}", "dim"))
+    if not found:
+        return []
+    lines: list[Line] = [((" ", ""),), heading(text.safe(name))]
+    return lines + [((f"  {label:<12} ", "dim"), *text.line(words, role)) for label, words, role in found]
 
 
-def _workers(lane: LaneStats) -> Line:
-    """How busy a function is, and how its next worker is started."""
-    start = "forked in a moment" if lane.spawn == "fork" else "started fresh"
-    why = f": {text.safe(lane.spawn_reason)[:200]}" if lane.spawn_reason else ""
-    return (
-        (f"{lane.workers}", ""),
-        (f", {lane.busy} busy", "warn" if lane.busy else "dim"),
-        (f", {lane.queued} calls wait", "warn" if lane.queued else "dim"),
-        (f"; the next one is {start}{why}", "dim"),
-    )
+def _places(live: SessionLive) -> list[Line]:
+    """Code, interpreter and how it was found, once for all functions that share them."""
+    shared: dict[tuple[str, str, str, str], list[str]] = {}
+    for name, function in live.functions.items():
+        if function.live:
+            place = (function.code_root, function.interpreter, function.interpreter_reason, function.runtime)
+            shared.setdefault(place, []).append(name)
+    lines: list[Line] = []
+    for (code, interpreter, reason, runtime), names in shared.items():
+        title = "All functions" if len(shared) == 1 else ", ".join(names)
+        lines += [((" ", ""),), heading(text.safe(title)[:300])]
+        for label, words in (
+            ("code", code),
+            ("interpreter", f"{interpreter}{f'  ({reason})' if reason else ''}"),
+            ("runtime", runtime and f"{runtime} in the cloud"),
+        ):
+            if words.strip():
+                lines.append(((f"  {label:<12} ", "dim"), *text.line(words)))
+    return lines
 
 
 def stack_document(live: SessionLive | None, steps: list[StackProgress]) -> Document:
@@ -140,8 +141,9 @@ def stack_document(live: SessionLive | None, steps: list[StackProgress]) -> Docu
             for key, value in live.outputs.items()
         ]
         lines += [((" ", ""),), heading("Functions")]
+        longest = max(map(len, live.functions), default=0)
         lines += [
-            ((f"  {text.safe(name)}  ", ""), (text.safe(function.name), "dim"))
+            ((f"  {text.fit(text.safe(name), min(longest, 40))}  ", ""), (text.safe(function.name), "dim"))
             for name, function in live.functions.items()
         ]
         lines.append(((" ", ""),))
@@ -198,9 +200,8 @@ def link_document(
             _share("bytes", f"{text.size(usage.bytes_per_s)} of 512 KiB", usage.bytes_per_s / BYTES_PER_S),
         ]
         lines += [((" ", ""),), heading("Traffic of this session", "payloads, counted where they go")]
-        cost = (
-            "nothing: the local cloud" if live is not None and live.local else f"about ${usage.dollars:.4f} of AWS IoT"
-        )
+        local = live is not None and live.local
+        cost = f"{'nothing here; in AWS ' if local else ''}about ${usage.dollars:.4f} for AWS IoT"
         lines += [
             ((f"  {label:<12} ", "dim"), (value, ""))
             for label, value in (

@@ -101,6 +101,33 @@ def cut(pieces: Line, start: int, length: int) -> Line:
     return tuple(found)
 
 
+def broken(words: str, room: int, hang: int) -> list[tuple[int, int]]:
+    """Where a line is broken to fit into `room` cells: first and last character of each part, between words where it
+    can be. All parts but the first leave `hang` cells free before them."""
+    spans: list[tuple[int, int]] = []
+    start, width = 0, room
+    ascii = words.isascii()
+    while start < len(words):
+        end = min(len(words), start + width) if ascii else _reach(words, start, width)
+        if end < len(words):
+            space = words.rfind(" ", start + (end - start) * 2 // 3, end)
+            end = space + 1 if space > start else end
+        spans.append((start, end))
+        start, width = end, room - hang
+    return spans or [(0, 0)]
+
+
+def _reach(words: str, start: int, width: int) -> int:
+    """The end of the longest stretch from `start` that fits into `width` cells; at least one character."""
+    end, left = start, width
+    while end < len(words):
+        left -= cell_len(words[end])
+        if left < 0:
+            break
+        end += 1
+    return max(end, start + 1)
+
+
 def fit(text: str, width: int, right: bool = False) -> str:
     """`text` in exactly `width` cells, shortened with an ellipsis."""
     if width <= 0:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from livetui.config import Settings
 from livetui.errors import LivetuiError
 from livetui.link.usage import LinkUsage
 from livetui.runtime.contract import LaneStats
+from livetui.session.causes import parents
 from livetui.session.events import (
     FunctionInfo,
     InvocationArrived,
@@ -176,6 +177,9 @@ class RecordedSession:
     def related(self, id: int) -> list[Row]:
         trace = self.invocations[id].row.trace_id
         return [each.row for _, each in sorted(self.invocations.items()) if each.row.trace_id == trace]
+
+    def parents(self, ids: Sequence[int]) -> dict[int, int]:
+        return parents(self.invocations[id] for id in ids)
 
     def redeploy(self) -> None:
         self._ask("redeploy")

@@ -15,7 +15,7 @@ from recorded import NOON, RecordedSession, invocation, live_session
 from livetui.config import Settings
 from livetui.errors import LivetuiError
 from livetui.session.events import CodeReloaded
-from livetui.session.invocation import LogLine
+from livetui.session.invocation import AwsCall, LogLine
 from livetui.tui.keys import BINDING_IDS
 
 
@@ -283,19 +283,33 @@ async def test_a_sample_is_sent_to_a_function():
     assert json.loads(sent[2])
 
 
+def sending(service: str, id: str) -> AwsCall:
+    return AwsCall(service, "Send", "orders", 200, 2.0, sent=[id])
+
+
 async def test_invocations_of_one_trace_are_shown_as_a_tree():
     session = live_session(
         [
-            invocation(1, "CreateOrder", "POST /orders", trace_id="1-a"),
-            invocation(2, "Worker", "sqs orders ×1", trace_id="1-a"),
+            invocation(1, "CreateOrder", "POST /orders", trace_id="1-a", calls=[sending("sqs", "m-1")]),
+            invocation(
+                2,
+                "Worker",
+                "sqs orders ×1",
+                trace_id="1-a",
+                event=b'{"Records":[{"messageId":"m-1"}]}',
+                calls=[sending("events", "e-1")],
+            ),
             invocation(3, "Other", "schedule", trace_id="1-b"),
+            invocation(
+                4, "Notify", "event shop", trace_id="1-a", event=b'{"id":"e-1","detail-type":"Shipped","detail":{}}'
+            ),
         ]
     )
     async with console(session) as shown:
         await shown.opened(2)
         await shown.press("t")
         await shown.until(lambda: bool(shown.app.screen.query("#choices")), "the tree")
-        await shown.sees("#1 CreateOrder", "└ #2 Worker")
+        await shown.sees("#1 CreateOrder", "└─ #2 Worker", "   └─ #4 Notify")
         await shown.lacks("#3")
         await shown.press("enter")
         assert shown.main.table.current.id == 1
@@ -318,7 +332,7 @@ async def test_the_pager_gets_the_text_with_its_secrets_masked(monkeypatch):
 @pytest.mark.parametrize(
     ("key", "words"),
     [
-        ("f3", "orders-dev-GetOrder"),
+        ("f3", "src/orders.handler"),
         ("f4", "https://ab12cd34"),
         ("f6", "hello from Worker"),
         ("f9", "round trip"),

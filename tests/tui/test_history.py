@@ -66,6 +66,14 @@ async def test_a_replay_of_an_earlier_session_is_a_new_row_of_this_one():
     assert session.asked[0][:2] == ("replay", 3)
 
 
+async def invoke_with(shown: Console, words: str) -> None:
+    """Choose what the function of the chosen row is invoked with."""
+    await shown.press("i", "enter")
+    await shown.until(lambda: bool(shown.app.screen.query("#narrow")), "the choices")
+    await shown.type(words)
+    await shown.press("enter")
+
+
 @pytest.mark.parametrize("kind", export.KINDS)
 async def test_what_was_exported_is_sent_from_pasted_text(kind, tmp_path):
     exported = export.export(
@@ -79,9 +87,7 @@ async def test_what_was_exported_is_sent_from_pasted_text(kind, tmp_path):
     )
     async with console() as shown:
         await shown.opened(12)
-        await shown.press("i", "enter")
-        await shown.sees("pasted text")
-        await shown.press("down", "enter")
+        await invoke_with(shown, "pasted")
         await shown.sees("paste an export")
         await shown.press("ctrl+s")
         assert shown.app.screen.query("#editor"), "nothing is sent while nothing is there"
@@ -96,7 +102,7 @@ async def test_what_was_exported_is_sent_from_pasted_text(kind, tmp_path):
 async def test_what_is_no_event_is_told_and_not_sent():
     async with console() as shown:
         await shown.opened(12)
-        await shown.press("i", "enter", "down", "enter")
+        await invoke_with(shown, "pasted")
         await shown.until(lambda: bool(shown.app.screen.query("#editor")), "the editor")
         shown.app.screen.query_one("#editor").text = "hello there"
         await shown.sees("There is no event in this text.")
@@ -111,7 +117,7 @@ async def test_a_file_is_sent(tmp_path):
     session.settings = Settings(app="orders", stage="dev", project=str(tmp_path))
     async with console(session) as shown:
         await shown.opened(12)
-        await shown.press("i", "enter", "down", "down", "enter")
+        await invoke_with(shown, "a file")
         await shown.type("call.s")
         await shown.sees("call.s is not there")
         await shown.press("h", "enter")
@@ -124,6 +130,8 @@ async def test_a_file_is_sent(tmp_path):
 async def test_functions_tell_of_their_workers_and_the_link_of_its_quotas():
     async with console() as shown:
         await shown.press("f3")
-        await shown.sees("2, 1 busy, 3 calls wait; the next one is forked", "started fresh: threads run")
+        await shown.sees("waiting", "start afresh: threads run")
+        row = next(line for line in shown.screen_text("#functions").split("\n") if "GetOrder" in line)
+        assert row.strip("│▌ ").split() == ["GetOrder", "●", "live", "2", "3", "src/orders.handler"]
         await shown.press("f9")
         await shown.sees("64 of 100 a second", "131 KB of 512 KiB", "480 units of 5 KB", "about $0.0005")

@@ -207,6 +207,7 @@ class PointActions(Screen[None]):
 
     def action_vscode(self) -> None:
         """Write VS Code's entry."""
+
         def write() -> None:
             path = self.session.vscode()
             self.app.notify(f"Run and Debug › livetui attaches now: {text.safe(str(path))}", markup=False)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 import msgspec
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import BindingType
+from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.screen import ModalScreen
@@ -23,6 +23,7 @@ from livetui.tui.keys import bind
 from livetui.tui.record import change_lines
 from livetui.tui.text import line, safe, size
 from livetui.tui.widgets.lines import LinesPane
+from livetui.tui.widgets.typing import Editor
 
 if TYPE_CHECKING:
     from livetui.tui.app import LivetuiApp
@@ -74,7 +75,10 @@ class EditScreen(ModalScreen[bytes | None]):
     app: LivetuiApp
     BINDINGS: ClassVar[list[BindingType]] = [
         bind("edit-run", "ctrl+s", "run", "Run it", "Run the event as it is now", True),
-        bind("edit-external", "ctrl+e", "external", "$EDITOR", "Edit it in your own editor", True),
+        # A text area would take it for the end of the line.
+        Binding(
+            "ctrl+e", "external", "$EDITOR", id="edit-external", tooltip="Edit it in your own editor", priority=True
+        ),
         bind("edit-revert", "ctrl+r", "revert", "Revert", "Back to the original", True),
         bind("edit-back", "escape", "dismiss(None)", "Cancel", "Close without running", True),
     ]
@@ -93,7 +97,7 @@ class EditScreen(ModalScreen[bytes | None]):
     def compose(self) -> ComposeResult:
         """Editor, what is wrong, difference, buttons."""
         with Vertical(id="dialog", classes="-large"):
-            yield TextArea(
+            yield Editor(
                 self._text,
                 id="editor",
                 language="json" if len(self._text) <= COLOURED else None,
@@ -151,8 +155,11 @@ class EditScreen(ModalScreen[bytes | None]):
         problem.set_class(bool(wrong), "-wrong")
         problem.update(Content(f"✗ {wrong}" if wrong else f"✓ JSON, {size(len(text.encode('utf-8', 'replace')))}"))
         self.query_one("#run", Button).disabled = bool(wrong)
-        if not wrong and not self._imports:
-            self.query_one("#changes", LinesPane).show(self._difference(text), keep=True)
+        if not self._imports:
+            shown = (
+                of_lines([line("They are shown once it is JSON again.", "dim")]) if wrong else self._difference(text)
+            )
+            self.query_one("#changes", LinesPane).show(shown, keep=True)
 
     def _difference(self, text: str) -> Document:
         if text == self._text:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from textual import on
 from textual.app import ComposeResult
@@ -19,14 +19,18 @@ from livetui.tui.messages import CopyRequested
 from livetui.tui.text import safe
 from livetui.tui.widgets.lines import LinesPane
 
+Answer = Literal["quit", "retry", "take-over", "stay"]
 
-class FailureScreen(ModalScreen[bool]):
-    """A failed start or operation. Closes with True when the user wants to leave."""
+
+class FailureScreen(ModalScreen[Answer]):
+    """A failed start. Gives what to do about it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        bind("failure-quit", "q,enter", "dismiss(True)", "Quit", "Leave livetui", True),
+        bind("failure-quit", "q", "dismiss('quit')", "Quit", "Leave livetui", True),
+        bind("failure-retry", "r,D,enter", "dismiss('retry')", "Try again", "Start again", True),
+        bind("failure-take-over", "T", "take_over", "Take over", "Take the stage from the console that holds it", True),
         bind("failure-copy", "y", "copy", "Copy", "Copy all of it", True),
-        bind("failure-back", "escape", "dismiss(False)", "Look around", "Close this and stay", True),
+        bind("failure-back", "escape", "dismiss('stay')", "Look around", "Close this and stay", True),
     ]
 
     def __init__(self, failure: SessionFailed, steps: Document | None = None) -> None:
@@ -47,7 +51,10 @@ class FailureScreen(ModalScreen[bool]):
             if self._steps is not None and len(self._steps) > 1:
                 yield LinesPane(id="failure-steps")
             with Horizontal(id="dialog-buttons"):
-                yield Button("q Quit", id="failure-quit", variant="error", compact=True)
+                yield Button("r Try again", id="failure-retry", variant="primary", compact=True)
+                if self.held:
+                    yield Button("T Take over", id="failure-take-over", compact=True)
+                yield Button("q Quit", id="failure-quit", compact=True)
                 yield Button("y Copy", id="failure-copy", compact=True)
                 yield Button("esc Look around", id="failure-stay", compact=True)
 
@@ -56,6 +63,16 @@ class FailureScreen(ModalScreen[bool]):
         self.query_one("#dialog").border_title = "livetui cannot go on"
         if self._steps is not None and len(self._steps) > 1:
             self.query_one("#failure-steps", LinesPane).show(self._steps)
+
+    @property
+    def held(self) -> bool:
+        """Whether another console has the stage."""
+        return "held by" in self.failure.what
+
+    def action_take_over(self) -> None:
+        """Take the stage, when that is what is wrong."""
+        if self.held:
+            self.dismiss("take-over")
 
     @property
     def words(self) -> str:
@@ -73,6 +90,10 @@ class FailureScreen(ModalScreen[bool]):
             case "failure-copy":
                 self.action_copy()
             case "failure-quit":
-                self.dismiss(True)
+                self.dismiss("quit")
+            case "failure-retry":
+                self.dismiss("retry")
+            case "failure-take-over":
+                self.dismiss("take-over")
             case _:
-                self.dismiss(False)
+                self.dismiss("stay")

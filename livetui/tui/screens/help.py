@@ -11,17 +11,19 @@ from textual.screen import ModalScreen
 from textual.widget import Widget
 
 from livetui.tui.documents import Document, heading, of_lines
-from livetui.tui.keys import bind
+from livetui.tui.keys import MOVE_KEYS, bind
 from livetui.tui.text import Line, line
 from livetui.tui.widgets.lines import LinesPane
 
+MOVES = [*(key.id or "" for key in MOVE_KEYS), "left", "right"]
 ABOUT: dict[str, tuple[str, ...]] = {
     "list": (
         "Invocations",
         "Every call of a live function is a row; a replay is a new row, its origin stays as it was.",
         "The list follows the newest row until you move away; F follows again, space holds it still.",
         "… queued   ▶ running   ‖ paused at a breakpoint   ✓ ok   ✗ error or timeout",
-        "○ offline: nobody was there   ~ late: the caller was gone before the answer   ◆ marked   ✎ has a note",
+        "○ offline: nobody was there   ~ late: the caller had gone   ✗ cut off: the console ended first",
+        "◆ marked   ✎ has a note   ↻ a replay   ms in the handler   +ms on the way",
     ),
     "pane": (
         "Details",
@@ -44,7 +46,11 @@ ABOUT: dict[str, tuple[str, ...]] = {
         "Which handlers run here, with which interpreter, and what became of their last reload.",
     ),
     "stack-pane": ("Stack", "Outputs and resources of the deployed stack."),
-    "logs-pane": ("Logs", "stdout, stderr and logging of all handlers as they are written; the newest 20,000 lines."),
+    "logs-pane": (
+        "Logs",
+        "stdout, stderr and logging of all handlers as they are written; the newest 20,000 lines.",
+        "Enter on a line goes to the invocation that wrote it; / shows only lines with some words.",
+    ),
     "link-pane": ("Link", "The MQTT connection between the stubs in the cloud and this console."),
     "source-pane": (
         "Source",
@@ -67,13 +73,17 @@ def key_lines(app: App[int], bindings: dict[str, ActiveBinding]) -> list[Line]:
     tabs = [id for id in keys if id.startswith("tab-")]
     for id in tabs[1:]:
         del keys[id]
+    moves = [key for id in MOVES if id in keys for key in keys.pop(id)]
+    width = max((len(known[id].binding.description) for id in keys), default=0) + 2
     lines: list[Line] = []
     for id, pressed in keys.items():
         binding = known[id].binding
         shown, words, label = " ".join(pressed), binding.tooltip or binding.description, binding.description
         if id.startswith("tab-"):
             shown, label, words = "1…8", "Tabs", "Choose a tab of the details"
-        lines.append(((f"  {shown:<14} ", "key"), (f"{label:<18} ", "title"), (words, "dim")))
+        lines.append(((f"  {shown:<12} ", "key"), (label.ljust(width), "title"), (words, "dim")))
+    if moves:
+        lines.append(((f"  {'':<12} ", "key"), ("Moving".ljust(width), "title"), ("  ".join(moves), "key")))
     return lines
 
 
@@ -88,7 +98,7 @@ def help_document(app: App[int], focused: Widget | None, bindings: dict[str, Act
         ((" ", ""),),
         line('Rebind any of them in livetui.toml: [keys] replay = "f3" (see docs/console.md for the ids).', "dim"),
     ]
-    return of_lines(lines)
+    return of_lines(lines, wrap=True, hang=12)
 
 
 class HelpScreen(ModalScreen[None]):

@@ -42,19 +42,17 @@ from livetui.tui.keys import BACK_KEY, VIEW_KEYS
 from livetui.tui.messages import EventsWaiting, RowOpened, RowSelected, SessionFace
 from livetui.tui.record import Opened
 from livetui.tui.screens.debugging import DebugActions
-from livetui.tui.screens.failure import FailureScreen
+from livetui.tui.screens.failure import Answer, FailureScreen
 from livetui.tui.screens.history import ShownRows
-from livetui.tui.screens.prompt import Ask
 from livetui.tui.screens.records import RecordActions
 from livetui.tui.summaries import Seen, functions_document, link_document, stack_document
 from livetui.tui.widgets.debugger import DebugView
 from livetui.tui.widgets.details import Details
 from livetui.tui.widgets.header import Header, endpoint_of, link_words
 from livetui.tui.widgets.invocations import InvocationList
-from livetui.tui.widgets.invocations_pane import InvocationsPane
-from livetui.tui.widgets.lines import LinesPane
-from livetui.tui.widgets.progress import Progress
-from livetui.tui.widgets.views import LogsView, TextView
+from livetui.tui.widgets.invocations_pane import InvocationsPane, words_of_filters
+from livetui.tui.widgets.progress import Progress, waiting_words
+from livetui.tui.widgets.views import LogsPane, LogsView, TextView
 
 if TYPE_CHECKING:
     from livetui.tui.app import LivetuiApp
@@ -105,9 +103,12 @@ class MainScreen(RecordActions, ShownRows, DebugActions):
         self.expected: int | None = None
         self.seen = Seen()
         self.pinned = {}
+        self.table.pinned = lambda id: id in self.pinned.values()
         self.past, self._filter = None, None
         self.ready = False
         """Whether every view is mounted and events are taken in."""
+        self.lasting = ""
+        """What the header says until the next deployment."""
         self._offline_since = ""
         self._loading: Timer | None = None
         self._ticks = 0
@@ -172,6 +173,7 @@ class MainScreen(RecordActions, ShownRows, DebugActions):
         if self.feed.overflowed:
             self.feed.overflowed = False
             self.run_worker(self._read_rows, thread=True, group="rows", description="rows")
+        others: list[SessionEvent] = []
         for event in self.feed.take():
             row: Row | None = getattr(event, "row", None)
             if row is not None:
@@ -179,11 +181,15 @@ class MainScreen(RecordActions, ShownRows, DebugActions):
                 if isinstance(event, InvocationFinished):
                     self.seen.finished(row)
             else:
-                self.hear(event)
+                others.append(event)
         if changed:
             new = {id for id in changed if self.table.rows.get(id) is None}
+            if self.expected is not None:
+                self.table.own |= {id for id in new if changed[id].replay_of == self.expected}
             self.table.take(changed.values())
             self._rows_changed(changed, new)
+        for event in others:  # they may speak of the rows
+            self.hear(event)
         self._ticks += 1
         self.refresh_view()
         if self._ticks % 4 == 0:
@@ -200,17 +206,21 @@ class MainScreen(RecordActions, ShownRows, DebugActions):
                 self.steps.append(event)
                 self._show_start()
             case SessionLive():
-                self.live, self.failed = event, None
+                self.live, self.failed, self.lasting = event, None, ""
+                self.show_badges()
                 self.progress.expanded = False
+                self.invocations.suggests.words = words_of_filters(event.functions)
                 self._show_start()
                 self._show_header()
             case SessionFailed():
                 self.failed = event
-                self.progress.expanded = True
+                self.progress.expanded = bool(self.steps)
                 self._show_start()
                 self.app.push_screen(FailureScreen(event, self.progress.steps.document), self._failure_seen)
             case SessionEnded():
-                self.app.leave(event.exit_code)
+                # A start that failed has ended too: the user reads why, and leaves or tries again.
+                if self.failed is None or self.app.leaving:
+                    self.app.leave(event.exit_code)
             case LinkChanged():
                 self._link_changed(event)
             case LogLines():
@@ -226,13 +236,28 @@ class MainScreen(RecordActions, ShownRows, DebugActions):
                 self._code_reloaded(event)
             case Notice():
                 severity = {"info": "information", "warning": "warning", "error": "error"}[event.level]
-                self.app.notify(text.safe(event.text)[:1_000], severity=severity, markup=False)  # type: ignore[arg-type]
+                words = "\n".join(map(text.safe, event.text[:1_000].split("\n")))
+                if event.lasting:
+                    self.lasting = text.safe(event.lasting)[:60]
+                    self.show_badges()
+                self.app.notify(words, severity=severity, markup=False)  # type: ignore[arg-type]
             case _:
                 self.log.warning(f"an event of an unknown kind: {type(event).__name__}")
 
-    def _failure_seen(self, quit_: bool | None) -> None:
-        if quit_ and self.failed is not None:
+    def _failure_seen(self, answer: Answer | None) -> None:
+        if self.failed is None:
+            return
+        if answer == "quit":
             self.app.leave(self.failed.exit_code)
+        elif answer in ("retry", "take-over"):
+            self.restart(self.session.redeploy if answer == "retry" else self.session.take_over)
+
+    def restart(self, ask: Callable[[], object]) -> None:
+        """Start anew after a failure: what was done before is not shown with it."""
+        self.failed, self.steps = None, []
+        self.app.ask(ask)
+        self.progress.expanded = True
+        self._show_start()
 
     def _link_changed(self, event: LinkChanged) -> None:
         if event.state == "offline" and (self.link is None or self.link.state != "offline"):
@@ -245,6 +270,7 @@ class MainScreen(RecordActions, ShownRows, DebugActions):
         name = text.safe(event.function)
         self.seen.reloads[event.function] = event
         self.follow_source()
+        self.show_badges()
         if event.error:
             self.app.notify(
                 text.safe(event.error)[:1_000],
@@ -259,6 +285,8 @@ class MainScreen(RecordActions, ShownRows, DebugActions):
 
     def _show_start(self) -> None:
         self.progress.show(self.steps, self.live, self.failed)
+        self.invocations.waiting = waiting_words(self.live, self.failed)
+        self._list_changed()
 
     def _show_header(self) -> None:
         settings = self.session.settings
@@ -275,12 +303,23 @@ class MainScreen(RecordActions, ShownRows, DebugActions):
 
     @on(RowSelected)
     def _row_selected(self, event: RowSelected) -> None:
-        self.details.show_row(event.row, self.clock())
         self.feed.watched = None if event.row is None else event.row.id
+        if event.row is None:
+            self.details.show_row(None, self.clock())
         self._load_soon()
+
+    @on(LogsPane.Opened)
+    def _log_opened(self, event: LogsPane.Opened) -> None:
+        self.action_view("invocations")
+        if self.table.select(event.id):
+            self.action_tab(3)
+        else:
+            self.app.notify(f"#{event.id} is not in the list: a filter hides it, or it is too old.", severity="warning")
 
     @on(RowOpened)
     def _row_opened(self, event: RowOpened) -> None:
+        if self.table.following:
+            self.table.stay(event.row.id)
         self.details.pane.focus()
 
     def _rows_changed(self, changed: dict[int, Row], new: set[int]) -> None:
@@ -298,20 +337,31 @@ class MainScreen(RecordActions, ShownRows, DebugActions):
         self.show_badges()
 
     def show_badges(self) -> None:
-        """Write how many calls are paused and which editors are attached."""
-        count = sum(1 for each in self.table.rows.unfinished() if each.state == "paused")
-        attached = (f"{text.safe(', '.join(self.editors))[:40]} attached",) if self.editors else ()
-        self.header.badges = (*attached, f"‖ {count} paused") if count else attached
+        """Write what stays true for a while: what is broken, what waits for a deployment, who is attached."""
+        paused = sum(1 for each in self.table.rows.unfinished() if each.state == "paused")
+        broken = [name for name, reload in self.seen.reloads.items() if reload.error]
+        badges: list[str] = []
+        if broken:
+            rest = f" and {len(broken) - 1} more" if len(broken) > 1 else ""
+            badges.append(f"✗ {text.safe(broken[0])[:30]}{rest} does not import")
+        if self.lasting:
+            badges.append(self.lasting)
+        if self.editors:
+            badges.append(f"{text.safe(', '.join(self.editors))[:40]} attached")
+        if paused:
+            badges.append(f"‖ {paused} paused")
+        self.header.badges = tuple(badges)
 
     def _load_soon(self) -> None:
-        # Holding a key moves over many rows: only the one where the cursor rests is read.
+        # Holding a key moves over many rows: only the one where the cursor rests is shown and read.
         if self._loading is not None:
             self._loading.stop()
         self._loading = self.set_timer(0.03, self._load)
 
     def _load(self) -> None:
-        row = self.details.row
+        row = self.table.current
         if row is not None:
+            self.details.show_row(row, self.clock())
             self.run_worker(
                 partial(self._read, row), thread=True, exclusive=True, group="details", description="details"
             )
@@ -355,7 +405,8 @@ class MainScreen(RecordActions, ShownRows, DebugActions):
     def _log_lines(self, event: LogLines) -> None:
         if self.details.row is not None and event.id == self.details.row.id:
             self.details.add_logs(event.lines, self.clock())
-        self.logs.add(event.function, event.id, event.lines)
+        row = self.table.rows.get(event.id)
+        self.logs.add(event.function, event.id, event.lines, None if row is None else row.time)
 
     def refresh_view(self) -> None:
         """Show what changed in the view that is looked at; the others are made when they are."""
@@ -381,7 +432,7 @@ class MainScreen(RecordActions, ShownRows, DebugActions):
 
     def action_view(self, name: str) -> None:
         """Show another view."""
-        self.views.current = name
+        self.views.current = self.progress.views.current = name
         self.refresh_view()
         first = next((each for each in self.query_one(f"#{name}").query("*") if each.focusable), None)
         if first is not None:
@@ -424,42 +475,16 @@ class MainScreen(RecordActions, ShownRows, DebugActions):
         """Show a tab of the details."""
         self.details.choose_number(number)
 
-    def action_search(self) -> None:
-        """Find text in the pane, or filter where all is one list."""
-        match self.views.current:
-            case "logs":
-                self.logs.filter.focus()
-            case "invocations":
-                self.details.open_search()
-            case _:
-                self._ask_search()
-
-    def _ask_search(self) -> None:
-        pane = self.focused
-        if not isinstance(pane, LinesPane):
-            return
-
-        def search(words: str | None) -> None:
-            if words is not None and not pane.search(words) and words:
-                self.app.notify("Nothing found.", timeout=2)
-
-        self.app.push_screen(Ask("Find", hint="n and N move between the lines found."), search)
-
     def action_redeploy(self) -> None:
         """Deploy the template as it is now."""
-        if self.app.ask(self.session.redeploy):
+        if self.failed is not None:
+            self.restart(self.session.redeploy)
+        elif self.app.ask(self.session.redeploy):
             self.progress.expanded = True
 
     def action_take_over(self) -> None:
         """Take the stage from the console that holds it."""
-        self.app.ask(self.session.take_over)
-
-    def action_copy_endpoint(self) -> None:
-        """Copy the address of the API."""
-        if self.header.endpoint:
-            self.app.copy(self.header.endpoint, "endpoint")
-        else:
-            self.app.notify("The stack has no address among its outputs.", severity="warning")
+        self.restart(self.session.take_over)
 
     def action_filter(self) -> None:
         """Type a filter."""

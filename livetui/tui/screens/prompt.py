@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from rich.cells import cell_len
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
@@ -16,7 +17,7 @@ from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from livetui.tui.keys import bind
-from livetui.tui.text import safe
+from livetui.tui.text import fit, safe
 
 Problem = Callable[[str], str]
 """Says what is wrong with an answer; empty when it can be taken."""
@@ -69,41 +70,62 @@ class Pick:
     remark: str = ""
 
 
+MANY = 10
+"""Choices beyond which a line is offered to narrow them down."""
+
+
 class Choose(ModalScreen[str | None]):
-    """Asks for one of several; the id of the choice, or None."""
+    """Asks for one of several; the id of the choice, or None. Many of them are narrowed down by typing."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        bind("choose-back", "escape,q", "dismiss(None)", "Cancel", "Close without a choice", True),
-        bind("choose-down", "j", "down", "Down", "One line down"),
-        bind("choose-up", "k", "up", "Up", "One line up"),
+        bind("choose-back", "escape", "dismiss(None)", "Cancel", "Close without a choice", True),
+        bind("choose-down", "down,j", "down", "Down", "One line down"),
+        bind("choose-up", "up,k", "up", "Up", "One line up"),
     ]
 
     def __init__(self, title: str, picks: Sequence[Pick]) -> None:
         super().__init__()
-        self._title, self._picks = title, picks
+        self._title, self._picks = title, list(picks)
+        labels = [safe(pick.label) for pick in self._picks]
+        width = max(map(cell_len, labels), default=0)
+        self._words = [
+            f"{fit(label, width)}   {safe(pick.remark)}".rstrip()
+            for label, pick in zip(labels, self._picks, strict=True)
+        ]
 
     def compose(self) -> ComposeResult:
-        """The choices."""
-        with Vertical(id="dialog", classes="-small"):
-            width = max((len(pick.label) for pick in self._picks), default=0)
-            yield OptionList(
-                *[
-                    Option(
-                        Content.assemble(safe(pick.label).ljust(width + 3), (safe(pick.remark), "$foreground 60%")),
-                        id=str(at),
-                    )
-                    for at, pick in enumerate(self._picks)
-                ],
-                id="choices",
-                compact=True,
-            )
+        """The line, when there are many, and the choices."""
+        with Vertical(id="dialog", classes="-choice"):
+            if len(self._picks) > MANY:
+                yield Input(placeholder="type to narrow them down", id="narrow", select_on_focus=False)
+            yield OptionList(*self._options(""), id="choices", compact=True)
+
+    def _options(self, typed: str) -> list[Option]:
+        wanted = typed.lower().split()
+        return [
+            Option(Content(words), id=str(at))
+            for at, words in enumerate(self._words)
+            if all(each in words.lower() for each in wanted)
+        ]
 
     def on_mount(self) -> None:
         """Title and focus."""
         dialog = self.query_one("#dialog")
         dialog.border_title = Content(safe(self._title)[:90])
         dialog.border_subtitle = "enter chooses · esc cancels"
-        self.query_one("#choices").focus()
+        self.query_one("#narrow" if len(self._picks) > MANY else "#choices").focus()
+        self.query_one("#choices", OptionList).highlighted = 0
+
+    @on(Input.Changed, "#narrow")
+    def _narrow(self, event: Input.Changed) -> None:
+        choices = self.query_one("#choices", OptionList)
+        choices.clear_options()
+        choices.add_options(self._options(event.value))
+        choices.highlighted = 0 if choices.option_count else None
+
+    @on(Input.Submitted, "#narrow")
+    def _take(self) -> None:
+        self.query_one("#choices", OptionList).action_select()
 
     def action_down(self) -> None:
         """One line down."""
@@ -115,4 +137,4 @@ class Choose(ModalScreen[str | None]):
 
     @on(OptionList.OptionSelected)
     def _chosen(self, event: OptionList.OptionSelected) -> None:
-        self.dismiss(self._picks[event.option_index].id)
+        self.dismiss(self._picks[int(event.option.id or 0)].id)

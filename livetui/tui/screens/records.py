@@ -20,12 +20,17 @@ from livetui.tui.screens.prompt import Ask, Choose, Pick
 from livetui.tui.widgets.lines import LinesPane
 
 if TYPE_CHECKING:
+    from textual.widgets import ContentSwitcher
+
     from livetui.session.events import SessionLive
     from livetui.tui.app import LivetuiApp
     from livetui.tui.widgets.details import Details
+    from livetui.tui.widgets.header import Header
     from livetui.tui.widgets.invocations import InvocationList
+    from livetui.tui.widgets.views import LogsView
 
 MOST_TIMES = 1_000
+MOST_RELATED = 200
 MOST_IMPORTED = 24 * 1024 * 1024
 """Bytes of a file with an event in it; escapes make an export several times as large as its event."""
 EXPORTS = (
@@ -38,6 +43,13 @@ EXPORTS = (
 _SUFFIXES = {"json": ".json", "sam": ".event.json", "curl": ".sh", "aws": ".sh", "pytest": ".py"}
 
 
+def is_like(sample: str, trigger: str) -> bool:
+    """Whether a sample event comes from the same source as an event with this trigger."""
+    kind = trigger.partition(" ")[0]
+    names = ("http-api", "rest-api") if kind.isupper() else ("eventbridge",) if kind == "event" else (kind,)
+    return sample.startswith(names)
+
+
 class RecordActions(Screen[None]):
     """Actions on the chosen invocation; the main screen inherits them."""
 
@@ -47,6 +59,9 @@ class RecordActions(Screen[None]):
     live: SessionLive | None
     table: InvocationList
     details: Details
+    header: Header
+    views: ContentSwitcher
+    logs: LogsView
     pinned: dict[str, int]
     """Function to the invocation that is run again at each of its reloads."""
 
@@ -55,7 +70,7 @@ class RecordActions(Screen[None]):
 
     def chosen(self) -> Row | None:
         """The row that actions are about; says so when there is none."""
-        row = self.details.row or self.table.current
+        row = self.table.meant() or self.details.row
         if row is None:
             self.app.notify("Choose an invocation first.", severity="warning")
         return row
@@ -84,7 +99,7 @@ class RecordActions(Screen[None]):
 
         def run(answer: str | None) -> None:
             if answer is not None and self.app.ask(lambda: self.session.replay(row.id, times=int(answer))):
-                self.table.follow()
+                self.expected = row.id
 
         self.app.push_screen(Ask(f"Replay #{row.id} how many times?", "10", problem=problem), run)
 
@@ -96,14 +111,18 @@ class RecordActions(Screen[None]):
             return
         sent = sum(self.app.ask(partial(self.session.replay, row.id)) for row in rows[:MOST_TIMES])
         self.app.notify(f"{sent} of {len(rows)} marked rows run again.", timeout=3)
-        self.table.follow()
+        self.expected = rows[0].id
 
     def action_edit(self) -> None:
         """Change the event, then run it as a new row."""
         self._with_event(self._edit)
 
     def _edit(self, row: Row, event: bytes) -> None:
-        from livetui.tui.screens.edit import EditScreen  # an editor with grammars: read when one edits
+        from livetui.tui.screens.edit import EDITABLE, EditScreen  # an editor with grammars: read when one edits
+
+        if len(event) > EDITABLE:
+            self._edit_large(row, event)
+            return
 
         def run(edited: bytes | None) -> None:
             if edited is not None and self.app.ask(lambda: self.session.replay(row.id, edited)):
@@ -112,11 +131,26 @@ class RecordActions(Screen[None]):
         masked = self.details.opened is None or not self.details.opened.unmasked
         self.app.push_screen(EditScreen(f"Edit #{row.id} {row.function} · {row.trigger}", event, masked=masked), run)
 
+    def _edit_large(self, row: Row, event: bytes) -> None:
+        """An event that no text area takes in a moment goes to $EDITOR at once."""
+        from livetui.tui.screens.edit import pretty, problem_in
+
+        shown = pretty(event)
+        edited = self.app.edit_outside(shown)
+        if edited is None:
+            return
+        wrong = "Nothing was changed." if edited == shown else problem_in(edited)
+        if wrong:
+            self.app.tell(LivetuiError("The event was not sent.", wrong))
+        elif self.app.ask(lambda: self.session.replay(row.id, edited.encode())):
+            self.expected = row.id
+
     def action_pin(self) -> None:
         """Run this invocation at each reload of its function, or stop doing so."""
         row = self.chosen()
         if row is None:
             return
+        self.table.redraw()
         if self.pinned.get(row.function) == row.id:
             del self.pinned[row.function]
             self.app.notify(f"#{row.id} is not pinned any more.", timeout=3)
@@ -158,14 +192,25 @@ class RecordActions(Screen[None]):
                     self._edit_and_invoke(function, b"", imports=True)
                 case "":
                     self._edit_and_invoke(function, b"{}")
+                case captured if captured.startswith("#"):
+                    self._with_event_of(int(captured[1:]), lambda event: self._edit_and_invoke(function, event))
                 case _:
                     self._edit_and_invoke(function, self.app.sample(name))
 
+        def captured_as(row: Row) -> Pick:
+            return Pick(f"#{row.id}", f"#{row.id}", f"{text.clock(row.time)}  {row.trigger}")
+
+        rows = [row for row in self.table.rows.all() if row.function == function]
+        last = {row.trigger: row for row in rows if row.replay_of is None}
+        samples = [pick for pick in self.app.samples() if pick.id != "empty"]
+        near = [pick for pick in samples if any(is_like(pick.id, trigger) for trigger in last)]
         picks = [
+            *map(captured_as, list(last.values())[:-4:-1]),
+            *near,
             Pick("", "an empty event", "{}"),
             Pick("paste", "pasted text …", "JSON, or an export: curl, aws lambda invoke, pytest"),
             Pick("file", "a file …", "the same, by its name"),
-            *self.app.samples(),
+            *(pick for pick in samples if pick not in near),
         ]
         self.app.push_screen(Choose(f"Invoke {function} with", picks), chosen)
 
@@ -203,7 +248,7 @@ class RecordActions(Screen[None]):
 
     def _invoke(self, function: str, event: bytes | None) -> None:
         if event is not None and self.app.ask(lambda: self.session.invoke(function, event)):
-            self.table.follow()
+            self.app.notify(f"Sent to {text.safe(function)}; its row comes in a moment.", timeout=3, markup=False)
 
     # -- keeping ---------------------------------------------------------------------------------------------------
 
@@ -213,6 +258,28 @@ class RecordActions(Screen[None]):
         if row is not None:
             current = self.table.rows.get(row.id) or row
             self.app.ask(lambda: self.session.mark(row.id, not current.marked))
+
+    def action_mark_all(self) -> None:
+        """Mark every row that the filter shows, or take the marks away when all have one."""
+        rows = [row for row in map(self.table.rows.get, self.table.rows.shown) if row is not None]
+        if len(rows) > MOST_TIMES:
+            self.app.notify(
+                f"{len(rows):,} rows are shown; at most {MOST_TIMES:,} are marked at once.", severity="warning"
+            )
+            return
+        on = not all(row.marked for row in rows)
+        changing = [row.id for row in rows if row.marked != on]
+
+        def mark() -> None:
+            try:
+                for id in changing:
+                    self.session.mark(id, on)
+            except LivetuiError as error:
+                self.app.call_from_thread(self.app.tell, error)
+
+        self.run_worker(mark, thread=True, group="event", description="mark all")
+        done = "marked: ctrl+r replays them" if on else "not marked any more"
+        self.app.notify(f"{len(changing)} row{'' if len(changing) == 1 else 's'} {done}.", timeout=3)
 
     def action_note(self) -> None:
         """Write a note on this row."""
@@ -287,16 +354,17 @@ class RecordActions(Screen[None]):
     def _with_event(self, then: Callable[[Row, bytes], None]) -> None:
         """Read the chosen row's event in a thread, then go on."""
         row = self.chosen()
-        if row is None:
-            return
+        if row is not None:
+            self._with_event_of(row.id, partial(then, row))
 
+    def _with_event_of(self, id: int, then: Callable[[bytes], None]) -> None:
         def read() -> None:
             try:
-                event = self.session.invocation(row.id).event
+                event = self.session.invocation(id).event
             except LivetuiError as error:
                 self.app.call_from_thread(self.app.tell, error)
                 return
-            self.app.call_from_thread(then, row, event)
+            self.app.call_from_thread(then, event)
 
         self.run_worker(read, thread=True, group="event", description="event")
 
@@ -314,18 +382,51 @@ class RecordActions(Screen[None]):
             return
 
         def read() -> None:
-            self.app.call_from_thread(self._causes, row, self.session.related(row.id))
+            related = self.session.related(row.id)[:MOST_RELATED]
+            try:
+                parents = self.session.parents([each.id for each in related])
+            except LivetuiError:  # one of them was dropped meanwhile: the others are told by their times alone
+                parents = {}
+            self.app.call_from_thread(self._causes, row, related, parents)
 
         self.run_worker(read, thread=True, group="causes", description="causes")
 
-    def _causes(self, row: Row, related: list[Row]) -> None:
+    def _causes(self, row: Row, related: list[Row], parents: dict[int, int]) -> None:
         def chosen(answer: str | None) -> None:
             if answer is not None and not self.table.select(int(answer)):
                 self.app.notify(
                     f"#{answer} is not in the list: the filter hides it, or it is too old.", severity="warning"
                 )
 
-        self.app.push_screen(Choose(f"What belongs to #{row.id}", causes_of(row, related)), chosen)
+        self.app.push_screen(Choose(f"What belongs to #{row.id}", causes_of(row, related, parents)), chosen)
+
+    def action_search(self) -> None:
+        """Find text in the pane, or filter where all is one list."""
+        match self.views.current:
+            case "logs":
+                self.logs.filter.focus()
+            case "invocations":
+                self.details.open_search()
+            case _:
+                self._ask_search()
+
+    def _ask_search(self) -> None:
+        pane = self.focused
+        if not isinstance(pane, LinesPane):
+            return
+
+        def search(words: str | None) -> None:
+            if words is not None and not pane.search(words) and words:
+                self.app.notify("Nothing found.", timeout=2)
+
+        self.app.push_screen(Ask("Find", hint="n and N move between the lines found."), search)
+
+    def action_copy_endpoint(self) -> None:
+        """Copy the address of the API."""
+        if self.header.endpoint:
+            self.app.copy(self.header.endpoint, "endpoint")
+        else:
+            self.app.notify("The stack has no address among its outputs.", severity="warning")
 
     def action_pager(self) -> None:
         """Open the whole text of the pane in $PAGER."""

@@ -14,10 +14,10 @@ from textual.widgets import Button, Input, Static, Tab, Tabs
 from textual.worker import get_current_worker
 
 from livetui.errors import LivetuiError
-from livetui.session.invocation import LogLine, Row
+from livetui.session.invocation import Invocation, LogLine, Row
 from livetui.tui import text
 from livetui.tui.documents import Document, empty, of_lines
-from livetui.tui.record import TABS, Opened, document, label
+from livetui.tui.record import TABS, Opened, document, has_to_say, label
 from livetui.tui.widgets.invocations import state_words, trigger_words
 from livetui.tui.widgets.lines import DetailPane, LinesPane
 
@@ -89,11 +89,7 @@ class Details(Vertical):
         self.opened, self.row = opened, opened.invocation.row
         self._documents.clear()
         self._title(now)
-        for name in TABS:
-            words = label(name, opened.invocation)
-            if words != self._labels.get(name, name):
-                self._labels[name] = words
-                self._tabs.query_one(f"#tab-{name}", Tab).label = Content(words)
+        self._show_tabs(opened.invocation)
         self._draw(keep=not fresh)
 
     def unmask(self, on: bool, now: float) -> None:
@@ -115,7 +111,19 @@ class Details(Vertical):
 
     def choose(self, name: str) -> None:
         """Show a tab."""
+        self._tabs.query_one(f"#tab-{name}", Tab).display = True
         self._tabs.active = f"tab-{name}"
+
+    def _show_tabs(self, invocation: Invocation) -> None:
+        """Name the tabs, with how much there is behind them; those that have nothing to say make room."""
+        silent = [name for name in TABS if not has_to_say(name, invocation) and name != self.tab]
+        for name in TABS:
+            tab = self._tabs.query_one(f"#tab-{name}", Tab)
+            tab.display = name not in silent
+            words = label(name, invocation)
+            if words != self._labels.get(name, name):
+                self._labels[name] = words
+                tab.label = Content(words)
 
     def choose_number(self, number: int) -> None:
         """Show the tab that stands at a place, counted from 1."""

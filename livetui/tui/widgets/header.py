@@ -44,6 +44,10 @@ def link_words(link: LinkChanged | None, live: bool, since: str = "") -> tuple[s
             return "○ closed", "dim"
 
 
+ENDPOINT_AT_LEAST = 21
+"""Cells for which account and region make room, so that an address can still be recognised."""
+
+
 class Header(Widget):
     """One line, drawn to fit: the endpoint shrinks first, then account and region go."""
 
@@ -68,7 +72,8 @@ class Header(Widget):
         parts = [part for part in self.where if part]
         left = f"   {' · '.join(parts)}"
         room = width - cell_len(" livetui") - cell_len(words) - cell_len(badges) - 5
-        if cell_len(left) > room and len(parts) > 2:
+        wanted = ENDPOINT_AT_LEAST + 3 if self.endpoint else 0
+        if cell_len(left) > room - wanted and len(parts) > 2:
             left = f"   {' · '.join(parts[:2])}"
         left = text.fit(left, max(0, min(cell_len(left), room)))
         room -= cell_len(left)

@@ -38,6 +38,10 @@ _STATES = {
 }
 
 
+UNDER_THE_FINGER_S = 0.3
+"""A row that came under the cursor so shortly before a key was pressed is not the one that was meant."""
+
+
 @dataclass(frozen=True)
 class Column:
     """A column: its name, its width in cells and on which side its text stands."""
@@ -47,26 +51,28 @@ class Column:
     right: bool = False
 
 
-def columns_for(width: int, digits: int = 3) -> tuple[Column, ...]:
-    """The columns that fit into `width` cells; #, function, state and ms always do."""
+def columns_for(width: int, digits: int = 3, names: int = 11) -> tuple[Column, ...]:
+    """The columns that fit into `width` cells; #, function, state and ms always do.
+
+    `names` is the length of the longest function name: what it does not need goes to the trigger.
+    """
     number = Column("#", max(3, digits), True)
-    state = Column("state", 11)
+    state = Column("state", 10)
     took = Column("ms", 5, True)
-    fixed: list[Column] = []
-    if width >= 52:
-        fixed.append(Column("+ms", 4, True))
-    if width >= 60:
-        fixed.append(Column("time", 8))
-    if width >= 92:
-        fixed.append(Column("size", 7, True))
-    free = width - 2 - (number.width + 1) - (state.width + 1) - (took.width + 1) - sum(each.width + 1 for each in fixed)
-    names = {each.name: each for each in fixed}
-    if width >= 44:
-        function = max(8, min(26, (free - 2) * 2 // 5))
-        middle = [Column("function", function), Column("trigger", max(6, free - function - 2))]
-    else:
-        middle = [Column("function", max(6, free - 1))]
-    order = [number, names.get("time"), *middle, state, took, names.get("+ms"), names.get("size")]
+    function = max(8, min(26, names))
+    if width < 44:
+        rest = width - 2 - (number.width + 1) - (state.width + 1) - (took.width + 1)
+        return number, Column("function", max(6, rest - 1)), state, took
+    free = width - 2 - (number.width + 1) - (state.width + 1) - (took.width + 1)
+    extra: dict[str, Column] = {}
+    # What is named first stays longest. Each needs room beside a trigger that can be read.
+    for column, room in ((Column("time", 8), 15), (Column("+ms", 4, True), 23), (Column("size", 7, True), 30)):
+        if free - (column.width + 1) >= min(function, 16) + 2 + room:
+            extra[column.name] = column
+            free -= column.width + 1
+    function = max(8, min(function, (free - 2) // 2))
+    middle = [Column("function", function), Column("trigger", max(6, free - function - 2))]
+    order = [number, extra.get("time"), *middle, state, took, extra.get("+ms"), extra.get("size")]
     return tuple(each for each in order if each is not None)
 
 
@@ -135,6 +141,16 @@ class InvocationList(ScrollView, can_focus=True):
         self._held_back: dict[int, Row] = {}
         self._strips: LRUCache[tuple[int, int], tuple[Row, Strip]] = LRUCache(1_000)
         self._columns: tuple[Column, ...] = ()
+        self._names = 8
+        self._slid: tuple[float, int | None] = (0.0, None)
+        self.own: set[int] = set()
+        """Rows that the user asked for: they are shown even while the list is frozen."""
+        self.pinned: Callable[[int], bool] = lambda id: False
+        """Whether a row runs again at each reload."""
+        self._wanted: int | None = None
+        """The row that the cursor was put on, while a filter hides it."""
+        self.why_empty: tuple[str, ...] = ()
+        """What stands in place of rows while there are none."""
 
     # -- rows ------------------------------------------------------------------------------------------------------
 
@@ -145,23 +161,22 @@ class InvocationList(ScrollView, can_focus=True):
 
     def take(self, batch: Iterable[Row]) -> None:
         """Take new and changed rows in: once per tick, however many they are."""
+        batch = list(batch)
         if self.frozen:
-            known = self.rows.get
-            for row in batch:
-                if known(row.id) is None and row.id not in self._held_back:
-                    self.unseen += 1
-                self._held_back[row.id] = row
-            self.post_message(self.Changed())
-            return
+            batch = self._hold_back(batch)
+            if not batch:
+                self.post_message(self.Changed())
+                return
         selected = self.current
         shown = len(self.rows)
+        self._names = max(self._names, max((len(row.function) for row in batch), default=0))
         change = self.rows.apply(batch)
         if change.added or change.reshaped:
             self._resize()
         if not self.following:
             self.unseen += change.added
         if self.following:
-            self._go(len(self.rows) - 1)
+            self._slide(selected)
         elif selected is not None and (change.reshaped or self.current is not selected):
             self._stay_on(selected.id)
         if change.reshaped:
@@ -174,18 +189,47 @@ class InvocationList(ScrollView, can_focus=True):
         self.post_message(self.Changed())
         self._tell(selected)
 
+    def _hold_back(self, batch: list[Row]) -> list[Row]:
+        """Keep rows until the list goes on; the user's own replays are not held back."""
+        own = [row for row in batch if row.id in self.own]
+        for row in batch:
+            if row.id not in self.own:
+                if self.rows.get(row.id) is None and row.id not in self._held_back:
+                    self.unseen += 1
+                self._held_back[row.id] = row
+        return own
+
+    def _slide(self, before: Row | None) -> None:
+        """Follow the newest row, remembering which one it took the place of."""
+        self._go(len(self.rows) - 1)
+        if self.current is not before and time.monotonic() - self._slid[0] > UNDER_THE_FINGER_S:
+            self._slid = (time.monotonic(), None if before is None else before.id)
+
+    def meant(self) -> Row | None:
+        """The row that a key is about: not one that slid under the cursor a moment before. Following ends there."""
+        row = self.current
+        if self.following and not self.frozen:
+            when, before = self._slid
+            if time.monotonic() - when < UNDER_THE_FINGER_S and before is not None:
+                row = self.rows.get(before) or row
+            if row is not None:
+                self.stay(row.id)
+        return row
+
     def filter(self, matches: Matches | None, known: Collection[int] | None = None) -> None:
         """Show only the rows that match; `known` are the ids for which that was found out already."""
         selected = self.current
+        wanted = self._wanted if self._wanted is not None else None if selected is None else selected.id
         self.rows.filter(matches, known)
-        self._rearranged(selected)
+        self._wanted = wanted if wanted is not None and self.rows.index(wanted) is None else None
+        self._rearranged(selected, wanted)
 
-    def _rearranged(self, selected: Row | None) -> None:
+    def _rearranged(self, selected: Row | None, wanted: int | None = None) -> None:
         self._resize()
         if self.following:
             self._go(len(self.rows) - 1)
-        elif selected is not None:
-            self._stay_on(selected.id)
+        elif wanted is not None:
+            self._stay_on(wanted)
         self.refresh()
         self.post_message(self.Changed())
         self._tell(selected)
@@ -204,7 +248,7 @@ class InvocationList(ScrollView, can_focus=True):
 
     def _resize(self) -> None:
         digits = len(str(self.rows.newest or 0))
-        columns = columns_for(self.scrollable_content_region.width - 1, digits)
+        columns = columns_for(self.scrollable_content_region.width - 1, digits, self._names)
         if columns != self._columns and self.size:  # another view may be shown: then there is no width to fill
             self._columns = columns
             self._strips.clear()
@@ -214,6 +258,18 @@ class InvocationList(ScrollView, can_focus=True):
     def columns(self) -> tuple[Column, ...]:
         """The columns that fit now."""
         return self._columns
+
+    def explain(self, *words: str) -> None:
+        """Say why there are no rows."""
+        if words != self.why_empty:
+            self.why_empty = words
+            if not len(self.rows):
+                self.refresh()
+
+    def redraw(self) -> None:
+        """A sign of a row may have changed."""
+        self._strips.clear()
+        self.refresh()
 
     def refresh_clocks(self) -> None:
         """Draw the lines on screen that count time: running and paused ones."""
@@ -226,11 +282,11 @@ class InvocationList(ScrollView, can_focus=True):
     # -- drawing ---------------------------------------------------------------------------------------------------
 
     def on_resize(self) -> None:
-        """Columns give way on narrow screens."""
+        """Columns give way on narrow screens; the cursor stays in sight."""
         self._strips.clear()
         self._resize()
-        if self.following:
-            self._go(len(self.rows) - 1)
+        self._go(len(self.rows) - 1 if self.following else self.cursor)
+        self.refresh()
         self.post_message(self.Changed())
 
     def on_show(self) -> None:
@@ -248,7 +304,10 @@ class InvocationList(ScrollView, can_focus=True):
         row = self.rows.at(at)
         width = self.size.width
         if row is None:
-            return Strip.blank(width, self.rich_style)
+            words = self.why_empty[y - 1] if not len(self.rows) and 1 <= y <= len(self.why_empty) else ""
+            return Strip([Segment(f"  {words}", self.rich_style + ink(self, "dim"))]).adjust_cell_length(
+                width, self.rich_style
+            )
         cursor = 0 if at != self.cursor else 2 if self.has_focus else 1
         key = (row.id, cursor * 2 + at % 2)
         drawn = self._strips.get(key)
@@ -262,7 +321,7 @@ class InvocationList(ScrollView, can_focus=True):
         base = self.rich_style + (ink(self, "odd") if odd else Style())
         over = Style() if not cursor else ink(self, "cursor" if cursor == 2 else "cursor-blurred")
         now = self._clock()
-        glyph = "◆" if row.marked else "✎" if row.note else "▌" if cursor else " "
+        glyph = "●" if self.pinned(row.id) else "◆" if row.marked else "✎" if row.note else "▌" if cursor else " "
         segments = [Segment(glyph, base + over)]
         for column in self._columns:
             words, role = cell(row, column.name, now)
@@ -286,9 +345,10 @@ class InvocationList(ScrollView, can_focus=True):
     def move_to(self, at: int) -> None:
         """Put the cursor on a line; following ends when it leaves the newest row and begins when it comes back."""
         before = self.current
+        self._wanted = None
         self._go(at)
         newest = self.cursor >= len(self.rows) - 1
-        if newest != self.following and not self.frozen and not (newest and self.rows.sort != "#"):
+        if newest != self.following and not (self.frozen and newest) and not (newest and self.rows.sort != "#"):
             self.following = newest
             self.unseen = 0 if newest else self.unseen
             self.post_message(self.Changed())
@@ -376,6 +436,7 @@ class InvocationList(ScrollView, can_focus=True):
             self.unseen = 0
         else:
             held_back, self._held_back = self._held_back, {}
+            self.own.clear()
             self.unseen = 0
             self.take(held_back.values())
         self.post_message(self.Changed())
@@ -391,7 +452,8 @@ class InvocationList(ScrollView, can_focus=True):
         self.sort_by(self.rows.sort)
 
     def sort_by(self, name: str) -> None:
-        """Sort by a column; by the same column again turns the order round."""
+        """Sort by a column; by the same column again turns the order round. Numbers are in the order of time."""
+        name = "#" if name == "time" else name
         if name not in SORTS:
             return
         selected = self.current
@@ -399,7 +461,7 @@ class InvocationList(ScrollView, can_focus=True):
         if name != "#" or self.rows.descending:
             self.following = False
         self._strips.clear()
-        self._rearranged(selected)
+        self._rearranged(selected, None if selected is None else selected.id)
 
     def on_click(self, event: events.Click) -> None:
         """A click moves the cursor, a second one opens."""

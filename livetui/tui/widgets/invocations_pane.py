@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from rich.segment import Segment
 from textual import events, on
@@ -15,9 +15,20 @@ from textual.strip import Strip
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
-from livetui.session.filter import Filter, FilterError, parse
+from livetui.session.filter import FIELDS, FLAGS, STATES, Filter, FilterError, parse
 from livetui.tui import text
 from livetui.tui.widgets.invocations import InvocationList
+from livetui.tui.widgets.typing import LastWord, Line
+
+
+def words_of_filters(functions: Iterable[str] = ()) -> list[str]:
+    """What a filter may be completed with."""
+    return [
+        *(f"{name}:" for name in FIELDS),
+        *(f"state:{state}" for state in STATES),
+        *(f"is:{flag}" for flag in FLAGS),
+        *(f"fn:{name}" for name in functions),
+    ]
 
 
 class ListHead(Widget):
@@ -78,13 +89,17 @@ class InvocationsPane(Vertical):
         super().__init__(id=id)
         self.table = InvocationList(clock, id="list")
         self.head = ListHead(self.table)
-        self.filter = Input(
-            placeholder="/ filter   fn:Get*  state:error  trigger:sqs  ms:>100  is:marked  !is:replay",
+        self.suggests = LastWord(words_of_filters())
+        self.filter = Line(
+            placeholder="/ filter   fn:Get*  state:error  trigger:sqs  ms:>100",
             id="filter",
             select_on_focus=False,
+            suggester=self.suggests,
         )
         self.of_session = ""
         """The earlier session whose rows are shown, in words."""
+        self.waiting: tuple[str, ...] = ()
+        """What to do while no call has come."""
         self._problem = Static("", id="filter-problem", markup=False)
 
     def compose(self) -> ComposeResult:
@@ -113,16 +128,34 @@ class InvocationsPane(Vertical):
             parts.append(f"{rows.unseen:,} new")
         self.border_title = Content(" · ".join(parts))
         self.border_subtitle = Content(f"{len(rows.rows):,} of {held:,} · {dropped:,} dropped")
+        if self.filter.value.strip() and held:
+            rows.explain(
+                "No row matches the filter; esc shows all of them again.",
+                "",
+                "Words are searched in function, trigger, error and note,",
+                "not in events, answers and logs.",
+            )
+        elif self.of_session:
+            rows.explain("This session has no invocations.")
+        else:
+            rows.explain(*self.waiting)
 
     @on(Input.Changed, "#filter")
     def _typed(self, event: Input.Changed) -> None:
         event.stop()
-        words = event.value.strip()
+        self._apply(event.value, half=True)
+
+    def _apply(self, typed: str, half: bool) -> None:
+        words = typed.strip()
+        before, _, last = typed.rpartition(" ")
+        # Half the name of a field is no word to look for yet.
+        if half and last.isalpha() and any(name.startswith(last.lower()) for name in FIELDS):
+            words = before.strip()
         try:
             parsed = parse(words) if words else None
         except FilterError as error:
             # The list keeps its last filter that made sense until this one does.
-            self._problem.update(Content(f"✗ {text.safe(error.what)}"))
+            self._problem.update(Content(f"✗ {text.safe(error.message)}"))
             self._problem.display = True
             return
         self._problem.display = False
@@ -131,6 +164,7 @@ class InvocationsPane(Vertical):
     @on(Input.Submitted, "#filter")
     def _done(self, event: Input.Submitted) -> None:
         event.stop()
+        self._apply(event.value, half=False)
         self.table.focus()
 
     def clear_filter(self) -> bool:

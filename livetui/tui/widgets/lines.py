@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
 from rich.cells import cell_len
@@ -21,11 +22,17 @@ from livetui.tui.documents import Document, empty
 from livetui.tui.keys import DETAIL_KEYS, TEXT_KEYS
 from livetui.tui.messages import CopyRequested, TargetOpened
 from livetui.tui.paint import ink
-from livetui.tui.text import LINE_LIMIT, Line, cut, plain, safe
+from livetui.tui.text import LINE_LIMIT, Line, broken, cut, plain, safe
 from livetui.tui.widgets.scrolling import resize
 
-WRAPPED_UP_TO = 20_000
+WRAPPED_UP_TO = 25_000
 """Lines of a document that is wrapped; a longer one is scrolled sideways."""
+WHOLE = (0, LINE_LIMIT * 2)
+"""The part of a line that fits."""
+
+
+def _length(pieces: Line) -> int:
+    return sum(len(words) for words, _ in pieces)
 
 
 class LinesPane(ScrollView, can_focus=True):
@@ -49,8 +56,8 @@ class LinesPane(ScrollView, can_focus=True):
         self.document: Document = empty("")
         self.cursor = 0
         self._order: list[int] | None = None
-        self._parts: list[int] | None = None
-        """Which part of its line each line of the pane shows, while lines are wrapped."""
+        self._parts: list[tuple[int, int]] | None = None
+        """Which characters of its line each line of the pane shows, while lines are wrapped."""
         self._folds: dict[int, int] = {}
         self._pattern: re.Pattern[str] | None = None
         self._hits: list[int] = []
@@ -78,18 +85,34 @@ class LinesPane(ScrollView, can_focus=True):
             self.scroll_to(0, 0, animate=False, immediate=True)
         self.post_message(self.Moved(self))
 
+    def append(self, lines: Sequence[Line], note: str) -> None:
+        """Lines were added to the end of a document of painted lines: costs what they cost, not what is there."""
+        held = self.document.lines
+        assert isinstance(held, list)
+        first, at_end, rows = len(held), self.cursor >= len(self) - 1, len(self)
+        held += lines
+        self.document.note = note
+        if self._parts is not None and self._order is not None:
+            order, parts = self._order, self._parts
+            self._wrap(range(first, len(held)))
+            self._order, self._parts = order + self._order, parts + self._parts
+        resize(self, Size(self._width, len(self)))
+        if self._pattern is not None:
+            self._hits += self._found(range(rows, len(self)))
+        if at_end:
+            self.move_to(len(self) - 1)
+        self.refresh()
+
     def __len__(self) -> int:
         return len(self.document) if self._order is None else len(self._order)
 
     def _arrange(self) -> None:
-        self._parts = None
         self._order = self._unfolded() if self._folds else None
-        lines = self.document.lines
-        lengths = [len(each) if isinstance(each, str) else sum(len(text) for text, _ in each) for each in lines]
-        longest = max(lengths, default=0)
-        room = self._room
-        if self.document.wrap and room > 10 and longest > room and len(lines) <= WRAPPED_UP_TO:
-            self._wrap(lengths, room)
+        self._parts = None
+        lines, room = self.document.lines, self._room
+        longest = max((len(each) if isinstance(each, str) else _length(each) for each in lines), default=0)
+        if self.document.wrap and room > 10 and len(lines) <= WRAPPED_UP_TO:
+            self._wrap(self._order if self._order is not None else range(len(lines)))
             longest = room
         # Wide characters take two cells: room for a line of nothing else costs only empty space to scroll into.
         self._width = min(longest, LINE_LIMIT + 40) + 2
@@ -109,28 +132,43 @@ class LinesPane(ScrollView, can_focus=True):
     def _room(self) -> int:
         return self.scrollable_content_region.width - 2
 
-    def _wrap(self, lengths: list[int], room: int) -> None:
+    def _wrap(self, shown: Iterable[int]) -> None:
+        """Break the lines that do not fit, and go on with them on lines of the pane of their own."""
+        room, lines = self._room, self.document.lines
         order: list[int] = []
-        parts: list[int] = []
-        for at in self._order if self._order is not None else range(len(lengths)):
-            count = 1 if at in self._folds else max(1, -(-min(lengths[at], LINE_LIMIT + 40) // room))
-            order += [at] * count
-            parts += range(count)
+        parts: list[tuple[int, int]] = []
+        for at in shown:
+            content = lines[at]
+            if at in self._folds or (isinstance(content, str) and len(content) <= room and content.isascii()):
+                order.append(at)
+                parts.append(WHOLE)
+                continue
+            words = plain(self.document.line(at))
+            spans = [WHOLE] if cell_len(words) <= room else broken(words, room, self._hang(words))
+            order += [at] * len(spans)
+            parts += spans
         self._order, self._parts = order, parts
 
-    def on_resize(self) -> None:
-        """Wrapped lines depend on the width."""
-        if self.document.wrap:
-            self._arrange()
+    def _hang(self, words: str) -> int:
+        return min(len(words) - len(words.lstrip(" ")) + self.document.hang, self._room // 2)
 
-    def action_wrap(self) -> None:
-        """Wrap long lines, or let them go on beyond the border."""
-        at = self.current
-        self.document.wrap = not self.document.wrap
+    def on_resize(self) -> None:
+        """Wrapped lines depend on the width: the cursor stays on its line, or at the end."""
+        if self.document.wrap:
+            self._anew(self.current, len(self) > 1 and self.cursor >= len(self) - 1)
+
+    def _anew(self, line: int, at_end: bool = False) -> None:
         self._arrange()
         self._search_again()
         self.cursor = -1
-        self.move_to(next((row for row in range(len(self)) if self.line_at(row) == at), 0))
+        self.move_to(
+            len(self) - 1 if at_end else next((row for row in range(len(self)) if self.line_at(row) == line), 0)
+        )
+
+    def action_wrap(self) -> None:
+        """Wrap long lines, or let them go on beyond the border."""
+        self.document.wrap = not self.document.wrap
+        self._anew(self.current)
 
     def line_at(self, y: int) -> int:
         """The document's line on a line of the pane."""
@@ -167,7 +205,7 @@ class LinesPane(ScrollView, can_focus=True):
         key = (row, under, self._pattern is not None)
         strip = self._strips.get(key)
         if strip is None:
-            strip = self._draw(self.line_at(row), under, 0 if self._parts is None else self._parts[row])
+            strip = self._draw(row, under)
             self._strips[key] = strip
         selection = self.text_selection
         if selection is not None:
@@ -176,11 +214,10 @@ class LinesPane(ScrollView, can_focus=True):
         rest = self.role(back or ("line" if under else ""))
         return strip.crop_extend(scroll_x, scroll_x + width, rest).apply_offsets(scroll_x, row)
 
-    def _draw(self, index: int, under: bool, part: int = 0) -> Strip:
+    def _draw(self, row: int, under: bool) -> Strip:
+        index = self.line_at(row)
         end = self._folds.get(index)
-        pieces: Line = self.document.line(index) if end is None else self.document.folded(index, end)
-        if self._parts is not None:
-            pieces = cut(pieces, part * self._room, self._room)
+        pieces = self._pieces(row) if end is None else self.document.folded(index, end)
         marker = "▸" if end is not None else " "
         if under:
             marker = "▌" if end is None else "▸"
@@ -223,7 +260,11 @@ class LinesPane(ScrollView, can_focus=True):
 
     def _pieces(self, row: int) -> Line:
         pieces = self.document.line(self.line_at(row))
-        return pieces if self._parts is None else cut(pieces, self._parts[row] * self._room, self._room)
+        if self._parts is None or self._parts[row] is WHOLE:
+            return pieces
+        start, end = self._parts[row]
+        part = cut(pieces, start, end - start)
+        return part if start == 0 else ((" " * self._hang(plain(pieces)), ""), *part)
 
     def selection_updated(self, selection: Selection | None) -> None:
         """The mouse selects: draw the lines again."""
@@ -377,15 +418,17 @@ class LinesPane(ScrollView, can_focus=True):
         return len(self._hits)
 
     def _search_again(self) -> None:
-        pattern = self._pattern
-        self._hits = []
-        if pattern is not None:
-            self._hits = [
-                row
-                for row in range(len(self))
-                if (self._parts is None or self._parts[row] == 0)
-                and pattern.search(self.document.text(self.line_at(row)))
-            ]
+        self._hits = self._found(range(len(self)))
+
+    def _found(self, rows: Iterable[int]) -> list[int]:
+        pattern, parts = self._pattern, self._parts
+        if pattern is None:
+            return []
+        return [
+            row
+            for row in rows
+            if (parts is None or parts[row][0] == 0) and pattern.search(self.document.text(self.line_at(row)))
+        ]
 
     def _to_hit(self, row: int) -> None:
         self.move_to(row)

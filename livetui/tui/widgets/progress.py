@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from textual import events
 from textual.app import ComposeResult
-from textual.containers import Vertical
+from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.widgets import Static
 
@@ -14,7 +14,9 @@ from livetui.session.events import SessionFailed, SessionLive, StackProgress
 from livetui.tui import text
 from livetui.tui.documents import Document, of_lines
 from livetui.tui.text import Line
+from livetui.tui.widgets.header import endpoint_of
 from livetui.tui.widgets.lines import LinesPane
+from livetui.tui.widgets.view_bar import ViewBar
 
 _PHASES = {
     "cloud": "local cloud",
@@ -23,6 +25,15 @@ _PHASES = {
     "deploy": "deploy",
     "remove": "remove",
     "connect": "connect",
+}
+
+_DOING = {
+    "cloud": "starting the local cloud, an AWS emulator on this machine",
+    "bootstrap": "preparing the account: the bootstrap stack",
+    "package": "packing the stub that stands in for your functions",
+    "deploy": "deploying your stack with live functions",
+    "remove": "removing the live stack",
+    "connect": "connecting to the stubs",
 }
 
 
@@ -51,15 +62,15 @@ def latest(steps: Sequence[StackProgress]) -> list[StackProgress]:
 def step_line(step: StackProgress) -> Line:
     """One step: glyph, phase, resource, type, status, time, reason."""
     glyph, role = {"failed": ("✗", "error"), "done": ("✓", "ok"), "going": ("…", "warn")}[outcome(step)]
-    kind = step.type.removeprefix("AWS::")
+    kind, phase = step.type.removeprefix("AWS::"), _PHASES.get(step.phase, step.phase)
     elapsed = text.seconds(step.elapsed_s) if step.elapsed_s else ""
     words = (
         text.line(step.reason, "error" if role == "error" else "dim") if step.reason else ((text.safe(kind), "dim"),)
     )
     return (
         (f"{glyph} ", role),
-        (f"{_PHASES.get(step.phase, step.phase):<12}", "dim"),
-        (text.fit(text.safe(step.resource), 24) + " ", ""),
+        (f"{phase:<12}", "dim"),
+        (text.fit("" if step.resource == phase else text.safe(step.resource), 24) + " ", ""),
         (text.fit(text.safe(step.status.replace("_", " ").lower()), 18) + " ", role),
         (f"{elapsed:>6}  ", "dim"),
         *words,
@@ -74,49 +85,65 @@ def steps_document(steps: Sequence[StackProgress]) -> Document:
         lines.insert(
             0, (("✗ ", "error"), (text.safe(cause.resource), "title"), (": ", ""), *text.line(cause.reason, "error"))
         )
-    return of_lines(lines or [text.line("Nothing has happened yet.", "dim")])
+    return of_lines(lines or [text.line("Reading the template and the settings …", "dim")])
 
 
 def summary(steps: Sequence[StackProgress], live: SessionLive | None, failed: SessionFailed | None) -> Content:
     """The whole start in one line."""
     if failed is not None:
-        return Content.assemble(
-            (" ✗ ", "$text-error"), text.safe(failed.what)[:200], ("   d details", "$foreground 60%")
-        )
+        return Content.assemble((" ✗ ", "$text-error"), text.safe(failed.what)[:200])
     if live is not None:
         return _live_summary(live)
     last = latest(steps)
     if not last:
-        return Content.assemble((" … ", "$text-warning"), "starting")
+        return Content.assemble((" … ", "$text-warning"), "reading the template and the settings")
     phase = last[-1].phase
     of_phase = [step for step in last if step.phase == phase]
     done = sum(outcome(step) == "done" for step in of_phase)
     cause = root_cause(steps)
     if cause is not None:
         return Content.assemble((" ✗ ", "$text-error"), text.safe(f"{cause.resource}: {cause.reason}")[:300])
-    count = f"{done} of {len(of_phase)}" if len(of_phase) > 1 else text.safe(of_phase[0].resource)
-    return Content.assemble((" … ", "$text-warning"), f"{_PHASES.get(phase, phase)} · {count}")
+    count = f" · {done} of {len(of_phase)}" if len(of_phase) > 1 else ""
+    return Content.assemble((" … ", "$text-warning"), f"{_DOING.get(phase, phase)}{count}")
 
 
 def _live_summary(live: SessionLive) -> Content:
-    parts: list[str | tuple[str, str]] = []
-    if live.bootstrap_version:
-        parts += [(" ✓ ", "$text-success"), f"bootstrap v{live.bootstrap_version.lstrip('v')}  "]
     what = (
         f"deployed {live.resources} resources in {live.deploy_s:.0f} s" if live.changed else "unchanged, not deployed"
     )
-    parts += [(" ✓ ", "$text-success"), f"{what}   "]
-    on = [name for name, function in live.functions.items() if function.live]
+    on = sum(function.live for function in live.functions.values())
     off = [function for function in live.functions.values() if not function.live]
-    parts.append(f"{len(on)} function{'' if len(on) == 1 else 's'} live")
+    parts: list[str | tuple[str, str]] = [
+        (" ✓ ", "$text-success"),
+        f"{what}   {on} function{'' if on == 1 else 's'} live",
+    ]
     if off:
         reasons = ", ".join(sorted({function.reason or "not chosen" for function in off}))
         parts.append(f", {len(off)} not ({text.safe(reasons)[:60]})")
     warnings = sum(len(function.warnings) for function in live.functions.values())
     if warnings:
         parts.append((f", {warnings} warning{'' if warnings == 1 else 's'} (f3)", "$text-warning"))
-    parts.append(("   d details", "$foreground 60%"))
+    if live.bootstrap_version:
+        parts.append(f"   bootstrap v{live.bootstrap_version.lstrip('v')}")
     return Content.assemble(*parts)
+
+
+def waiting_words(live: SessionLive | None, failed: SessionFailed | None) -> tuple[str, ...]:
+    """What an empty list of invocations says: what is going on, or how to make the first call."""
+    if failed is not None:
+        return ("The session could not start, so no calls come in.", "", "d shows what happened, D tries again.")
+    if live is None:
+        return ("Your functions become live; their calls will be listed here.",)
+    if not any(function.live for function in live.functions.values()):
+        return ("No function of this stack is live.", "", "f3 tells why.")
+    address = endpoint_of(live)
+    return (
+        "Waiting for the first call.",
+        "",
+        *((f"curl {text.safe(address).rstrip('/')}/…", "U copies the address.") if address else ()),
+        "i sends a sample event, or one of your own, to a function.",
+        "f3 lists the functions, f4 what the stack gives out.",
+    )
 
 
 class Progress(Vertical):
@@ -125,11 +152,14 @@ class Progress(Vertical):
     def __init__(self) -> None:
         super().__init__()
         self._line = Static(id="summary", markup=False)
+        self.views = ViewBar()
         self.steps = LinesPane(id="steps")
 
     def compose(self) -> ComposeResult:
-        """Line above steps."""
-        yield self._line
+        """The line, with the other views beside it, above the steps."""
+        with Horizontal(id="start"):
+            yield self._line
+            yield self.views
         yield self.steps
 
     @property
