@@ -421,19 +421,14 @@ class Dispatcher:
 
     def work_called_aws(self, work_id: str, call: Mapping[str, Any]) -> None:
         """Record an AWS call of the handler."""
-        try:
-            row = await self._arrived(attempt, function, event, fresh, replay_of=origin, trace_id=new_trace())
-            try:
-                keys = await self._keys_for(function)
-            except LivetuiError as error:
-                await self._finish(attempt, _failed("LivetuiNoCredentials", str(error)))
-                return
-            live = _Live(row.id, function, trace=row.trace_id)
-            outcome = await self._run(live, Work(attempt, event, fresh, credentials(keys), overrun=self._overrun))
-            await self._finish(attempt, outcome, overhead_ms=outcome.queue_ms)
-        finally:
-            if self.debugger is not None:
-                self.debugger.replayed(origin)
+        if work := self._writing(work_id):
+            made = msgspec.convert(dict(call), AwsCall, strict=False)
+            self._store.called(work.id, made)
+            for early in self._causes.sent(made.sent, work.trace):
+                self._hub.publish(InvocationChanged(self._store.changed(early, trace_id=work.trace)))
+                for live in self._live.values():
+                    if live.id == early:
+                        live.trace = work.trace
 
     def work_finished_late(self, work_id: str, outcome: Outcome) -> None:
         """A handler that had overrun its time ended after all: keep what it answered."""
