@@ -59,7 +59,6 @@ class StubCall:
     tries: int = 0
     heard: float = 0.0
     asked: float = -1e9
-    gone_at: float | None = None
     looked_at: float | None = None
     """When the subscription that shows the presence was confirmed."""
     fetching: str = ""

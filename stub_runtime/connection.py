@@ -31,16 +31,10 @@ class Connection:
         self.config = config
         self.topics = topics
         self.environment = environment
-        self.detail = ""
         self._events: queue.SimpleQueue[Happened] = queue.SimpleQueue()
         self._generation = 0
         self._mqtt: Mqtt | None = None
         self._pace = Pace()
-
-    @property
-    def is_open(self) -> bool:
-        """Whether a connection exists (it may still be connecting)."""
-        return self._mqtt is not None
 
     def open(self) -> None:
         """Begin to connect; returns at once."""
@@ -105,8 +99,6 @@ class Connection:
             if happened.generation == self._generation:
                 if happened.what == "message":
                     self._pace.heard(time.monotonic())
-                if happened.detail and happened.what != "message":
-                    self.detail = happened.detail
                 return happened
 
     def _subscribe(self, topics: list[str], generation: int) -> None:

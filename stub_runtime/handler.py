@@ -91,7 +91,7 @@ class Stub:
             return self.machine.subscribed(now)
         if happened.what == "denied":
             return self.machine.denied(happened.detail, now)
-        return self.machine.disconnected(now)
+        return self.machine.disconnected(now, happened.detail)
 
     def _carry_out(self, actions: list[StubAction]) -> None:
         for action in actions:

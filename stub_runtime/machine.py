@@ -73,6 +73,8 @@ class StubMachine:
         self.version_seen = 0
         self.reconnected_at: float | None = None
         """When the connection was last replaced; None before there was one."""
+        self._broken = ""
+        """Why there was no connection last."""
         self._joiner = Joiner(max_sets=8, max_bytes=16 * 1024 * 1024)
 
     # -- a call begins -------------------------------------------------------------------------------------------
@@ -111,15 +113,15 @@ class StubMachine:
         if call is None:
             return []
         call.looked_at = now
-        call.gone_at = None
         if call.phase in ("connecting", "looking"):
             call.phase = "looking"
             call.until = now + ABSENT_AFTER
         return []
 
-    def disconnected(self, now: float) -> list[StubAction]:
+    def disconnected(self, now: float, detail: str = "") -> list[StubAction]:
         """The connection is gone. With a call waiting a new one is made at once: the old one's back-off is too slow."""
         self.connected = False
+        self._broken = detail or self._broken
         call = self.call
         if call is None or call.phase in ("done", "fetching", "storing"):
             return []
@@ -148,7 +150,6 @@ class StubMachine:
     def _look(self, now: float) -> list[StubAction]:
         call = self._call()
         call.looked_at = None
-        call.gone_at = None
         if call.offered_to is None:
             call.phase = "looking"
             call.until = now + (WINDOW if self.idle > IDLE_SUSPECT else SUBSCRIBE_WITHIN)
@@ -167,7 +168,7 @@ class StubMachine:
             return []
         try:
             return self._frame(frame, now)
-        except (ValueError, AttributeError):
+        except (ValueError, AttributeError, RecursionError):
             return []
 
     def _frame(self, frame: Frame, now: float) -> list[StubAction]:
@@ -216,8 +217,6 @@ class StubMachine:
             self.presence, self.epoch, self.version_seen = presence, presence.epoch, 0
             return self._present(presence, now)
         if current is not None and current.live and presence.session != current.session:
-            if self.call is not None and self.call.phase == "looking":
-                self.call.gone_at = now
             return []
         self.presence = presence
         self.epoch = max(self.epoch, presence.epoch)
@@ -241,7 +240,6 @@ class StubMachine:
         if call is None:
             return []
         if call.phase == "looking":
-            call.gone_at = now
             call.until = now + (GONE_GRACE if presence.farewell or not presence.session else LOST_GRACE)
         elif call.phase == "offered":
             call.died = now - call.offered_at > STALE_WITHIN and not presence.farewell
@@ -270,7 +268,7 @@ class StubMachine:
         if call.offered_to is not None:
             call.earlier.append(call.offered_to.history)
         call.offered_to = presence
-        call.touched = False
+        call.phase, call.tries, call.touched = "offered", 0, False
         call.heard = call.offered_at = now
         remaining = call.remaining_ms()
         head = {**call.head, "attempt": call.attempt, "remaining": remaining, "sent": round(now * 1000, 3),
@@ -410,8 +408,9 @@ class StubMachine:
         if now < call.until:
             return actions
         if call.phase == "connecting":
-            return actions + self._fail("LivetuiUnreachable", "The stub cannot reach AWS IoT: check the function's "
-                                        "network (VPC, NAT), its role and the endpoint.", now)
+            why = f" ({self._broken})" if self._broken else ""
+            return actions + self._fail("LivetuiUnreachable", f"The stub cannot reach AWS IoT{why}: check the "
+                                        "function's network (VPC, NAT), its role and the endpoint.", now)
         if call.phase == "looking":
             if call.looked_at is None:
                 return actions + self._reconnect(now)

@@ -132,17 +132,23 @@ class Connection:
         for what, value, at in waiting:
             if self._closed:
                 return
-            if what == "heard":
-                self.pace.heard(at)
-                self.counter.heard(at, len(value.payload))
-                self._heard(self.number, value, at)
-            elif what == "up":
-                self.subscribe(self._topics)
-            elif what == "granted":
-                self._granted(*value)
-            else:
-                self.up = False
-                self._changed(self.number, False, self._explain(str(value)))
+            try:
+                self._take(what, value, at)
+            except Exception as error:  # noqa: BLE001  (told; what came with it must still be heard)
+                self._loop.call_exception_handler({"message": f"livetui: {what} was not taken", "exception": error})
+
+    def _take(self, what: str, value: Any, at: float) -> None:
+        if what == "heard":
+            self.pace.heard(at)
+            self.counter.heard(at, len(value.payload))
+            self._heard(self.number, value, at)
+        elif what == "up":
+            self.subscribe(self._topics)
+        elif what == "granted":
+            self._granted(*value)
+        else:
+            self.up = False
+            self._changed(self.number, False, self._explain(str(value)))
 
     def _explain(self, detail: str) -> str:
         if "NOT_AUTHORIZED" in detail and "refused" in detail:

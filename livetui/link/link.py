@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import sys
 import time
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
@@ -28,6 +29,7 @@ from stub_runtime.topics import MAX_CONNECTIONS, Topics
 from stub_runtime.wire import NO_ATTEMPT, Frame, Kind, WireError
 
 R = TypeVar("R")
+log = logging.getLogger(__name__)
 CONNECT_WITHIN = 15.0
 ALIVE_WITHIN = 1.5
 SWITCH_S = 0.0005
@@ -96,6 +98,8 @@ class Link:
         self._timer: asyncio.TimerHandle | None = None
         self._work: asyncio.Task[None] | None = None
         self._group: asyncio.TaskGroup | None = None
+        self._early: list[Coroutine[Any, Any, None]] = []
+        """What waits for the group."""
 
     # -- opening -------------------------------------------------------------------------------------------------
 
@@ -125,6 +129,7 @@ class Link:
             await self._shut()
             raise
         self._work = asyncio.create_task(self._run(), name="livetui-link")
+        self._work.add_done_callback(self._ended)
         self._publish(self._machine.ping(self._now()))
         self._tell("live")
 
@@ -233,42 +238,53 @@ class Link:
             return False
         if len(answer.body) <= INLINE:
             self._carry_out(machine.answered(attempt_id, machine.seal(attempt, answer, link), self._now()))
-        elif self._group is not None:
-            self._group.create_task(self._respond_large(attempt_id, answer))
+        else:
+            self._begin(self._respond_large(attempt_id, answer))
         return True
+
+    def _begin(self, task: Coroutine[Any, Any, None]) -> None:
+        if self._group is not None:
+            self._group.create_task(task)
+        else:
+            self._early.append(task)
 
     async def _respond_large(self, attempt_id: str, answer: Answer) -> None:
         machine = self._the_machine()
         attempt = machine.waiting(attempt_id)
         if attempt is None:
             return
-        message = await self._off_loop(machine.seal, attempt, answer)
-        if self._bucket is not None and len(message) >= self.config.s3_from:
-            key = machine.answer_key(attempt)
-            try:
+        try:
+            message = await self._off_loop(machine.seal, attempt, answer)
+            if self._bucket is not None and len(message) >= self.config.s3_from:
+                key = machine.answer_key(attempt)
                 await self._off_loop(self._bucket.put, key, message)
                 message = machine.pointer(attempt, key, len(message))
-            except PayloadError as error:
-                message = machine.seal(attempt, Answer(f"The answer could not be stored: {error}".encode(), True),
-                                       "LivetuiPayload")
-        self._carry_out(machine.answered(attempt_id, message, self._now()))
+            self._carry_out(machine.answered(attempt_id, message, self._now()))
+        except Exception as error:  # one answer's failure is not the link's
+            log.warning("an answer could not be sent", exc_info=error)
+            told = Answer(f"The answer could not be stored: {_words(error)}".encode(), True)
+            self._carry_out(machine.answered(attempt_id, machine.seal(attempt, told, "LivetuiPayload"), self._now()))
 
     async def close(self) -> None:
         """Tell waiting callers and all stubs that this console ends, give the stage back, and disconnect."""
-        machine = self._machine
-        if machine is not None and self.state.phase != "closed":
-            for attempt in machine.unanswered:
-                self._respond(attempt, Answer(b"The console was closed while it ran this call.", True),
-                              "LivetuiInterrupted")
-            first = self._connections.get(0)
-            if not machine.taken_over and first is not None and first.up:
-                try:
-                    await confirmed(first.publish(machine.farewell()), "the farewell of this console")
-                except LivetuiError as error:
-                    self._tell("offline", error.what)
-                await self._give_back()
-        await self._shut()
-        self._tell("closed")
+        try:
+            if self._machine is not None and self.state.phase != "closed":
+                await self._take_leave(self._machine)
+        finally:
+            await self._shut()
+            self._tell("closed")
+
+    async def _take_leave(self, machine: ConsoleMachine) -> None:
+        for attempt in machine.unanswered:
+            told = Answer(b"The console was closed while it ran this call.", True)
+            self._respond(attempt, told, "LivetuiInterrupted")
+        first = self._connections.get(0)
+        if not machine.taken_over and first is not None and first.up:
+            try:
+                await confirmed(first.publish(machine.farewell()), "the farewell of this console")
+            except LivetuiError as error:
+                self._tell("offline", error.what)
+            await self._give_back()
 
     async def _give_back(self) -> None:
         if not self.config.bucket or not self._ownership.tag:
@@ -286,6 +302,8 @@ class Link:
             self._work.cancel()
             await asyncio.gather(self._work, return_exceptions=True)
             self._work = None
+        while self._early:
+            self._early.pop().close()
         await asyncio.gather(*(connection.close() for connection in self._connections.values()))
         self._connections.clear()
         self._threads.shutdown(wait=False, cancel_futures=True)
@@ -348,8 +366,7 @@ class Link:
             elif isinstance(action, Dropped):
                 self._on_cancel(action.attempt)
             elif isinstance(action, Fetch):
-                if self._group is not None:
-                    self._group.create_task(self._fetch(action))
+                self._begin(self._fetch(action))
             else:
                 self._tell("taken-over", f"{action.presence.owner} since "
                            f"{time.strftime('%H:%M', time.localtime(action.presence.since))}")
@@ -363,12 +380,19 @@ class Link:
             content = await self._off_loop(self._bucket.get, fetch.key)
             head, body = await self._off_loop(machine.open_object, content, fetch.attempt)
             self._carry_out(machine.fetched(fetch.attempt, head, body, self._now()))
+        except Exception as error:  # one call's failure is not the link's
+            log.warning("a large event was not delivered", exc_info=error)
+            self._carry_out(machine.not_fetched(fetch.attempt, _words(error)))
+            return
+        try:
             await self._off_loop(self._bucket.delete, fetch.key)
-        except (PayloadError, WireError) as error:
-            self._carry_out(machine.not_fetched(fetch.attempt, str(error)))
+        except PayloadError as error:
+            log.warning("%s stays in the bucket until its lifecycle rule deletes it: %s", fetch.key, error)
 
     def _publish(self, publish: Publish) -> None:
-        connection = self._connections.get(publish.connection) or self._connections.get(0)
+        connection = self._connections.get(publish.connection)
+        if connection is None or not connection.up:
+            connection = self._connections.get(0)
         if connection is not None:
             connection.publish(publish)
 
@@ -389,12 +413,24 @@ class Link:
         self._timer = None
         self._carry_out(self._the_machine().tick(self._now()))
 
+    def _ended(self, work: asyncio.Task[None]) -> None:
+        """The background work ends by being cancelled; anything else is told, since nothing is received any more."""
+        error = None if work.cancelled() else work.exception()
+        if error is not None:
+            log.error("the link failed", exc_info=error)
+            self._tell("offline", f"the link failed, start livetui again: {error!r}")
+
     async def _run(self) -> None:
         """Owns everything that goes on in the background until `close`."""
-        async with asyncio.TaskGroup() as group:
-            self._group = group
-            self._arm()
-            await self._housekeep()
+        try:
+            async with asyncio.TaskGroup() as group:
+                self._group = group
+                while self._early:
+                    group.create_task(self._early.pop(0))
+                self._arm()
+                await self._housekeep()
+        finally:
+            self._group = None
 
     async def _housekeep(self) -> None:
         """Once a second: notice sleep, a deaf connection, an old connection, and a quota that is used up."""
@@ -417,7 +453,8 @@ class Link:
                 pinged = now
                 self._publish(machine.ping(now))
             busy = busy + 1 if max(c.pace.load(now) for c in self._connections.values()) > BUSY else 0
-            if busy >= 2 and len(self._connections) < min(self.config.most_connections, MAX_CONNECTIONS):
+            most = 0 if machine.taken_over else min(self.config.most_connections, MAX_CONNECTIONS)
+            if busy >= 2 and len(self._connections) < most:
                 busy = 0
                 await self._widen()
 
@@ -441,8 +478,10 @@ class Link:
         try:
             await self._connect(number, [self.topics.console(number)], None)
         except LivetuiError as error:
-            self._connections.pop(number)
+            await self._connections.pop(number).close()
             self._tell(self.state.phase, error.what)
+            return
+        if machine.taken_over:
             return
         machine.presence = replace(machine.presence, connections=number + 1)
         self._publish(machine.announce(self._now()))
@@ -465,6 +504,10 @@ class Link:
         if state != self.state or phase == "connecting":
             self.state = state
             self._on_state(state)
+
+
+def _words(error: Exception) -> str:
+    return str(error) if isinstance(error, PayloadError | WireError) else repr(error)
 
 
 async def _nobody() -> Ownership:

@@ -107,7 +107,6 @@ class ConsoleMachine:
         self.taken_over = False
         self.round_trip_ms: float | None = None
         self.duplicates = 0
-        self.ignored = 0
         self._seed = seed
         self._verify_key = verify_key_of(seed)
         self._known = known
@@ -132,7 +131,7 @@ class ConsoleMachine:
 
     def received(self, connection: int, topic: str, payload: bytes, reply_to: str | None,
                  now: float) -> list[ConsoleAction]:
-        """One publish. Hostile bytes are counted in `ignored` and have no other effect."""
+        """One publish. Hostile bytes have no effect."""
         if topic == self.topics.presence:
             return self._saw(payload, now)
         if topic == self.topics.stubs:
@@ -146,8 +145,7 @@ class ConsoleMachine:
             return self._frame(frame, connection, reply_to, now)
         except VersionError as error:
             return self._refuse(error.version, connection, reply_to, now)
-        except WireError:
-            self.ignored += 1
+        except ValueError:
             return []
 
     def _frame(self, frame: Frame, connection: int, reply_to: str, now: float) -> list[ConsoleAction]:
@@ -219,8 +217,10 @@ class ConsoleMachine:
             raise WireError("a pointer to somewhere else")
         attempt.state, attempt.via, attempt.pointer = "fetching", "s3", head
         attempt.deadline = now + _number(head, "remaining") / 1000
+        size = int(_number(head, "size"))
+        _number(head, "sent")
         self._take(attempt, now)
-        return [Fetch(attempt.id, object_key, int(_number(head, "size")))]
+        return [Fetch(attempt.id, object_key, size)]
 
     def open_object(self, content: bytes, attempt: str) -> tuple[dict[str, Any], bytes]:
         """Open a fetched event. Pure and slow (14 ms for 6 MB), so call it off the loop. Raises `WireError`."""
@@ -241,7 +241,8 @@ class ConsoleMachine:
 
     def not_fetched(self, attempt_id: str, failure: str) -> list[ConsoleAction]:
         """The event of a large call cannot be had; the caller is told so."""
-        if attempt_id not in self._open:
+        attempt = self._open.get(attempt_id)
+        if attempt is None or attempt.state != "fetching":
             return []
         return [Respond(attempt_id, Answer(f"The event could not be fetched: {failure}".encode(), True),
                         "LivetuiPayload")]
@@ -309,13 +310,14 @@ class ConsoleMachine:
         return f"payloads/{self.topics.app}/{self.topics.stage}/{attempt.reply_to.split('/')[4]}/{attempt.id}-answer"
 
     def answered(self, attempt_id: str, message: bytes, now: float) -> list[ConsoleAction]:
-        """Send an answer, and keep it as long as there is room, in case it is asked for again."""
-        attempt = self._open.pop(attempt_id, None)
+        """Send an answer, and keep it as long as there is room to be asked for again. Raises `WireError` over 8 MiB."""
+        attempt = self._open.get(attempt_id)
         if attempt is None:
             return []
+        attempt.frames = split(Kind.ANSWER, attempt.id, message)
+        del self._open[attempt_id]
         attempt.state = "answered"
         attempt.sent = now
-        attempt.frames = split(Kind.ANSWER, attempt.id, message)
         self._kept += len(message)
         self._attempts.move_to_end(attempt.id)
         self._shrink()
@@ -423,11 +425,11 @@ class ConsoleMachine:
         return actions
 
     def slept(self, seconds: float, now: float) -> list[ConsoleAction]:
-        """The machine was asleep: what is past its deadline has lost its caller."""
+        """The machine slept, or its clock was set: what is past its deadline and has not started is dropped."""
         lost: list[ConsoleAction] = []
         for attempt in list(self._open.values()):
             attempt.deadline -= seconds
-            if attempt.deadline < now:
+            if attempt.deadline < now and self._known(attempt.id) == "unknown":
                 attempt.state = "cancelled"
                 del self._open[attempt.id]
                 lost.append(Dropped(attempt.id))

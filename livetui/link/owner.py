@@ -62,6 +62,8 @@ class OwnerObject:
                 return Ownership()
             raise LivetuiError("The owner of the stage cannot be read.", str(error),
                                "Run `livetui bootstrap`, and check s3:GetObject (docs/security.md).") from error
+        except botocore.exceptions.BotoCoreError as error:
+            raise _unreachable(error) from error
         except (KeyError, TypeError, ValueError) as error:
             raise LivetuiError("The owner object of the stage is damaged.", f"s3://{self._bucket}/{self._key}: {error}",
                                "Delete that object and start again.") from error
@@ -81,5 +83,12 @@ class OwnerObject:
                 return None
             raise LivetuiError("The stage cannot be owned.", str(error),
                                "Check s3:PutObject on the owner object (docs/security.md).") from error
+        except botocore.exceptions.BotoCoreError as error:
+            raise _unreachable(error) from error
         return Ownership(ownership.owner, ownership.session, ownership.epoch, ownership.since, ownership.free,
                          str(answer["ETag"]))
+
+
+def _unreachable(error: Exception) -> LivetuiError:
+    return LivetuiError("S3 cannot be reached to ask who owns the stage.", str(error),
+                        "Check the network, a proxy (HTTPS_PROXY) and the AWS credentials.")

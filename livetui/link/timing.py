@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
+CLOCK_SHIFT_MS = 10_000.0
+"""An excess above this is no way that a call went: one of the clocks was stopped or set."""
+
 
 class Legs:
     """Estimates the way in, per stub environment.
@@ -21,7 +24,7 @@ class Legs:
         """Estimated time on the way in ms. `sent_ms` is the stub's steady clock, `received_ms` ours."""
         difference = received_ms - sent_ms
         fastest = self._fastest.get(environment)
-        if fastest is None or difference < fastest:
+        if fastest is None or not fastest <= difference <= fastest + CLOCK_SHIFT_MS:
             fastest = difference
         self._fastest[environment] = fastest
         self._fastest.move_to_end(environment)
