@@ -34,6 +34,8 @@ class Connection:
         self._events: queue.SimpleQueue[Happened] = queue.SimpleQueue()
         self._generation = 0
         self._mqtt: Mqtt | None = None
+        self._left: Mqtt | None = None
+        """The connection before: released when it has had time to say goodbye."""
         self._pace = Pace()
 
     def open(self) -> None:
@@ -63,17 +65,24 @@ class Connection:
 
     def reopen(self) -> None:
         """Leave the present connection behind and make a new one, under a new client id."""
+        self._release()
         if self._mqtt is not None:
             self._mqtt.stop(wait=None)
-            self._mqtt = None
+            self._left, self._mqtt = self._mqtt, None
         self._pace = Pace()
         self.open()
 
     def close(self) -> None:
         """End the connection."""
+        self._release()
         if self._mqtt is not None:
             self._mqtt.stop()
             self._mqtt = None
+
+    def _release(self) -> None:
+        if self._left is not None:
+            self._left.release()
+            self._left = None
 
     def look(self) -> None:
         """Subscribe to presence again; the retained message is sent again."""

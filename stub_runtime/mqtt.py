@@ -91,7 +91,7 @@ class Mqtt:
         group = io.EventLoopGroup(threads)
         last_will = None if will is None else mqtt5.PublishPacket(
             topic=will.topic, payload=will.payload, qos=mqtt5.QoS.AT_LEAST_ONCE, retain=True)
-        self._client = mqtt5.Client(mqtt5.ClientOptions(
+        self._client: mqtt5.Client | None = mqtt5.Client(mqtt5.ClientOptions(
             host_name=dial.dial_host, port=dial.port, tls_ctx=io.ClientTlsContext(tls),
             bootstrap=io.ClientBootstrap(group, io.DefaultHostResolver(group)), socket_options=socket_options,
             http_proxy_options=_proxy_options(dial, os.environ if environ is None else environ),
@@ -111,17 +111,38 @@ class Mqtt:
 
     def start(self) -> None:
         """Connect, and reconnect with jitter whenever the connection breaks."""
-        self._client.start()
+        if self._client is not None:
+            self._client.start()
 
     def stop(self, wait: float | None = 2.0) -> bool:
-        """Say goodbye (so that no last will is published) and end. True when it has ended within `wait` seconds."""
-        self._client.stop(mqtt5.DisconnectPacket(reason_code=mqtt5.DisconnectReasonCode.NORMAL_DISCONNECTION))
-        return True if wait is None else self._stopped.wait(wait)
+        """Say goodbye (so that no last will is published) and end. True when it has ended within `wait` seconds.
+
+        Call `release` later when there was no `wait`.
+        """
+        client = self._client
+        if client is None:
+            return True
+        client.stop(mqtt5.DisconnectPacket(reason_code=mqtt5.DisconnectReasonCode.NORMAL_DISCONNECTION))
+        if wait is None:
+            return True
+        ended = self._stopped.wait(wait)
+        self.release()
+        return ended
+
+    def release(self) -> None:
+        """Give back the client, with its threads and descriptors. Not on awscrt's own thread.
+
+        The client holds this object's callbacks where the garbage collector cannot see them, and would live forever.
+        """
+        self._client = None
 
     def publish(self, topic: str, payload: bytes, reply_to: str | None = None, expiry: int | None = None,
                 retain: bool = False) -> Future[Any]:
         """Publish one frame; retained ones are confirmed by the broker (QoS 1), the others are not."""
-        return self._client.publish(mqtt5.PublishPacket(  # type: ignore[no-any-return]
+        client = self._client
+        if client is None:
+            return _ended()
+        return client.publish(mqtt5.PublishPacket(  # type: ignore[no-any-return]
             topic=topic, payload=payload, retain=retain, response_topic=reply_to,
             message_expiry_interval_sec=None if retain else expiry,
             qos=mqtt5.QoS.AT_LEAST_ONCE if retain else mqtt5.QoS.AT_MOST_ONCE))
@@ -129,6 +150,9 @@ class Mqtt:
     def subscribe(self, topics: list[str]) -> Future[list[int]]:
         """Subscribe; the future holds a reason code per topic (128 and above: refused)."""
         done: Future[list[int]] = Future()
+        client = self._client
+        if client is None:
+            return _ended()
 
         def granted(suback: Future[Any]) -> None:
             error = suback.exception()
@@ -137,7 +161,7 @@ class Mqtt:
             else:
                 done.set_result([int(code) for code in suback.result().reason_codes])
 
-        self._client.subscribe(mqtt5.SubscribePacket(subscriptions=[
+        client.subscribe(mqtt5.SubscribePacket(subscriptions=[
             mqtt5.Subscription(topic, mqtt5.QoS.AT_MOST_ONCE) for topic in topics])).add_done_callback(granted)
         return done
 
@@ -183,6 +207,12 @@ class Mqtt:
     def _has_stopped(self, _event: Any) -> None:
         self.connected = False
         self._stopped.set()
+
+
+def _ended() -> Future[Any]:
+    failed: Future[Any] = Future()
+    failed.set_exception(ConnectionError("the connection was ended"))
+    return failed
 
 
 def set_no_delay(port: int) -> bool:

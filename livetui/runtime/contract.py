@@ -76,7 +76,7 @@ class PoolListener(Protocol):
     """What the pool tells while work runs. Called on the pool's event loop; must not block."""
 
     def work_started(self, work_id: str, pid: int) -> None:
-        """A worker has the work."""
+        """A worker gets the work when this returns; it does not when this raises `LivetuiError`."""
 
     def work_logged(self, work_id: str, stream: Literal["stdout", "stderr", "logging"], text: str,
                     at_ms: float) -> None:

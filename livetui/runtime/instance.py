@@ -11,6 +11,7 @@ from typing import Any, Literal, Protocol
 
 import msgspec
 
+from livetui.errors import LivetuiError
 from livetui.runtime import faults
 from livetui.runtime.contract import FunctionSpec, LateListener, Outcome, PoolListener, Work
 from livetui.runtime.environment import call_environment
@@ -124,13 +125,25 @@ class Instance:
         self._timed_out = False
         item.started = now
         self._log_work = (work.id, now)
-        self._listener.work_started(work.id, self.pid)
+        try:
+            self._listener.work_started(work.id, self.pid)
+        except LivetuiError as error:
+            self._refused(item, error)
+            return
         self._flush_early()
         limit_ms = self.spec.timeout_s * 1000
         if work.remaining_ms is not None:
             limit_ms = min(limit_ms, work.remaining_ms)
         self._channel.send({**_call_header(work), "deadline_ms": int(time.time() * 1000) + limit_ms}, work.event)
         self._timer = self._loop.call_later(max(0.0, limit_ms / 1000), self._overran)
+
+    def _refused(self, item: Item, error: LivetuiError) -> None:
+        """The work may not run: its caller hears why, and the worker is free for other work."""
+        self.item = self._log_work = None
+        self.served -= 1
+        if not item.answer.done():
+            item.answer.set_exception(error)
+        self._loop.call_soon(self._owner.instance_idle, self)
 
     def hold(self) -> None:
         """Stop the clock of the running call (it is paused in a debugger)."""

@@ -32,6 +32,7 @@ from livetui.session.events import (
 )
 from livetui.session.hub import Hub
 from livetui.session.invocation import AwsCall, LogLine, Row, State, Timing
+from livetui.session.schema import StartedElsewhere
 from livetui.session.store import Store
 from livetui.session.trigger import caller_waits_s, describe, trace_root
 
@@ -132,6 +133,8 @@ class Dispatcher:
         self._link: Answers | None = None
         self._live: dict[str, _Live] = {}
         self._ended: dict[str, _Live] = {}
+        self._arriving: set[str] = set()
+        """Calls that are being recorded; one that is cancelled meanwhile is taken out, and not run."""
         self._newest_keys: dict[str, tuple[float, Keys]] = {}
         self._background = Background(hub)
         self._causes = Causes()
@@ -155,10 +158,12 @@ class Dispatcher:
 
     def call(self, call: Call) -> None:
         """Take a call of the link."""
+        self._arriving.add(call.attempt)
         self._background.create_task(self._answer_always(call))
 
     def cancelled(self, attempt: str) -> None:
         """The stub gave up: drop the work if no worker has it yet; an answer that was sent did not reach its caller."""
+        self._arriving.discard(attempt)
         if self._pool is not None:
             self._pool.cancel(attempt)
         done = self._store.by_attempt(attempt) if attempt not in self._live else None
@@ -173,12 +178,18 @@ class Dispatcher:
         done = self._store.by_attempt(attempt) if state == "finished" else None
         if done is None or done.response is None:
             return "started"
-        return Answer(done.response, error=done.row.state != "ok")
+        return Answer(done.response, error=done.row.state not in ("ok", "late") or bool(done.row.error))
 
     async def _answer_always(self, call: Call) -> None:
         """Serve a call; when livetui itself cannot (a full disk), the caller hears so at once."""
         try:
             await self._serve(call)
+        except StartedElsewhere as error:
+            self._live.pop(call.attempt, None)
+            if self._link is not None:
+                self._link.answer(call.attempt, Answer(_failed("LivetuiInterrupted", str(error)).body, error=True))
+            if done := self._store.by_attempt(call.attempt):
+                self._hub.publish(InvocationChanged(done.row))
         except Exception as error:
             self._live.pop(call.attempt, None)
             if self._link is not None:
@@ -192,8 +203,12 @@ class Dispatcher:
         ids = received(call.event, str(call.context.get("request_id") or ""))
         known = self._causes.trace_of(ids)
         trace = known or trace_root(call.event, call.context) or new_trace()
-        row = await self._arrived(call.attempt, call.function, call.event, call.context,
-                                  trace_id=trace, deadline=time.time() + left)
+        try:
+            row = await self._arrived(call.attempt, call.function, call.event, call.context,
+                                      trace_id=trace, deadline=time.time() + left)
+        finally:
+            wanted = call.attempt in self._arriving
+            self._arriving.discard(call.attempt)
         if not known:
             self._causes.came(ids, row.id)
         work = Work(id=call.attempt, event=call.event, context=call.context,
@@ -202,7 +217,7 @@ class Dispatcher:
         loop = asyncio.get_running_loop()
         watches = [loop.call_later(max(0.0, left - seconds), self._deadline_nears, call.attempt)
                    for seconds in (_WARN_S, _ANSWER_S)]
-        outcome = await self._run(live, work)
+        outcome = await self._run(live, work) if wanted else Outcome("cancelled", b"")
         for watch in watches:
             watch.cancel()
         answered = time.monotonic()
@@ -310,6 +325,8 @@ class Dispatcher:
             return await self._pool.invoke(live.function, work)
         except KeyError:
             return _failed("LivetuiUnknownFunction", f"This console runs no function {live.function!r}; deploy again.")
+        except StartedElsewhere:
+            raise
         except LivetuiError as error:
             return _failed("LivetuiNotRun", str(error))
 
@@ -394,11 +411,12 @@ class Dispatcher:
 
     def work_started(self, work_id: str, pid: int) -> None:
         """Commit `started` before the worker gets the work, so that no restart can run it twice."""
+        row = self._store.started(work_id)
         if self.debugger is not None:
             self.debugger.runs(pid, work_id)
         if work := self._live.get(work_id):
             work.began, work.paused = time.monotonic(), False
-        self._hub.publish(InvocationStarted(self._store.started(work_id)))
+        self._hub.publish(InvocationStarted(row))
 
     def work_logged(self, work_id: str, stream: Literal["stdout", "stderr", "logging"], text: str,
                     at_ms: float) -> None:

@@ -69,6 +69,10 @@ class StoreError(LivetuiError):
     """The history cannot be read or written."""
 
 
+class StartedElsewhere(StoreError):
+    """Another console that writes the same history has this call."""
+
+
 def is_damage(error: Exception) -> bool:
     """True when the file itself is broken, rather than busy, full or not allowed."""
     code = getattr(error, "sqlite_errorcode", None)

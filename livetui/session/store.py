@@ -29,7 +29,7 @@ from livetui.session.invocation import AwsCall, Invocation, LogLine, Row, State,
 from livetui.session.outcome import outcome_of
 from livetui.session.reader import Reader, used_bytes
 from livetui.session.records import COLUMNS, Counts, SessionRecord, clean, encode, one_line, pack, row_of
-from livetui.session.schema import StoreError
+from livetui.session.schema import StartedElsewhere, StoreError
 from livetui.session.secrets import is_secret_name, mask
 
 T = TypeVar("T")
@@ -182,14 +182,21 @@ class Store(Reader):
             return row
 
     def started(self, attempt: str) -> Row:
-        """Record that a worker gets the call. Committed when this returns: only then may it be dispatched."""
-        def write(db: sqlite3.Connection) -> None:
-            db.execute("UPDATE invocations SET state = 'running', started = ? WHERE attempt = ?",
-                       (clock.time(), attempt))
+        """Record that a worker gets the call. Committed when this returns: only then may it be dispatched.
+
+        Raises `StartedElsewhere` when it has started already, or another session has taken it.
+        """
+        def write(db: sqlite3.Connection) -> bool:
+            ours = db.execute("UPDATE invocations SET state = 'running', started = ? WHERE attempt = ? AND session = ? "
+                              "AND started IS NULL", (clock.time(), attempt, self.current)).rowcount
+            # one that is gone altogether was dropped for room, or with a damaged file
+            return bool(ours) or not db.execute("SELECT 1 FROM invocations WHERE attempt = ?", (attempt,)).fetchone()
 
         with self._write_lock:
             row = self._of(attempt)
-            self._write(write)
+            if not self._write(write):
+                self._live.pop(attempt, None)
+                raise StartedElsewhere("Another console has this call; it is not run again here.", f"Call #{row.id}.")
             self._live[attempt] = msgspec.structs.replace(row, state="running")
             return self._live[attempt]
 

@@ -146,3 +146,55 @@ async def test_near_its_deadline_a_call_is_let_run_once_and_stays_where_it_stops
     await dispatcher.drain(1.0)
     assert debugger.let == ["a"]
     await dispatcher.close()
+
+
+class Answers(Link):
+    """Keeps the answers, and tells of the first."""
+
+    def __init__(self) -> None:
+        self.given: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+
+    def answer(self, attempt: str, answer: Answer) -> bool:
+        self.given.set_result(answer)
+        return True
+
+
+async def test_a_call_that_another_console_started_is_not_run(store: Store, tmp_path: Path) -> None:
+    store.begin_session("up")
+    other = Store.open(tmp_path / "h.sqlite")
+    other.begin_session("up")
+    dispatcher, link = Dispatcher(store, Hub(), lambda function: pytest.fail("no replay")), Answers()
+
+    class TakenMeanwhile(Pool):
+        async def invoke(self, function_id: str, work: Work) -> Outcome:
+            other.arrived(work.id, "F", "t", b"{}", {}, time=1.0)
+            other.started(work.id)
+            return await super().invoke(function_id, work)
+
+    dispatcher.connect(TakenMeanwhile(dispatcher), link)
+    dispatcher.call(call("a", time.monotonic()))
+    answer = await link.given
+    assert answer.error
+    assert json.loads(answer.body)["errorType"] == "LivetuiInterrupted"
+    assert other.finished("a", "ok", b"1").state == "ok"
+    assert store.rows(limit=1)[0].state == "ok"
+    await dispatcher.close()
+    other.close()
+
+
+async def test_a_call_that_is_cancelled_while_it_is_recorded_is_not_run(store: Store) -> None:
+    hub, ended = Hub(), asyncio.Event()
+    hub.subscribe(lambda event: ended.set() if isinstance(event, InvocationFinished) else None)
+    dispatcher = Dispatcher(store, hub, lambda function: pytest.fail("no replay"))
+    dispatcher.connect(Pool(dispatcher), Link())
+    dispatcher.call(call("a", time.monotonic()))
+    dispatcher.cancelled("a")
+    await ended.wait()
+    assert store.rows(limit=1)[0].state == "interrupted"
+    await dispatcher.close()
+
+
+async def test_a_late_answer_is_sent_again_as_what_it_was(store: Store) -> None:
+    dispatcher, _ = await served(store, call("a", time.monotonic() - 31))
+    assert dispatcher.known("a") == Answer(b'{"statusCode": 200}', error=False)
+    await dispatcher.close()

@@ -1,0 +1,25 @@
+"""A connection that is left behind takes its threads and descriptors with it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from stub_runtime.config import StubConfig
+from stub_runtime.connection import Connection
+from stub_runtime.topics import Topics
+
+TASKS = Path("/proc/self/task")
+
+
+@pytest.mark.skipif(not TASKS.is_dir(), reason="awscrt's threads are counted in /proc")
+def test_reopening_keeps_the_number_of_threads() -> None:
+    config = StubConfig("shop", "ada", "Orders", "", "localhost:1", "eu-west-1", dial_host="127.0.0.1", port=1)
+    connection = Connection(config, Topics("shop", "ada"), "ab")
+    connection.open()
+    before = len(list(TASKS.iterdir()))
+    for _ in range(20):
+        connection.reopen()
+    assert len(list(TASKS.iterdir())) < before + 20, "two threads a connection stayed"
+    connection.close()
