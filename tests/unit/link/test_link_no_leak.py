@@ -14,7 +14,9 @@ TASKS = Path("/proc/self/task")
 
 
 @pytest.mark.skipif(not TASKS.is_dir(), reason="awscrt's threads are counted in /proc")
-def test_reopening_keeps_the_number_of_threads() -> None:
+def test_reopening_keeps_the_number_of_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
     config = StubConfig("shop", "ada", "Orders", "", "localhost:1", "eu-west-1", dial_host="127.0.0.1", port=1)
     connection = Connection(config, Topics("shop", "ada"), "ab")
     connection.open()
