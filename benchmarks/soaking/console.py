@@ -74,12 +74,12 @@ class Developer:
         while (paused := self._stops.get()) is not None:
             try:
                 self._look(paused)
-            except (LivetuiError, TimeoutError) as error:
+            except Exception as error:  # noqa: BLE001  (told in the soak's table)
                 tell("debug.failed", text=f"{type(error).__name__}: {error}", line=paused.line)
 
     def _look(self, paused: PausedThread) -> None:
         debug = self._session.debug
-        frame = debug.stack(paused.thread_id, 0, 1).result(WITHIN)[0]
+        frame = debug.look(paused.thread_id).result(WITHIN).frames[0]
         token = debug.evaluate("token", frame.id).result(WITHIN).value.strip("'")
         call = (paused.pid, paused.thread_id, paused.work_id)
         tell("paused", token=token, first=call not in self._stepped)
