@@ -89,7 +89,7 @@ def project(tmp_path: Path) -> Path:
     folder = tmp_path / "project"
     (folder / "src").mkdir(parents=True)
     (folder / "js").mkdir()
-    (folder / "src" / "app.py").write_text("def hello(event, context):\n    return 'hi'\n")
+    (folder / "src" / "app.py").write_text("def hello(event, context):\n    return 'hi'\n\n\ndef consume(event, context): ...\n")
     (folder / "js" / "index.js").write_text("exports.handler = async () => 'js'\n")
     (folder / "template.yaml").write_text(TEMPLATE)
     return folder
