@@ -44,7 +44,7 @@ def test_a_broken_template_names_line_and_column(project: Project, tmp_path: Pat
     ("", "holds nothing"), ("- a\n- b\n", "no mapping"), ("just words", "no mapping"),
     ("Resources: {Q: {Type: AWS::SQS::Queue}}", "no Lambda function"),
     ("Resources: {F: {Type: AWS::Lambda::Function, Properties: {Runtime: nodejs22.x, Code: src}}}", "made live"),
-    ("Resources: []", "no Lambda function"),
+    ("Resources: []", "not a mapping"),
 ])
 def test_a_template_that_cannot_be_used_says_why(project: Project, text: str, words: str) -> None:
     with pytest.raises(UsageError, match=words):
