@@ -238,6 +238,7 @@ async def test_a_function_that_does_not_import_is_told_until_it_does():
         await shown.press("f3")
         await shown.sees("✗ no import", "SyntaxError: invalid syntax", "2 of 4 live")
         shown.session.tell(CodeReloaded("GetOrder", 5.0, "", "src/orders.py"))
+        shown.app.clear_notifications()  # what was told stays for ten seconds
         await shown.lacks("GetOrder does not import", "✗ no import")
 
 
