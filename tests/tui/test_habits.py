@@ -235,10 +235,10 @@ async def test_a_function_that_does_not_import_is_told_until_it_does():
     async with console() as shown:
         shown.session.tell(CodeReloaded("GetOrder", 5.0, "SyntaxError: invalid syntax", "src/orders.py"))
         await shown.sees("✗ GetOrder does not import")
+        shown.app.clear_notifications()  # they cover the table for ten seconds
         await shown.press("f3")
         await shown.sees("✗ no import", "SyntaxError: invalid syntax", "2 of 4 live")
         shown.session.tell(CodeReloaded("GetOrder", 5.0, "", "src/orders.py"))
-        shown.app.clear_notifications()  # what was told stays for ten seconds
         await shown.lacks("GetOrder does not import", "✗ no import")
 
 
