@@ -25,6 +25,8 @@ from livetui.tui.paint import ink
 from livetui.tui.text import LINE_LIMIT, Line, broken, cut, plain, safe
 from livetui.tui.widgets.scrolling import resize
 
+LEAST_ROOM = 10
+"""Cells up to which nothing is wrapped."""
 WRAPPED_UP_TO = 25_000
 """Lines of a document that is wrapped; a longer one is scrolled sideways."""
 WHOLE = (0, LINE_LIMIT * 2)
@@ -92,7 +94,9 @@ class LinesPane(ScrollView, can_focus=True):
         first, at_end, rows = len(held), self.cursor >= len(self) - 1, len(self)
         held += lines
         self.document.note = note
-        if self._parts is not None and self._order is not None:
+        if self._parts is not None and self._room <= LEAST_ROOM:  # another view is shown: it is arranged when seen
+            self._arrange()
+        elif self._parts is not None and self._order is not None:
             order, parts = self._order, self._parts
             self._wrap(range(first, len(held)))
             self._order, self._parts = order + self._order, parts + self._parts
@@ -111,7 +115,7 @@ class LinesPane(ScrollView, can_focus=True):
         self._parts = None
         lines, room = self.document.lines, self._room
         longest = max((len(each) if isinstance(each, str) else _length(each) for each in lines), default=0)
-        if self.document.wrap and room > 10 and len(lines) <= WRAPPED_UP_TO:
+        if self.document.wrap and room > LEAST_ROOM and len(lines) <= WRAPPED_UP_TO:
             self._wrap(self._order if self._order is not None else range(len(lines)))
             longest = room
         # Wide characters take two cells: room for a line of nothing else costs only empty space to scroll into.
