@@ -297,3 +297,12 @@ async def test_a_large_event_goes_to_the_editor_at_once(monkeypatch):
         await shown.until(lambda: any(asked[0] == "replay" for asked in shown.session.asked), "the replay")
     sent = next(asked for asked in shown.session.asked if asked[0] == "replay")[2]
     assert json.loads(sent)["n"] == 2
+
+
+async def test_lines_that_came_while_the_logs_were_hidden_are_seen_at_the_second_look():
+    async with console() as shown:
+        await shown.press("f6", "escape")
+        shown.session.write(12, "a word that came while hidden " * 9)
+        await shown.settle()
+        await shown.press("f6")
+        await shown.sees("came while hidden")
