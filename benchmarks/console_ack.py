@@ -32,7 +32,8 @@ def link_beside(settings: dict[str, Any] | None) -> Iterator[None]:
         yield
         return
     from livetui.aws import Aws, CloudAccess
-    from livetui.link.link import Link, LinkConfig
+    from livetui.link.link import Link
+    from livetui.link.messages import LinkConfig
 
     opened, ending = threading.Event(), threading.Event()
 

@@ -9,19 +9,18 @@ import time
 import uuid
 from collections.abc import Callable, Coroutine, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from livetui.aws import Aws, IotEndpoint
 from livetui.errors import LivetuiError
 from livetui.link.connection import Connection, confirmed
 from livetui.link.machine import ConsoleAction, ConsoleMachine, Deliver, Dropped, Known, Respond
-from livetui.link.messages import Answer, Call, LinkPhase, LinkState
+from livetui.link.messages import Answer, Call, LinkConfig, LinkPhase, LinkState
 from livetui.link.owner import LinkHeld, OwnerObject, Ownership
 from livetui.link.payloads import Bucket, PayloadError
 from livetui.link.usage import Counter, LinkUsage, total
 from stub_runtime.actions import Fetch, Publish
-from stub_runtime.config import S3_FROM
 from stub_runtime.mqtt import Received
 from stub_runtime.presence import Lease, Presence, presence_frame, read_lease, read_presence
 from stub_runtime.sealing import SessionKey, verify_key_of
@@ -42,28 +41,6 @@ RENEW_AFTER = 23 * 3600.0
 """AWS IoT ends WebSocket connections after 24 h."""
 BUSY = 0.85
 """Share of a connection's quota from which another connection is opened."""
-
-
-@dataclass(frozen=True)
-class LinkConfig:
-    """What the link needs to know."""
-
-    app: str
-    stage: str
-    bucket: str
-    signing_key: bytes = field(repr=False)
-    """Ed25519 seed of the stage, 32 bytes."""
-    owner: str
-    """`who@host`."""
-    history: str = ""
-    """Names the store that `known` asks (`Store.history`); empty: nothing is known of earlier sessions' calls."""
-    take_over: bool = False
-    connections: int = 1
-    """MQTT connections to begin with; more are opened when one quota is not enough."""
-    most_connections: int = MAX_CONNECTIONS
-    """How many it may become, at most 4."""
-    s3_from: int = S3_FROM
-    """Sealed messages from this many bytes go through the bucket."""
 
 
 class Link:

@@ -1,4 +1,4 @@
-"""What the link hands to the engine and takes from it: calls in, answers out, and the state of the connection."""
+"""What goes between engine and link: how it is set up, calls in, answers out, the state of the connection."""
 
 from __future__ import annotations
 
@@ -7,8 +7,32 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from livetui.aws import Keys
+from stub_runtime.config import S3_FROM
+from stub_runtime.topics import MAX_CONNECTIONS
 
 LinkPhase = Literal["connecting", "live", "offline", "held", "taken-over", "closed"]
+
+
+@dataclass(frozen=True)
+class LinkConfig:
+    """What the link needs to know."""
+
+    app: str
+    stage: str
+    bucket: str
+    signing_key: bytes = field(repr=False)
+    """Ed25519 seed of the stage, 32 bytes."""
+    owner: str
+    """`who@host`."""
+    history: str = ""
+    """Names the store that `known` asks (`Store.history`); empty: nothing is known of earlier sessions' calls."""
+    take_over: bool = False
+    connections: int = 1
+    """MQTT connections to begin with; more are opened when one quota is not enough."""
+    most_connections: int = MAX_CONNECTIONS
+    """How many it may become, at most 4."""
+    s3_from: int = S3_FROM
+    """Sealed messages from this many bytes go through the bucket."""
 
 
 @dataclass(frozen=True)

@@ -20,8 +20,8 @@ from livetui.aws import Aws, CloudAccess, Keys
 from livetui.config import Settings
 from livetui.errors import LivetuiError
 from livetui.link.credentials import fetch_keys
-from livetui.link.link import Link, LinkConfig
-from livetui.link.messages import LinkState
+from livetui.link.link import Link
+from livetui.link.messages import LinkConfig, LinkState
 from livetui.link.presence import announce_gone
 from livetui.link.usage import LinkUsage
 from livetui.runtime.contract import LaneStats

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from livetui.aws import CloudAccess
-from livetui.link.link import Link, LinkConfig
+from livetui.link.link import Link
 from livetui.link.machine import Known
-from livetui.link.messages import Answer, Call
+from livetui.link.messages import Answer, Call, LinkConfig
 from stub_runtime.config import S3_FROM
 from tests.integration.link.link_live import Dialled
 

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from livetui.aws import Aws, CloudAccess, IotEndpoint
-from livetui.link.link import Link, LinkConfig
+from livetui.link.link import Link
 from livetui.link.machine import Known
-from livetui.link.messages import Answer, Call, LinkState
+from livetui.link.messages import Answer, Call, LinkConfig, LinkState
 from stub_runtime.config import StubConfig
 from stub_runtime.sealing import verify_key_of
 from stub_runtime.topics import Topics, stub_policy

@@ -18,7 +18,8 @@ from pathlib import Path
 import pytest
 
 from livetui.aws import Aws, Keys
-from livetui.link.link import Link, LinkConfig
+from livetui.link.link import Link
+from livetui.link.messages import LinkConfig
 from livetui.runtime.contract import FunctionSpec, Work
 from livetui.runtime.environment import call_environment, worker_environment
 from livetui.runtime.pool import Pool

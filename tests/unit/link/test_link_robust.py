@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from livetui.link.link import Link, LinkConfig
+from livetui.link.link import Link
 from livetui.link.machine import ConsoleMachine, Deliver, Dropped
-from livetui.link.messages import Call
+from livetui.link.messages import Call, LinkConfig
 from livetui.link.payloads import PayloadError
 from livetui.link.timing import Legs
 from stub_runtime.actions import Fetch
