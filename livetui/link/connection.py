@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from stub_runtime.actions import Publish
 from stub_runtime.mqtt import Dial, Mqtt, Received, SigningKeys, Will
 from stub_runtime.pace import Pace
 
+log = logging.getLogger(__name__)
 Heard = Callable[[int, Received, float], None]
 """Called on the loop with the connection's number, the publish, and when it came (loop time)."""
 Changed = Callable[[int, bool, str], None]
@@ -135,7 +137,7 @@ class Connection:
             try:
                 self._take(what, value, at)
             except Exception as error:  # noqa: BLE001  (told; what came with it must still be heard)
-                self._loop.call_exception_handler({"message": f"livetui: {what} was not taken", "exception": error})
+                log.error("%s of the link was not taken", what, exc_info=error)
 
     def _take(self, what: str, value: Any, at: float) -> None:
         if what == "heard":

@@ -38,10 +38,11 @@ def log_to(path: Path) -> None:
         raise UsageError(f"The log file {path} cannot be written.", str(error), "Pass another --log FILE.") from error
     handler = logging.StreamHandler(os.fdopen(descriptor, "a", encoding="utf-8", errors="backslashreplace"))
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    root = logging.getLogger("livetui")
-    root.addHandler(handler)
-    root.setLevel(logging.INFO)
-    root.propagate = False
+    for name in ("livetui", "asyncio"):  # asyncio tells of tasks whose error nobody took
+        logger = logging.getLogger(name)
+        logger.addHandler(handler)
+        logger.setLevel(logging.INFO)
+        logger.propagate = False
 
 
 def run(session: Session, output: Callable[[SessionEvent], object]) -> int:
