@@ -136,7 +136,7 @@ class Connection:
                 return
             try:
                 self._take(what, value, at)
-            except Exception as error:  # noqa: BLE001  (told; what came with it must still be heard)
+            except Exception as error:  # what came with it must still be heard
                 log.error("%s of the link was not taken", what, exc_info=error)
 
     def _take(self, what: str, value: Any, at: float) -> None:
