@@ -369,8 +369,9 @@ class Dispatcher:
             await asyncio.wait(running, timeout=seconds)
 
     async def close(self) -> None:
-        """End what still waits; the pool has ended what ran."""
+        """End what still waits and keep the last lines; the pool has ended what ran."""
         await self._background.__aexit__()
+        self._flush_logs()
 
     # --- the debugger's pauses ------------------------------------------------------------------------------------
 
@@ -390,16 +391,12 @@ class Dispatcher:
 
     def wrote(self, work_id: str, text: str) -> bool:
         """A log point wrote during an invocation, as far as it is known; what came after its end is kept too."""
-        lines = text.split("\n")
-        if work := self._live.get(work_id):
-            for line in lines:
-                self.work_logged(work_id, "stdout", line, (time.monotonic() - work.began) * 1000 if work.began else 0.0)
-        elif done := self._store.by_attempt(work_id):
-            late = [LogLine("stdout", line, done.row.handler_ms or 0.0) for line in lines]
-            self._store.logged(done.row.id, late)
-            self._hub.publish(LogLines(done.row.id, done.row.function, late))
-        else:
+        work = self._writing(work_id)
+        if work is None:
             return False
+        at_ms = (time.monotonic() - work.began) * 1000 if work.began else 0.0
+        for line in text.split("\n"):
+            self.work_logged(work_id, "stdout", line, at_ms)
         return True
 
     def row_of(self, work_id: str) -> int | None:

@@ -91,9 +91,9 @@ async def test_what_a_log_point_writes_is_the_calls_even_after_its_end(store: St
     dispatcher, heard = await served(store, call("a", time.monotonic()))
     assert dispatcher.wrote("a", "total is 3")
     assert not dispatcher.wrote("nobody's", "total is 4")
+    await dispatcher.close()
     assert [line.text for line in store.invocation(1).logs] == ["total is 3"]
     assert isinstance(heard[-1], LogLines)
-    await dispatcher.close()
 
 
 async def test_what_is_written_after_a_call_ended_belongs_to_it(store: Store) -> None:
