@@ -16,7 +16,6 @@ from livetui.config import Settings
 from livetui.errors import LivetuiError
 from livetui.session.events import CodeReloaded
 from livetui.session.invocation import AwsCall, LogLine
-from livetui.tui.keys import BINDING_IDS
 
 
 async def test_a_filter_narrows_the_list_while_it_is_typed_and_says_what_is_wrong():
@@ -375,17 +374,6 @@ async def test_the_palette_offers_every_action():
         await shown.sees("Replay N times")
 
 
-async def test_keys_are_rebound_by_id_and_mistakes_are_told():
-    session = live_session()
-    session.settings = Settings(app="orders", stage="dev", keys={"replay": "Z", "replya": "X"})
-    async with console(session) as shown:
-        await shown.sees("Did you mean 'replay'?")
-        await shown.press("r")
-        assert not [asked for asked in session.asked if asked[0] == "replay"]
-        await shown.press("Z")
-        assert ("replay", 16, None, 1) in session.asked
-
-
 @pytest.mark.parametrize("theme", ["textual-light", "ansi-dark", "ansi-light", "catppuccin-latte"])
 async def test_themes_draw_every_view(theme):
     session = live_session()
@@ -495,16 +483,3 @@ async def test_the_cursor_stays_on_a_replay_while_other_calls_come_in():
         shown.session.arrive(invocation(18, "GetOrder", "GET /orders/1", "queued"))
         await shown.settle()
         assert shown.main.table.current.id == 17
-
-
-def test_the_documentation_names_every_key_that_can_be_rebound():
-    page = (Path(__file__).parents[2] / "docs" / "console.md").read_text()
-    missing = [id for id in sorted(BINDING_IDS) if f"`{id}`" not in page and not id.startswith("tab-")]
-    assert not missing
-
-
-def test_every_binding_has_an_id_and_a_tooltip():
-    from livetui.tui import keys
-
-    tables = [value for name, value in vars(keys).items() if name.endswith("_KEYS")]
-    assert all(binding.id and binding.tooltip for table in tables for binding in table)
