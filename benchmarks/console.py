@@ -1,6 +1,6 @@
 """What the console costs, measured in a pseudo-terminal of 160×45: the real application over made-up rows.
 
-Usage: python benchmarks/console.py [--quick] [--json]
+Usage: python -m benchmarks.console [--quick] [--json]
 Prints one table; with --json one JSON object whose keys are the table's rows. On a machine that is busy with other
 things, times on the clock say more about those; rows that end in "own" count the console's processor time alone.
 """
@@ -27,7 +27,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from console_ack import link_beside, without_and_with
+from benchmarks.console_ack import link_beside, without_and_with
 
 ROOT = Path(__file__).resolve().parent.parent
 SIZE = (45, 160)
@@ -53,7 +53,7 @@ TARGETS = {
 
 def child(report_fd: int, task: dict[str, Any]) -> None:
     """Run the console and do one task in it; the result goes to the report pipe as JSON."""
-    sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "tui")]
+    sys.path[:0] = [str(ROOT / "tests" / "tui")]
     from recorded import invocation, live_session
 
     from livetui.tui.app import LivetuiApp, settle_memory
@@ -276,7 +276,7 @@ def resident_mb() -> float:
 
 async def stop(app: Any, session: Any, task: dict[str, Any], result: dict[str, float]) -> None:
     """A call stops at a breakpoint: until its frames and variables are on screen. `debug.py` asks for it."""
-    from debug import on_screen
+    from benchmarks.debug import on_screen
 
     await on_screen(app, session, task["python"], result)
 
@@ -293,10 +293,11 @@ def measure(**task: Any) -> dict[str, float]:
     master, slave = pty.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", *SIZE, 0, 0))
     environment = {**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor"}
-    command = [sys.executable, __file__, "--child", str(writer), json.dumps(task)]
+    command = [sys.executable, "-m", "benchmarks.console", "--child", str(writer), json.dumps(task)]
     started, painted = time.perf_counter(), 0.0
     process = subprocess.Popen(
-        command, stdin=slave, stdout=slave, stderr=slave, pass_fds=[writer], env=environment, start_new_session=True
+        command, stdin=slave, stdout=slave, stderr=slave, pass_fds=[writer], env=environment, cwd=ROOT,
+        start_new_session=True,
     )
     os.close(slave)
     os.close(writer)

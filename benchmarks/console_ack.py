@@ -88,7 +88,6 @@ def acks(aws: Any, app: str) -> list[float]:
 
 def without_and_with(run_console: Callable[[dict[str, Any]], object]) -> tuple[list[float], list[float]]:
     """The acks of a link that is alone in its process, and of one beside the console that `run_console` runs."""
-    sys.path[:0] = [str(ROOT)]
     from livetui.aws import Aws
     from livetui.cloud import LocalCloud
 

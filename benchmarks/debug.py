@@ -1,6 +1,6 @@
 """What debugging costs: a handler's overhead, time until a worker can be debugged, latency of stops, looks and steps.
 
-    python benchmarks/debug.py [--python PATH ...] [--json]
+    python -m benchmarks.debug [--python PATH ...] [--json]
 
 Each `--python` is an interpreter to measure (this one by default). Goals: overhead at most 1.05 times on 3.12 and newer
 and 1.3 times on 3.11 with no breakpoint set; debug-ready 350 ms; from a stop to the screen 50 ms; stack, scopes and
@@ -24,8 +24,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from pathlib import Path
 from typing import Any, Literal
 
-import console
-
+from benchmarks import console
 from livetui.debug.broker import Broker
 from livetui.debug.values import DebugListener, PausedThread
 from livetui.runtime.contract import FunctionSpec, Outcome, Work

@@ -21,8 +21,6 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
 from livetui.runtime.contract import FunctionSpec, Work
 from livetui.runtime.pool import Pool
 
