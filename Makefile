@@ -29,7 +29,7 @@ demo: $(STAMP) ## The console on the embedded local cloud, with real traffic
 test: $(STAMP) ## All tests but the long ones (under 6 minutes on 2 cores)
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not long"
 
-test-matrix: $(STAMP) ## What does not need the local cloud, on the other supported Pythons that are here
+test-matrix: $(STAMP) ## A part of the tests on the other supported Pythons that are here
 	@for version in $(MATRIX); do \
 		python=$$(ls -d $$HOME/.pyenv/versions/$$version.*/bin/python 2>/dev/null | tail -1); \
 		python=$${python:-$$(command -v python$$version)}; \
