@@ -108,7 +108,7 @@ def broken(words: str, room: int, hang: int) -> list[tuple[int, int]]:
     start, width = 0, room
     ascii = words.isascii()
     while start < len(words):
-        end = min(len(words), start + width) if ascii else _reach(words, start, width)
+        end = min(len(words), start + max(1, width)) if ascii else _reach(words, start, width)
         if end < len(words):
             space = words.rfind(" ", start + (end - start) * 2 // 3, end)
             end = space + 1 if space > start else end

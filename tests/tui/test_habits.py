@@ -17,6 +17,7 @@ from textual.widgets import Input, OptionList, TextArea
 from livetui.session.events import CodeReloaded, Notice, SessionEnded, SessionFailed
 from livetui.tui import app as app_module
 from livetui.tui.text import broken
+from livetui.tui.widgets.views import LogsPane
 
 
 def burst(shown: Console, *keys: str) -> None:
@@ -301,8 +302,19 @@ async def test_a_large_event_goes_to_the_editor_at_once(monkeypatch):
 
 async def test_lines_that_came_while_the_logs_were_hidden_are_seen_at_the_second_look():
     async with console() as shown:
-        await shown.press("f6", "escape")
+        logs = shown.main.query_one(LogsPane)
+        for number in range(60):
+            shown.session.write(12, f"line {number} of words that go on and on " * 9)
+        await shown.press("f6")
+        await shown.sees("line 59 of")
+        logs.move_to(15)
+        chosen, before = logs.current, len(logs.ids)
+        await shown.press("escape")
         shown.session.write(12, "a word that came while hidden " * 9)
         await shown.settle()
         await shown.press("f6")
+        await shown.until(lambda: len(logs.ids) == before + 1, "the line to be taken")
+        await shown.settle()
+        assert logs.current == chosen
+        await shown.press("G")
         await shown.sees("came while hidden")

@@ -66,6 +66,8 @@ class LinesPane(ScrollView, can_focus=True):
         self._strips: LRUCache[tuple[int, bool, bool], Strip] = LRUCache(1_000)
         self._styles: dict[str, Style] = {}
         self._width = 0
+        self._seen = 0
+        self._arranged_for = 0
 
     # -- what is shown ---------------------------------------------------------------------------------------------
 
@@ -94,12 +96,12 @@ class LinesPane(ScrollView, can_focus=True):
         first, at_end, rows = len(held), self.cursor >= len(self) - 1, len(self)
         held += lines
         self.document.note = note
-        if self._parts is not None and self._room <= LEAST_ROOM:  # another view is shown: it is arranged when seen
-            self._arrange()
-        elif self._parts is not None and self._order is not None:
+        if self._parts is not None and self._order is not None:
             order, parts = self._order, self._parts
             self._wrap(range(first, len(held)))
             self._order, self._parts = order + self._order, parts + self._parts
+        else:
+            self._width = max(self._width, min(max(map(_length, lines), default=0), LINE_LIMIT + 40) + 2)
         resize(self, Size(self._width, len(self)))
         if self._pattern is not None:
             self._hits += self._found(range(rows, len(self)))
@@ -114,6 +116,7 @@ class LinesPane(ScrollView, can_focus=True):
         self._order = self._unfolded() if self._folds else None
         self._parts = None
         lines, room = self.document.lines, self._room
+        self._arranged_for = room
         longest = max((len(each) if isinstance(each, str) else _length(each) for each in lines), default=0)
         if self.document.wrap and room > LEAST_ROOM and len(lines) <= WRAPPED_UP_TO:
             self._wrap(self._order if self._order is not None else range(len(lines)))
@@ -134,7 +137,9 @@ class LinesPane(ScrollView, can_focus=True):
 
     @property
     def _room(self) -> int:
-        return self.scrollable_content_region.width - 2
+        """Cells for a line; of a hidden pane, which has none, as many as when it was last seen."""
+        self._seen = self.scrollable_content_region.width or self._seen
+        return self._seen - 2
 
     def _wrap(self, shown: Iterable[int]) -> None:
         """Break the lines that do not fit, and go on with them on lines of the pane of their own."""
@@ -158,7 +163,7 @@ class LinesPane(ScrollView, can_focus=True):
 
     def on_resize(self) -> None:
         """Wrapped lines depend on the width: the cursor stays on its line, or at the end."""
-        if self.document.wrap:
+        if self.document.wrap and self._room != self._arranged_for:
             self._anew(self.current, len(self) > 1 and self.cursor >= len(self) - 1)
 
     def _anew(self, line: int, at_end: bool = False) -> None:
