@@ -113,7 +113,7 @@ async def test_a_variable_changed_at_a_breakpoint_changes_what_curl_receives(des
         assert await ended(shown, call) == (200, {"orders": [{"id": "changed by hand"}]})
         await shown.press("f2")
         await shown.lacks("‖ ")
-        await shown.sees("✓ ok")
+        await shown.sees("✓ 200")
 
 
 async def test_the_caller_is_answered_while_the_handler_stays_at_its_breakpoint(desk: Shop) -> None:

@@ -169,12 +169,14 @@ async def test_breakpoints_that_a_busy_worker_did_not_take_are_sent_again(desk: 
     await desk.face.set(file, line_of(VALUES, "return answer"))
     assert "sent again" in (await desk.heard.until("notice"))[2]
     os.kill(worker.pid, signal.SIGCONT)
+    link = desk.broker.workers.links[worker.pid]
+    for _ in range(2):  # answered in order: after the first they are sent again, before the second they are set
+        await link.request("threads", {}, 10.0)
     worker.send()
     for line in ("answer =", "return answer"):
         paused = await desk.heard.until("paused", lambda item, line=line: item.line == line_of(VALUES, line))
         await desk.face.resume(paused.thread_id)
     assert await worker.answer() == {"ok": "before"}
-    link = desk.broker.workers.links[worker.pid]
     assert len(await link.push(str(file), []) or ()) == 0
     assert link._pushed[str(file)] == []
 
