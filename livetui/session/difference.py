@@ -10,6 +10,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from livetui.session.secrets import is_secret_name, mask
+
 Path = tuple[str | int, ...]
 
 
@@ -58,6 +60,19 @@ def diff(before: Any, after: Any, limit: int = 1000) -> list[Change]:
 def diff_bytes(before: bytes | None, after: bytes | None, limit: int = 1000) -> list[Change]:
     """The same for bodies as they are recorded; what is no JSON (or too deep for it) is compared as text."""
     return diff(parsed(before), parsed(after), limit)
+
+
+def diff_answers(before: bytes | None, after: bytes | None, limit: int = 1000) -> list[Change]:
+    """The same for a replay's answer: JSON in strings opened, without the request id, which is another each time."""
+    return diff(_answer(before), _answer(after), limit)
+
+
+def masked(change: Change) -> Change:
+    """The same with its secrets masked, also those that the names above them give away."""
+    name = next((step for step in reversed(change.steps) if isinstance(step, str) and is_secret_name(step)),
+                str(change.steps[-1]) if change.steps else "")
+    before, after = (None if value is None else mask({name: value})[name] for value in (change.before, change.after))
+    return msgspec.structs.replace(change, before=before, after=after)
 
 
 def apply(before: Any, changes: list[Change]) -> Any:
@@ -197,3 +212,13 @@ def _opened(value: Any) -> Any:
         except (ValueError, RecursionError):
             return value
     return value
+
+
+def _answer(response: bytes | None) -> Any:
+    """An answer as it is compared."""
+    answer = parsed(response, inside=True)
+    if not isinstance(answer, dict) or "errorType" not in answer:
+        return answer
+    trace = answer.get("stackTrace")
+    lines = [line for frame in trace for line in str(frame).rstrip().split("\n")] if isinstance(trace, list) else trace
+    return {key: lines if key == "stackTrace" else value for key, value in answer.items() if key != "requestId"}

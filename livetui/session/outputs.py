@@ -16,7 +16,7 @@ from typing import Any, TextIO
 import msgspec
 
 from livetui.session import secrets
-from livetui.session.difference import diff_bytes
+from livetui.session.difference import diff_answers, masked
 from livetui.session.events import (
     CodeReloaded,
     InvocationArrived,
@@ -284,9 +284,8 @@ def difference_lines(origin: Invocation, replay: Invocation) -> list[str]:
     lines = []
     if origin.row.state != replay.row.state:
         lines.append(f"state: {origin.row.state} → {replay.row.state}")
-    for change in diff_bytes(origin.response, replay.response, limit=200):
-        name = str(change.steps[-1]) if change.steps else ""
-        before, after = (_short(secrets.mask({name: value})[name]) for value in (change.before, change.after))
+    for change in map(masked, diff_answers(origin.response, replay.response, limit=200)):
+        before, after = _short(change.before), _short(change.after)
         place = change.path or "answer"
         match change.kind:
             case "added":

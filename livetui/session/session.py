@@ -52,6 +52,7 @@ class Session:
         self._built: Engine | None = None
         self._thread = self._new_thread()
         self._earlier: list[threading.Thread] = []
+        self._restarting: threading.Thread | None = None
         self._ended = threading.Event()
 
     @property
@@ -102,6 +103,8 @@ class Session:
         self._restart(msgspec.structs.replace(self.settings, take_over=True))
 
     def _restart(self, settings: Settings) -> None:
+        if self._restarting is not None and self._restarting.is_alive():
+            return  # it is on its way: the one before it has still to end
         engine, thread = self._engine, self._thread
         following = self._built = self._build(settings)
         engine.hands_on = True
@@ -117,9 +120,9 @@ class Session:
                 following.inherited = engine.owned_cloud
             begun.start()
 
-        restarting = threading.Thread(target=restart, args=[self._thread], name="livetui-restart", daemon=True)
-        self._earlier += [thread, restarting]
-        restarting.start()
+        self._restarting = threading.Thread(target=restart, args=[self._thread], name="livetui-restart", daemon=True)
+        self._earlier += [thread, self._restarting]
+        self._restarting.start()
 
     def _run(self) -> None:
         engine: Engine | None = None
@@ -164,11 +167,6 @@ class Session:
     def sessions(self) -> list[SessionRecord]:
         """All sessions of the history, newest first; this one among them once it is live."""
         return self._store.sessions()
-
-    @property
-    def recording(self) -> str:
-        """Id of the session that this one writes; empty before it is live."""
-        return self._store.current
 
     def invocation(self, id: int) -> Invocation:
         """Everything of one invocation. Raises `LivetuiError` when it is not held (any more)."""

@@ -11,7 +11,7 @@ from typing import Any
 
 from livetui.session import decode
 from livetui.session.debugging import PostMortem
-from livetui.session.difference import Change, diff, parsed, spell
+from livetui.session.difference import Change, diff, diff_answers, masked, parsed, spell
 from livetui.session.invocation import FINISHED, AwsCall, Invocation
 from livetui.session.policy import reason_for, statement_for
 from livetui.session.secrets import MASK, is_secret_name, mask, mask_text
@@ -331,7 +331,7 @@ def bar(start: float, length: float, total: float, width: int = 28) -> Line:
 def _diff(opened: Opened) -> Document:
     if opened.origin is None:
         return empty("Not a replay: there is nothing to compare with. r replays this event.")
-    changes = diff(_answer(opened.origin.response), _answer(opened.invocation.response), MOST_CHANGES)
+    changes = diff_answers(opened.origin.response, opened.invocation.response, MOST_CHANGES)
     event, changed = opened.origin.event, opened.invocation.event
     edited = [] if event == changed else diff(parsed(event, True), parsed(changed, True), MOST_CHANGES)
     before, after = opened.origin.row, opened.invocation.row
@@ -352,28 +352,19 @@ def _diff(opened: Opened) -> Document:
     return of_lines(lines, f"{len(changes)} change{'' if len(changes) == 1 else 's'}", wrap=True)
 
 
-def _answer(response: bytes | None) -> Any:
-    """An answer as it is compared: JSON in strings opened, and without the request id, which is another each time."""
-    answer = parsed(response, inside=True)
-    if not isinstance(answer, dict) or "errorType" not in answer:
-        return answer
-    trace = answer.get("stackTrace")
-    lines = [line for frame in trace for line in str(frame).rstrip().split("\n")] if isinstance(trace, list) else trace
-    return {key: lines if key == "stackTrace" else value for key, value in answer.items() if key != "requestId"}
-
-
 def change_lines(change: Change, unmasked: bool = False) -> list[Line]:
     """One difference between two JSON values, with a sign that says which."""
     if change.kind == "more":
         return [text.line("… and more changes", "dim")]
-    secret = not unmasked and any(isinstance(step, str) and is_secret_name(step) for step in change.steps)
+    if not unmasked:
+        change = masked(change)
 
     def value(sign: str, shown: Any, role: str, lead: str = "") -> list[Line]:
         told = json.dumps(shown, ensure_ascii=False, default=str, indent=2 if isinstance(shown, dict | list) else None)
-        words = [MASK] if secret else told[:20_000].split("\n")
+        words = told[:20_000].split("\n")
         if len(words) > MOST_LINES_OF_A_CHANGE:
             words = [*words[:MOST_LINES_OF_A_CHANGE], "…"]
-        first, *rest = words if unmasked else map(mask_text, words)
+        first, *rest = words
         lines: list[Line] = [((f"{sign} {lead}", role), *text.line(first, role))]
         return lines + [((f"{sign} ", role), *text.line(each, role)) for each in rest]
 

@@ -285,19 +285,24 @@ async def test_a_template_that_changed_is_told_until_it_is_deployed():
 
 
 async def test_a_large_event_goes_to_the_editor_at_once(monkeypatch):
+    given: list[str] = []
+
     def edit(app: object, command: list[str]) -> None:
         path = Path(command[-1])
-        path.write_text(path.read_text().replace('"n": 1', '"n": 2'))
+        given.append(path.read_text())
+        path.write_text(given[0].replace('"n": 1', '"n": 2'))
 
     monkeypatch.setattr(app_module, "run_outside", edit)
     monkeypatch.setenv("VISUAL", sys.executable)
-    large = invocation(1, "GetOrder", "POST /", event=json.dumps({"n": 1, "x": "y" * 1_100_000}).encode())
+    large = invocation(1, "GetOrder", "POST /", event=json.dumps(
+        {"n": 1, "password": "hunter22", "x": "y" * 1_100_000}).encode())
     async with console(live_session([large])) as shown:
         await shown.opened(1)
         await shown.press("e")
         await shown.until(lambda: any(asked[0] == "replay" for asked in shown.session.asked), "the replay")
     sent = next(asked for asked in shown.session.asked if asked[0] == "replay")[2]
-    assert json.loads(sent)["n"] == 2
+    assert "hunter22" not in given[0]
+    assert {name: json.loads(sent)[name] for name in ("n", "password")} == {"n": 2, "password": "hunter22"}
 
 
 async def test_lines_that_came_while_the_logs_were_hidden_are_seen_at_the_second_look():

@@ -120,29 +120,37 @@ class RecordActions(Screen[None]):
     def _edit(self, row: Row, event: bytes) -> None:
         from livetui.tui.screens.edit import EDITABLE, EditScreen  # an editor with grammars: read when one edits
 
+        masked = self.details.opened is None or not self.details.opened.unmasked
         if len(event) > EDITABLE:
-            self._edit_large(row, event)
+            self._edit_large(row, event, masked)
             return
 
         def run(edited: bytes | None) -> None:
             if edited is not None and self.app.ask(lambda: self.session.replay(row.id, edited)):
                 self.expected = row.id
 
-        masked = self.details.opened is None or not self.details.opened.unmasked
         self.app.push_screen(EditScreen(f"Edit #{row.id} {row.function} · {row.trigger}", event, masked=masked), run)
 
-    def _edit_large(self, row: Row, event: bytes) -> None:
+    def _edit_large(self, row: Row, event: bytes, masked: bool) -> None:
         """An event that no text area takes in a moment goes to $EDITOR at once."""
-        from livetui.tui.screens.edit import pretty, problem_in
+        from livetui.session.secrets import mask_json
+        from livetui.tui.screens.edit import pretty, problem_in, unmasked
 
-        shown = pretty(event)
+        safe = mask_json(event) if masked else event
+        shown = pretty(safe)
         edited = self.app.edit_outside(shown)
         if edited is None:
             return
         wrong = "Nothing was changed." if edited == shown else problem_in(edited)
         if wrong:
             self.app.tell(LivetuiError("The event was not sent.", wrong))
-        elif self.app.ask(lambda: self.session.replay(row.id, edited.encode())):
+            return
+        try:
+            changed = unmasked(edited.encode("utf-8", "surrogatepass"), safe, event)
+        except LivetuiError as error:
+            self.app.tell(error)
+            return
+        if self.app.ask(lambda: self.session.replay(row.id, changed)):
             self.expected = row.id
 
     def action_pin(self) -> None:
@@ -193,7 +201,7 @@ class RecordActions(Screen[None]):
                 case "":
                     self._edit_and_invoke(function, b"{}")
                 case captured if captured.startswith("#"):
-                    self._with_event_of(int(captured[1:]), lambda event: self._edit_and_invoke(function, event))
+                    self._with_event_of(int(captured[1:]), partial(self._edit_and_invoke, function, masked=True))
                 case _:
                     self._edit_and_invoke(function, self.app.sample(name))
 
@@ -214,10 +222,10 @@ class RecordActions(Screen[None]):
         ]
         self.app.push_screen(Choose(f"Invoke {function} with", picks), chosen)
 
-    def _edit_and_invoke(self, function: str, event: bytes, imports: bool = False) -> None:
+    def _edit_and_invoke(self, function: str, event: bytes, imports: bool = False, masked: bool = False) -> None:
         from livetui.tui.screens.edit import EditScreen
 
-        screen = EditScreen(f"Invoke {function}", event, "Invoke", imports=imports)
+        screen = EditScreen(f"Invoke {function}", event, "Invoke", masked=masked, imports=imports)
         self.app.push_screen(screen, partial(self._invoke, function))
 
     def _ask_event_file(self, function: str) -> None:

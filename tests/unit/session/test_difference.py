@@ -6,11 +6,13 @@ import copy
 import json
 import time
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from livetui.session.difference import Change, apply, diff, diff_bytes
+from livetui.session.difference import Change, apply, diff, diff_answers, diff_bytes, masked
+from livetui.session.secrets import MASK
 
 
 def told(before: object, after: object) -> list[tuple[str, str]]:
@@ -86,3 +88,19 @@ def test_six_megabytes_take_well_under_a_second() -> None:
     assert time.perf_counter() - began < 6
     assert [(change.kind, change.path) for change in found] == [("removed", "rows[10]"),
                                                                 ("changed", "rows[69999].tags[1]")]
+
+
+def test_what_a_name_above_gives_away_is_masked_too() -> None:
+    changes = diff({}, {"headers": {"Authorization": ["Bearer abcdefgh"]}, "password": {"v": "hunter22"}, "n": 1})
+    shown = json.dumps([msgspec.to_builtins(masked(change)) for change in changes])
+    assert "hunter22" not in shown
+    assert "abcdefgh" not in shown
+    deeper = masked(diff({"password": {"v": "one"}}, {"password": {"v": "hunter22"}})[0])
+    assert (deeper.before, deeper.after) == (MASK, MASK)
+
+
+def test_answers_are_compared_inside_their_strings_and_without_request_ids() -> None:
+    assert diff_answers(b'{"body": "{\\"id\\": 1}"}', b'{"body": "{\\"id\\":  1}"}') == []
+    failed = b'{"errorType": "E", "errorMessage": "m", "requestId": "%s"}'
+    assert diff_answers(failed % b"a", failed % b"b") == []
+    assert [change.path for change in diff_answers(b'{"body": "{\\"id\\": 1}"}', b'{"body": "{\\"id\\": 2}"}')] == ["body.id"]
