@@ -78,7 +78,6 @@ def soak_section() -> str:
 
 
 def renew_soak() -> None:
-    """Put the last long soak into RESULTS.md, when that is there, in place of the one before."""
-    if RESULTS.exists():
-        before = RESULTS.read_text("utf-8").partition(SOAK_HEADING)[0].rstrip("\n")
-        RESULTS.write_text(f"{before}\n\n{soak_section()}", "utf-8")
+    """Put the last long soak into RESULTS.md in place of the one before."""
+    before = RESULTS.read_text("utf-8").partition(SOAK_HEADING)[0].rstrip("\n") if RESULTS.exists() else "# Results"
+    RESULTS.write_text(f"{before}\n\n{soak_section()}", "utf-8")

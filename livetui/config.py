@@ -174,7 +174,7 @@ def load(project: Path, flags: Mapping[str, Any], environ: Mapping[str, str] | N
             take({key: environ[variable]}, "environment")
     take({key.replace("_", "-"): value for key, value in flags.items() if value not in (None, (), {})}, "command line")
 
-    for key, own, fallback in (("app", project.resolve().name, "app"), ("stage", _user_name(), "dev")):
+    for key, own, fallback in (("app", project.resolve().name, "app"), ("stage", user_name("dev"), "dev")):
         if isinstance(merged.get(key, ""), str):  # what is no text is told of below
             merged[key] = plain_name(merged.get(key) or own, fallback)
     try:
@@ -238,11 +238,12 @@ def _read_toml(path: Path, section: tuple[str, ...]) -> Mapping[str, Any]:
     return table if isinstance(table, dict) else {}
 
 
-def _user_name() -> str:
+def user_name(fallback: str = "unknown") -> str:
+    """Who works here, as this machine says; `fallback` where the user id has no name (some containers)."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):
-        return "dev"
+        return fallback
 
 
 class InForce(msgspec.Struct, frozen=True):

@@ -17,8 +17,6 @@ from stub_runtime.wire import WireError
 KEY_ID_BYTES = 8
 KEY_BYTES = 32
 _NONCE, _MAC, _SIGNATURE = 24, 16, 64
-OVERHEAD = KEY_ID_BYTES + KEY_BYTES + _NONCE + _MAC
-"""Bytes that sealing a call adds."""
 
 if lib.sodium_init() < 0:
     raise ImportError("libsodium cannot be used on this machine")

@@ -40,6 +40,8 @@ SESSION = [
     click.option("--for", "seconds", type=click.FloatRange(min=0), metavar="SECONDS",
                  help="End this long after the session is live."),
 ]
+TAKE_OVER = click.option("--take-over", is_flag=True, default=None,
+                         help="Take the stage from another console that holds it.")
 PRODUCTION = click.option("--yes-production", metavar="NAME",
                           help="Go live although NAME (the live stack, or what is attached) looks like production.")
 JSON = click.option("--json", "as_json", is_flag=True, help="JSON, one object per line.")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from livetui.cli.options import COMMON, JSON, PRODUCTION, SESSION, STACK, settings_of, with_options
+from livetui.cli.options import COMMON, JSON, PRODUCTION, SESSION, STACK, TAKE_OVER, settings_of, with_options
 from livetui.cli.words import say
 from livetui.errors import UsageError
 
@@ -23,7 +23,7 @@ _LEAVE_S = 8.0
 
 @click.command()
 @with_options(*COMMON, *STACK, *SESSION)
-@click.option("--take-over", is_flag=True, default=None, help="Take the stage from another console that holds it.")
+@TAKE_OVER
 @PRODUCTION
 def dev(headless: bool, as_json: bool, seconds: float | None, **flags: Any) -> int:
     """Deploy live if needed, then serve invocations (the default)."""
@@ -32,7 +32,7 @@ def dev(headless: bool, as_json: bool, seconds: float | None, **flags: Any) -> i
 
 @click.command()
 @with_options(*SESSION)
-@click.option("--take-over", is_flag=True, default=None, help="Take the stage from another console that holds it.")
+@TAKE_OVER
 @click.option("--traffic/--no-traffic", default=True, help="Drive a little real traffic through the triggers.")
 @click.option("--stage", metavar="NAME", help="Whose copy of the stack.")
 @click.option("--log", metavar="FILE", help="Where the log goes.")
@@ -65,7 +65,7 @@ def deploy(as_json: bool, **flags: Any) -> int:
 @click.command()
 @with_options(*COMMON, *SESSION)
 @click.argument("targets", nargs=-1, required=True, metavar="TARGET…")
-@click.option("--take-over", is_flag=True, default=None, help="Take the stage from another console that holds it.")
+@TAKE_OVER
 @PRODUCTION
 def attach(targets: tuple[str, ...], headless: bool, as_json: bool, seconds: float | None, **flags: Any) -> int:
     """Make deployed functions live without deploying anything.

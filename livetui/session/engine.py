@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import getpass
 import logging
 import socket
 import threading
@@ -17,7 +16,7 @@ from botocore.exceptions import ClientError
 
 from livetui import config
 from livetui.aws import Aws, CloudAccess, Keys
-from livetui.config import Settings
+from livetui.config import Settings, user_name
 from livetui.errors import LivetuiError
 from livetui.link.credentials import fetch_keys
 from livetui.link.link import Link
@@ -236,7 +235,7 @@ class Engine:
             yield
             return
         link_config = LinkConfig(app=stack.app, stage=stack.stage, bucket=stack.bucket, signing_key=stack.signing_key,
-                            owner=f"{getpass.getuser()}@{socket.gethostname()}", take_over=self.settings.take_over,
+                            owner=f"{user_name()}@{socket.gethostname()}", take_over=self.settings.take_over,
                             history=self.store.history)
         link = self._link = Link(link_config, aws, on_call=self.dispatcher.call, on_cancel=self.dispatcher.cancelled,
                                  on_state=self._link_changed, known=self.dispatcher.known)
@@ -376,7 +375,7 @@ class Engine:
                     self.hub.publish(Notice("info", f"Resumed what was parked: {', '.join(resumed)}"))
             mine = {function.name for function in self.stack.functions.values()}
             stale = [item.function for item in await asyncio.to_thread(attachment.attached, aws, started)
-                     if item.owner == attach.whoami() and item.function not in mine]
+                     if item.owner == user_name() and item.function not in mine]
             if stale:
                 self.hub.publish(Notice("warning", f"Still attached from an earlier session: {', '.join(stale[:5])}. "
                                         "`livetui restore` puts them back."))

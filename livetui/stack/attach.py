@@ -7,7 +7,6 @@ Before the first change the function's configuration is written to the bootstrap
 from __future__ import annotations
 
 import fnmatch
-import getpass
 import json
 import time
 from collections.abc import Mapping, Sequence
@@ -18,7 +17,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from livetui.aws import Aws
-from livetui.config import Settings
+from livetui.config import Settings, user_name
 from livetui.errors import LivetuiError, UsageError
 from livetui.stack import cdk, guard, sketch, template
 from livetui.stack.attachment import (
@@ -110,7 +109,7 @@ def restore(aws: Aws, bootstrap: Bootstrap, on_progress: OnProgress, targets: Se
     failed: list[LivetuiError] = []
     for before in attached(aws, bootstrap):
         named = any(fnmatch.fnmatchcase(name, target) for target in targets for name in (before.function, before.arn))
-        if not (named if targets else everyones or before.owner == whoami()):
+        if not (named if targets else everyones or before.owner == user_name()):
             continue
         begun = time.monotonic()
         on_progress(Progress("remove", before.function, "started", _TYPE))
@@ -138,14 +137,6 @@ def deployed_since(aws: Aws, attachments: Sequence[Attachment]) -> list[str]:
     return [name for name, configuration in found if configuration is None or not is_armed(configuration)]
 
 
-def whoami() -> str:
-    """Who attaches and restores: this machine's user."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # no such user id on this machine
-        return "unknown"
-
-
 @dataclass(frozen=True)
 class _Plan:
     """What is to become of one function."""
@@ -170,7 +161,7 @@ class _Plan:
 def _plan(settings: Settings, target: Target, id: str, held: Attachment | None,
           application: Application | None) -> _Plan:
     before = snapshot(target.configuration, settings.app, settings.stage, held)
-    before = replace(before, id=id, owner=whoami(), since=before.since or time.time())
+    before = replace(before, id=id, owner=user_name(), since=before.since or time.time())
     local = application.found.get(target.logical_id) if application else None
     own = next((settings.functions[name].code for name in (id, target.name, target.logical_id)
                 if name in settings.functions and settings.functions[name].code != "."), None)

@@ -16,11 +16,11 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from livetui.aws import Aws, CloudAccess
-from livetui.config import Settings
+from livetui.config import Settings, user_name
 from livetui.errors import LivetuiError
 from livetui.stack import bootstrap as bootstrap_stack
 from livetui.stack import samconfig, template
-from livetui.stack.attach import deployed_since, whoami
+from livetui.stack.attach import deployed_since
 from livetui.stack.attachment import attached
 from livetui.stack.bootstrap import STACK, Bootstrap
 from livetui.stack.names import fixed_names
@@ -209,7 +209,7 @@ def context_of(statement: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def _attached(aws: Aws, boot: Bootstrap) -> Check:
     everyones = attached(aws, boot)
-    ours = [item for item in everyones if item.owner == whoami()]
+    ours = [item for item in everyones if item.owner == user_name()]
     others = f" ({len(everyones) - len(ours)} of others)" if len(everyones) > len(ours) else ""
     if not ours:
         return Check("attached functions", True, f"none of yours{others}")

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import getpass
 import re
 from collections.abc import Mapping
 
-from livetui.config import Settings
+from livetui.config import Settings, user_name
 
 
 def tags_of(settings: Settings) -> dict[str, str]:
@@ -16,11 +15,7 @@ def tags_of(settings: Settings) -> dict[str, str]:
 
 def owned_by(tags: Mapping[str, str]) -> dict[str, str]:
     """`tags` and whose console it was. A tag's value may have letters, digits, spaces and `_.:/=+-@` (AWS)."""
-    try:
-        user = getpass.getuser()
-    except (KeyError, OSError):  # no such user id on this machine
-        user = "unknown"
-    return {**tags, "livetui:owner": re.sub(r"[^\w .:/=+@-]", "-", user)[:256]}
+    return {**tags, "livetui:owner": re.sub(r"[^\w .:/=+@-]", "-", user_name())[:256]}
 
 
 def as_list(tags: Mapping[str, str]) -> list[dict[str, str]]:

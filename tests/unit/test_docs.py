@@ -188,6 +188,23 @@ def test_paths_that_the_pages_name_exist() -> None:
     assert {(where, what) for where, what in named if what not in tracked and not (ROOT / what).exists()} == set()
 
 
+def test_tests_that_the_pages_name_exist() -> None:
+    """An ellipsis ends a name that is cut: `test_a_page…` stands for every test that begins so."""
+    code = "".join(f"{path.name}\n{path.read_text('utf-8')}" for path in sorted((ROOT / "tests").rglob("*.py")))
+    there = set(re.findall(r"\btest_\w+", code))
+    named = {found for path in PAGES for found in re.findall(r"\btest_\w+…?", path.read_text("utf-8"))}
+    assert len(named) > 50
+    assert [name for name in sorted(named)
+            if not (any(each.startswith(name[:-1]) for each in there) if name.endswith("…") else name in there)] == []
+
+
+def test_no_file_is_longer_than_an_afternoon_bears() -> None:
+    folders = ("livetui", "stub_runtime", "bootstrap", "benchmarks", "tests", "screenshots")
+    lengths = {path: len(path.read_text("utf-8").splitlines()) for folder in folders
+               for path in (ROOT / folder).rglob("*.py")}
+    assert {path.name: lines for path, lines in lengths.items() if lines > 500} == {}
+
+
 # --- how to add … ---------------------------------------------------------------------------------------------------
 
 def recipes() -> Iterator[tuple[str, str]]:
