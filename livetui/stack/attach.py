@@ -37,7 +37,9 @@ from livetui.stack.bundle import StubBundle
 from livetui.stack.changeset import StackState, refused, refusing
 from livetui.stack.contract import LiveFunction, LiveStack, OnProgress, Progress
 from livetui.stack.deployment import signing_key, upload, wiring_of
-from livetui.stack.live import LIVE_MEMORY_MB, Wiring
+from livetui.stack.functions import out_of_range
+from livetui.stack.live import LIVE_MEMORY_MB, Wiring, too_long
+from livetui.stack.network import network_warnings
 from livetui.stack.permissions import instruction
 from livetui.stack.targets import Target, aliases, find_targets, held_by, ids_of, longest_timeout, problems
 from livetui.stack.template import Application
@@ -45,6 +47,8 @@ from stub_runtime.config import VARIABLE, StubConfig
 from stub_runtime.topics import Topics, stub_policy
 
 _TYPE = "AWS::Lambda::Function"
+_ANY_KEY = bytes(32)
+"""Stands for the stage's key, which is made last, while it is seen whether all fits."""
 
 
 def application_of(settings: Settings) -> Application | None:
@@ -74,9 +78,12 @@ def attach(aws: Aws, bootstrap: Bootstrap, settings: Settings, targets: Sequence
                 functions=[target.name for target in found])
     ids = ids_of(found, held, settings.app, settings.stage)
     planned = [_plan(settings, target, ids[target.name], held.get(target.name), application) for target in found]
+    endpoint = aws.iot_endpoint()
+    work = _Work(aws, bootstrap, settings, wiring_of(aws, settings, _ANY_KEY, bootstrap.bucket, endpoint), {})
     reasons = [f"{plan.target.name}: {problem}" for plan in planned if not plan.missing or plan.target.named
                for problem in ([*problems(aws, plan.target),
-                                *held_by(plan.target, held.get(plan.target.name), settings.app, settings.stage)]
+                                *held_by(plan.target, held.get(plan.target.name), settings.app, settings.stage),
+                                *too_long(work.variables(plan.target.configuration, work.told(plan.before)))]
                                or [plan.missing]) if problem]
     if not reasons and all(plan.missing for plan in planned):
         reasons = [f"{plan.target.name}: {plan.missing}" for plan in planned]
@@ -84,7 +91,7 @@ def attach(aws: Aws, bootstrap: Bootstrap, settings: Settings, targets: Sequence
         raise LivetuiError("These functions cannot be attached.", "; ".join(reasons),
                            "Leave them out, or deploy a live copy: livetui deploy")
     seed = signing_key(aws, settings)
-    work = _Work(aws, bootstrap, settings, wiring_of(aws, settings, seed, bootstrap.bucket), {})
+    work = replace(work, wiring=wiring_of(aws, settings, seed, bootstrap.bucket, endpoint))
     functions: dict[str, LiveFunction] = {}
     for plan in planned:
         warnings: list[str] = []
@@ -202,7 +209,7 @@ class _Work:
 
     def arm(self, plan: _Plan, held: Attachment | None) -> list[str]:
         """Put the stub before one function; returns what the user has to know. `held`: an earlier session's note."""
-        wiring, settings = self.wiring, self.settings
+        settings = self.settings
         layer = self._layer(plan.target)
         now = settled(self.aws, plan.target.name)
         target = replace(plan.target, configuration=now)
@@ -217,24 +224,35 @@ class _Work:
                          live_timeouts_s=(*(held.live_timeouts_s if held else ()), timeout),
                          live_memories_mb=(*(held.live_memories_mb if held else ()), memory),
                          made_layers=(*(held.made_layers if held else ()), layer))
-        config = StubConfig(
-            app=settings.app, stage=settings.stage, function=plan.id, verify_key=wiring.verify_key, host=wiring.host,
-            region=wiring.region, bucket=wiring.bucket, dial_host=wiring.dial_host, port=wiring.port,
-            offline=settings.for_function(plan.id).offline or "deployed", handler=before.handler,
-            timeout=before.timeout_s, memory=before.memory_mb, armed=int(time.time()),
-            disarm_after=settings.disarm_after * 3600)
+        config = self.told(before)
         before, warnings = self._allow(target, config, before, held)
         configure(self.aws, target.name, Handler=HANDLER, Layers=[*before.layers, layer],
-                  Environment={"Variables": {**own_variables(now), VARIABLE: config.to_json()}},
+                  Environment={"Variables": self.variables(now, config)},
                   Timeout=timeout, MemorySize=memory, RevisionId=now["RevisionId"])
         if held is not None:
             for old in held.made_layers:
                 _delete_layer(self.aws, old)
             replace(before, live_timeouts_s=(timeout,), live_memories_mb=(memory,),
                     made_layers=(layer,)).write(self.aws, self.bootstrap)
+        warnings = [*warnings, *network_warnings(self.aws, now), *out_of_range(now)]
         behind = aliases(self.aws, target)
         return warnings + ([f"Its aliases stay on their versions: who calls {', '.join(behind)} does not come here."]
                            if behind else [])
+
+    def told(self, before: Attachment) -> StubConfig:
+        """What the stub of one function is told."""
+        wiring, settings = self.wiring, self.settings
+        return StubConfig(
+            app=settings.app, stage=settings.stage, function=before.id, verify_key=wiring.verify_key, host=wiring.host,
+            region=wiring.region, bucket=wiring.bucket, dial_host=wiring.dial_host, port=wiring.port,
+            offline=settings.for_function(before.id).offline or "deployed", handler=before.handler,
+            timeout=before.timeout_s, memory=before.memory_mb, armed=int(time.time()),
+            disarm_after=settings.disarm_after * 3600)
+
+    @staticmethod
+    def variables(now: Mapping[str, Any], config: StubConfig) -> dict[str, str]:
+        """The function's variables with the stub's."""
+        return {**own_variables(now), VARIABLE: config.to_json()}
 
     def _allow(self, target: Target, config: StubConfig, before: Attachment,
                held: Attachment | None) -> tuple[Attachment, list[str]]:

@@ -238,16 +238,11 @@ class FunctionReader:
         if properties.get("VpcConfig"):
             yield ("It runs in a VPC: its private addresses are not reachable from here, and its stub needs a NAT or "
                    "endpoints for IoT (iot.data) and S3.")
-        if properties.get("FileSystemConfigs"):
-            yield "It mounts a file system that is not reachable from here."
-        if properties.get("DurableConfig"):
-            yield "It is durable: its steps and waits are not replayed here; each call runs the handler once."
+        yield from out_of_range(properties)
         declared = properties.get("Layers")
         if isinstance(declared, list) and len(function.layers) < len(declared):
             yield ("A layer of it cannot be told from the template (imported, or its content lies in S3): its packages "
                    "are missing here.")
-        if properties.get("CapacityProviderConfig"):
-            yield "It runs on managed instances, which call a stub several times at once."
         if function.code_root is not None and not function.code_root.is_dir():
             yield f"Its code is not here: there is no folder {function.code_root}."
         elif function.code_root is not None and not function.layers:  # a layer may bring a handler of its own
@@ -301,6 +296,16 @@ class FunctionReader:
             return int(self.resolver.resolve(node))
         except (TypeError, ValueError):
             return default
+
+
+def out_of_range(properties: Mapping[str, Any]) -> Iterator[str]:
+    """What of a function does not come here; `properties` are its template's, or its configuration in the account."""
+    if properties.get("FileSystemConfigs"):
+        yield "It mounts a file system that is not reachable from here."
+    if properties.get("DurableConfig"):
+        yield "It is durable: its steps and waits are not replayed here; each call runs the handler once."
+    if properties.get("CapacityProviderConfig"):
+        yield "It runs on managed instances, which call a stub several times at once."
 
 
 def _base_image(dockerfile: str) -> str:

@@ -171,6 +171,7 @@ def _attach(app: str, stage: str, place: Place, targets: Sequence[str]) -> Itera
         "ListAliases GetPolicy GetFunctionUrlConfig InvokeFunction",
         *(place.arn("lambda", f"function:{name}") for name in names))
     yield _statement("AttachList", "lambda: ListFunctions ListEventSourceMappings", "*")
+    yield _statement("AttachNetwork", "ec2: DescribeRouteTables DescribeVpcEndpoints", "*")
     yield _statement("AttachNotes", "s3: PutObject DeleteObject",
                      f"arn:{place.partition}:s3:::{place.bucket}/attached/*")
     yield _statement("AttachLayer", "lambda: PublishLayerVersion GetLayerVersion DeleteLayerVersion", layer,

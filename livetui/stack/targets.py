@@ -80,9 +80,7 @@ def find_targets(aws: Aws, names: Sequence[str]) -> list[Target]:
 
 def _found_by(aws: Aws, name: str) -> Iterator[Target]:
     awslambda = aws.client("lambda")
-    if name.rsplit(":function:", maxsplit=1)[-1].count(":"):
-        raise UsageError(f"{name} names a version or an alias.", "Only $LATEST can be changed, so nothing was.",
-                         f"Attach the function itself: {name.rpartition(':')[0]}")
+    name = _unqualified(aws, name)
     named = False
     if any(sign in name for sign in "*?["):
         pages = awslambda.get_paginator("list_functions").paginate()
@@ -106,6 +104,29 @@ def _found_by(aws: Aws, name: str) -> Iterator[Target]:
         # In a stack, functions of other runtimes are left alone; a function that was named is judged.
         if named or len(ids) == 1 or target.runtime.startswith("python"):
             yield target
+
+
+def _unqualified(aws: Aws, name: str) -> str:
+    """The function that a name or an ARN means, of which only the newest state ($LATEST) can be changed."""
+    arn = name.split(":")
+    if name.startswith("arn:") and len(arn) > 3 and arn[3] != aws.region:
+        raise UsageError(f"{name} is in {arn[3]}, and this session in {aws.region}.", "", f"Pass --region {arn[3]}.")
+    qualifier = name.rsplit(":function:", maxsplit=1)[-1].partition(":")[2]
+    plain = name.removesuffix(f":{qualifier}") if qualifier else name
+    if qualifier in ("", "$LATEST"):
+        return plain
+    frozen = "A published version cannot be changed, so nothing was."
+    if qualifier.isdecimal():
+        raise UsageError(f"{name} is a published version.", frozen, f"Attach the function itself: {plain}")
+    versions = _aliases(aws, plain)
+    if qualifier not in versions:
+        raise UsageError(f"{plain} has no alias {qualifier}.", "", f"Its aliases: {', '.join(versions) or 'none'}.")
+    if versions[qualifier]:
+        raise UsageError(
+            f"{name} is an alias of version {versions[qualifier]}.", frozen,
+            f"Point it at $LATEST (aws lambda update-alias --function-name {plain} --name {qualifier} "
+            f"--function-version '$LATEST'), or attach the function itself: {plain}")
+    return plain
 
 
 def ids_of(targets: Sequence[Target], held: Mapping[str, Attachment], app: str, stage: str) -> dict[str, str]:
@@ -135,7 +156,7 @@ def problems(aws: Aws, target: Target) -> Iterator[str]:
         yield f"it has {MAX_LAYERS} layers already"
     if configuration.get("Environment", {}).get("Error"):
         yield f"its variables cannot be read: {configuration['Environment']['Error'].get('Message', '')}"
-    behind = sorted(set(_qualified_triggers(aws, target)))
+    behind = sorted(set(_frozen_triggers(aws, target)))
     if behind:
         yield f"its triggers call {', '.join(behind)}, a published copy that configuration changes never reach"
 
@@ -149,14 +170,18 @@ def held_by(target: Target, attachment: Attachment | None, app: str, stage: str)
         yield f"it has the variable {VARIABLE} of a live copy, and no note says that it was attached"
 
 
-def _qualified_triggers(aws: Aws, target: Target) -> Iterator[str]:
-    """Aliases and versions that something calls: event source mappings, permissions, function URLs."""
+def _frozen_triggers(aws: Aws, target: Target) -> Iterator[str]:
+    """Aliases of versions, and versions, that something calls: event source mappings, permissions, function URLs."""
     awslambda = aws.client("lambda")
+    frozen = aliases(aws, target)
     for page in awslambda.get_paginator("list_event_source_mappings").paginate():
         for mapping in page["EventSourceMappings"]:
-            if str(mapping.get("FunctionArn", "")).startswith(target.arn + ":"):
-                yield mapping["FunctionArn"].rpartition(":")[2]
-    for alias in aliases(aws, target):
+            called = str(mapping.get("FunctionArn", ""))
+            if called.startswith(target.arn + ":"):
+                qualifier = called.rpartition(":")[2]
+                if qualifier.isdecimal() or qualifier in frozen:
+                    yield qualifier
+    for alias in frozen:
         for ask in (awslambda.get_policy, awslambda.get_function_url_config):
             try:
                 ask(FunctionName=target.name, Qualifier=alias)
@@ -168,9 +193,22 @@ def _qualified_triggers(aws: Aws, target: Target) -> Iterator[str]:
 
 
 def aliases(aws: Aws, target: Target) -> list[str]:
-    """Names of the function's aliases."""
-    pages = aws.client("lambda").get_paginator("list_aliases").paginate(FunctionName=target.name)
-    return [str(item["Name"]) for page in pages for item in page["Aliases"]]
+    """Names of the function's aliases that lead to a published version."""
+    return [name for name, versions in _aliases(aws, target.name).items() if versions]
+
+
+def _aliases(aws: Aws, function: str) -> dict[str, str]:
+    """Alias → the published versions that it leads to; empty when it leads to the newest state alone."""
+    try:
+        pages = list(aws.client("lambda").get_paginator("list_aliases").paginate(FunctionName=function))
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "ResourceNotFoundException":
+            raise UsageError(f"There is no function {function}.") from error
+        raise refused(error, f"The aliases of {function} cannot be read.") from error
+    return {str(item["Name"]): ", ".join(
+        version for version in (str(item["FunctionVersion"]),
+                                *(item.get("RoutingConfig") or {}).get("AdditionalVersionWeights", {}))
+        if version != "$LATEST") for page in pages for item in page["Aliases"]}
 
 
 def longest_timeout(aws: Aws, target: Target, configured: int) -> int:

@@ -359,12 +359,6 @@ def test_a_glob_of_production_needs_its_name_typed(aws: Aws, bootstrap: Bootstra
         remove_function(aws, name)
 
 
-def test_a_version_or_alias_is_not_attached(aws: Aws, bootstrap: Bootstrap, make_settings: MakeSettings) -> None:
-    with pytest.raises(UsageError, match="version or an alias"):
-        attach(aws, bootstrap, make_settings(), ["arn:aws:lambda:eu-west-1:000000000000:function:orders:live"],
-               lambda _: None)
-
-
 def test_the_bootstrap_stays_while_functions_are_attached() -> None:
     with LocalCloud.start() as cloud:
         aws = Aws(cloud.access)

@@ -1,0 +1,122 @@
+"""What attach finds out before it changes a function: its variables' size, versions and aliases, its network."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from livetui.aws import Aws
+from livetui.config import Settings
+from livetui.errors import LivetuiError, UsageError
+from livetui.stack.attach import attach, restore
+from livetui.stack.attachment import attached
+from livetui.stack.bootstrap import Bootstrap
+from livetui.stack.deployment import key_name
+from livetui.stack.network import network_warnings
+from livetui.stack.targets import find_targets
+from tests.integration.stack.test_attach import function, local_code, state, zipped  # noqa: F401
+
+MakeSettings = Callable[..., Settings]
+
+
+@pytest.fixture
+def aliased(aws: Aws, function: str) -> str:  # noqa: F811
+    """A function with a version, an alias of that, and one of what is newest."""
+    awslambda = aws.client("lambda")
+    awslambda.publish_version(FunctionName=function)
+    awslambda.create_alias(FunctionName=function, Name="stable", FunctionVersion="1")
+    awslambda.create_alias(FunctionName=function, Name="newest", FunctionVersion="$LATEST")
+    return function
+
+
+def test_variables_that_leave_no_room_for_ours_are_refused_before_anything_changes(
+        aws: Aws, bootstrap: Bootstrap, function: str, make_settings: MakeSettings) -> None:  # noqa: F811
+    settings = local_code(make_settings(), "app")
+    room = 4096 - len(json.dumps({"MINE": "", "LONGEST": ""}, separators=(",", ":")))
+    aws.client("lambda").update_function_configuration(
+        FunctionName=function, Environment={"Variables": {"MINE": "", "LONGEST": "x" * room}})
+    before = state(aws, function)
+    with pytest.raises(LivetuiError, match="cannot be attached") as refused:
+        attach(aws, bootstrap, settings, [function], lambda _: None)
+    assert "4096" in refused.value.why
+    assert "LONGEST" in refused.value.why
+    assert state(aws, function) == before
+    assert function not in {item.function for item in attached(aws, bootstrap)}
+    with pytest.raises(aws.client("ssm").exceptions.ParameterNotFound):
+        aws.client("ssm").get_parameter(Name=key_name(settings.app, settings.stage))
+
+
+@pytest.mark.parametrize("arn", [False, True], ids=["name", "arn"])
+def test_a_version_and_what_leads_to_one_are_told_apart_from_the_newest(aws: Aws, aliased: str, arn: bool) -> None:
+    name = aws.client("lambda").get_function(FunctionName=aliased)["Configuration"]["FunctionArn"] if arn else aliased
+    for qualifier, told in (("1", "a published version"), ("stable", "an alias of version 1")):
+        with pytest.raises(UsageError, match=told) as refused:
+            find_targets(aws, [f"{name}:{qualifier}"])
+        assert "cannot be changed" in refused.value.why
+        assert name in refused.value.hint
+    with pytest.raises(UsageError, match="no alias"):
+        find_targets(aws, [f"{name}:nowhere"])
+    for qualifier in ("$LATEST", "newest"):
+        assert [target.name for target in find_targets(aws, [f"{name}:{qualifier}"])] == [aliased]
+
+
+def test_a_trigger_through_an_alias_of_the_newest_is_no_hindrance(
+        aws: Aws, bootstrap: Bootstrap, aliased: str, make_settings: MakeSettings) -> None:
+    aws.client("lambda").add_permission(FunctionName=aliased, Qualifier="newest", StatementId="t",
+                                        Action="lambda:InvokeFunction", Principal="events.amazonaws.com")
+    live = attach(aws, bootstrap, local_code(make_settings(), "app"), [aliased], lambda _: None)
+    assert "stable" in " ".join(live.functions[aliased].warnings)
+    assert "newest" not in " ".join(live.functions[aliased].warnings)
+    restore(aws, bootstrap, lambda _: None, [aliased])
+
+
+def test_an_arn_of_another_region_says_which(aws: Aws) -> None:
+    with pytest.raises(UsageError, match="us-west-2") as refused:
+        find_targets(aws, ["arn:aws:lambda:us-west-2:000000000000:function:orders"])
+    assert "--region us-west-2" in refused.value.hint
+
+
+def test_a_network_without_a_way_to_iot_is_told_with_what_to_add(aws: Aws) -> None:
+    ec2 = aws.client("ec2")
+    vpc = ec2.create_vpc(CidrBlock="10.9.0.0/16")["Vpc"]["VpcId"]
+    subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.9.1.0/24")["Subnet"]["SubnetId"]
+    table = ec2.create_route_table(VpcId=vpc)["RouteTable"]["RouteTableId"]
+    ec2.associate_route_table(RouteTableId=table, SubnetId=subnet)
+
+    def told(**also: Any) -> str:
+        return " ".join(network_warnings(aws, {"VpcConfig": {"VpcId": vpc, "SubnetIds": [subnet]}, **also}))
+
+    gateway = ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
+    ec2.attach_internet_gateway(InternetGatewayId=gateway, VpcId=vpc)
+    ec2.create_route(RouteTableId=table, DestinationCidrBlock="0.0.0.0/0", GatewayId=gateway)
+    assert f"{subnet} have no way to AWS IoT" in told(), "a function's interface has no public address"
+    assert f"com.amazonaws.{aws.region}.iot.data" in told()
+
+    endpoint = ec2.create_vpc_endpoint(VpcId=vpc, ServiceName=f"com.amazonaws.{aws.region}.iot.data",
+                                       VpcEndpointType="Interface")["VpcEndpoint"]["VpcEndpointId"]
+    assert "no way to AWS IoT" not in told()
+    assert f"com.amazonaws.{aws.region}.s3" in told(), "large payloads"
+
+    ec2.delete_vpc_endpoints(VpcEndpointIds=[endpoint])
+    nat = ec2.create_nat_gateway(SubnetId=subnet, ConnectivityType="private")["NatGateway"]["NatGatewayId"]
+    ec2.delete_route(RouteTableId=table, DestinationCidrBlock="0.0.0.0/0")
+    ec2.create_route(RouteTableId=table, DestinationCidrBlock="0.0.0.0/0", NatGatewayId=nat)
+    assert "no way" not in told()
+    assert "com.amazonaws" not in told()
+
+
+def test_a_function_without_a_network_of_its_own_is_not_warned_of(aws: Aws) -> None:
+    assert list(network_warnings(aws, {"VpcConfig": {"VpcId": "", "SubnetIds": [], "SecurityGroupIds": []}})) == []
+
+
+def test_an_attached_function_with_a_file_system_is_warned_of(
+        aws: Aws, bootstrap: Bootstrap, function: str, make_settings: MakeSettings) -> None:  # noqa: F811
+    mounted = "arn:aws:elasticfilesystem:eu-west-1:000000000000:access-point/fsap-1"
+    aws.client("lambda").update_function_configuration(
+        FunctionName=function, FileSystemConfigs=[{"Arn": mounted, "LocalMountPath": "/mnt/a"}])
+    live = attach(aws, bootstrap, local_code(make_settings(), "app"), [function], lambda _: None)
+    assert "file system" in " ".join(live.functions[function].warnings)
+    restore(aws, bootstrap, lambda _: None, [function])
