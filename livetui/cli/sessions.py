@@ -113,7 +113,7 @@ def _serve(settings: Settings, *, headless: bool, as_json: bool, **options: Any)
     if not session.wait(_LEAVE_S):  # something waits for the network; children end with this process
         os._exit(code)
     session.close()
-    if code == 0 and settings.park == "never" and not settings.local and not options.get("attach"):
+    if code == 0 and not session.parks and not settings.local and not options.get("attach"):
         say("Queues, rules and schedules of the live stack stay on. To make them wait for you: livetui park")
     return code
 

@@ -106,6 +106,11 @@ class Engine:
         with contextlib.suppress(asyncio.CancelledError):
             await serving
 
+    @property
+    def can_park(self) -> bool:
+        """Whether a live stack is there that is ours and does not end with this run."""
+        return self.ready and self.serve and not self.attach and self.owned_cloud is None
+
     def stop(self) -> None:
         """Ask the run to end; from any thread, at any stage."""
         self.cancel.set()

@@ -81,6 +81,16 @@ class Session:
         """Ask everything to end; returns at once."""
         self._engine.stop()
 
+    @property
+    def can_park(self) -> bool:
+        """Whether this session has a live stack that outlives it, with its sources of events."""
+        return self._engine.can_park
+
+    @property
+    def parks(self) -> bool:
+        """Whether those are switched off when it ends."""
+        return self._engine.park
+
     def park_and_stop(self) -> None:
         """Switch off the live stack's queues, rules and schedules, then end; the next session wakes them."""
         self._engine.park = True

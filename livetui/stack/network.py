@@ -33,8 +33,9 @@ def network_warnings(aws: Aws, configuration: Mapping[str, Any]) -> Iterator[str
         yield f"Its stub needs a NAT gateway, or endpoints {' and '.join(wanted.values())}."
         return
     if wanted["iot.data"] not in there:
-        yield (f"Its subnets {', '.join(closed)} have no way to AWS IoT, so its stub cannot connect: add a NAT gateway, "
-               f"or an interface endpoint {wanted['iot.data']} with a private DNS record for the account's endpoint.")
+        yield (f"Its subnets {', '.join(closed)} have no way to AWS IoT, so its stub cannot connect: add a NAT "
+               f"gateway, or an interface endpoint {wanted['iot.data']} with a private DNS record for the account's "
+               "endpoint.")
     if wanted["s3"] not in there:
         yield f"Large payloads cannot pass: add a NAT gateway, or a gateway endpoint {wanted['s3']}."
 

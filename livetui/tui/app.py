@@ -20,6 +20,7 @@ from livetui.tui.outside import editor_command, run_outside, text_file
 from livetui.tui.screens.help import HelpScreen, help_document
 from livetui.tui.screens.main import MainScreen
 from livetui.tui.screens.prompt import Pick
+from livetui.tui.screens.quit import QuitScreen
 from livetui.tui.text import safe, size
 
 LEAVE_AFTER_S = 5.0
@@ -76,15 +77,37 @@ class LivetuiApp(App[int]):
     # -- leaving ---------------------------------------------------------------------------------------------------
 
     async def action_quit(self) -> None:
-        """Ask the session to end and leave when it has; a second time: at once."""
+        """Ask the session to end and leave when it has; a second time: at once.
+
+        Where queues and rules outlive the session, the user is asked first whether they shall wait.
+        """
         if self.leaving or self.main.failed is not None:
             self.session.stop()
             self.leave(0)
+        elif not self.session.can_park or isinstance(self.screen, QuitScreen):
+            self._end("leave")
+        elif self.session.settings.park == "on-exit":
+            self._end("park")
+        else:
+            self.push_screen(QuitScreen(), self._end)
+
+    def action_quit_parked(self) -> None:
+        """Leave, and let what triggers the live stack wait."""
+        if self.session.can_park:
+            self._end("park")
+        else:
+            self.notify("There is nothing to park: no live stack outlives this session.", markup=False)
+
+    def _end(self, answer: str | None) -> None:
+        if answer is None or self.leaving:
             return
         self.leaving = True
-        self.main.header.link = ("… ending, q again leaves at once", "warn")
-        self.session.stop()
-        self.set_timer(LEAVE_AFTER_S, lambda: self.leave(0))
+        self.main.header.link = (f"… {'parking' if answer == 'park' else 'ending'}, q again leaves at once", "warn")
+        if answer == "park":  # takes as long as the cloud does: a mapping that is being changed is waited for
+            self.session.park_and_stop()
+        else:
+            self.session.stop()
+            self.set_timer(LEAVE_AFTER_S, lambda: self.leave(0))
 
     def action_help_quit(self) -> None:
         """Ctrl+c, where it copies nothing, means what it means in every terminal."""

@@ -41,7 +41,9 @@ class Commands(Provider):
         for binding in [*ALWAYS, *local]:
             id = binding.id or ""
             what = binding.action.removeprefix("screen.").partition("(")[0]
-            possible = self.screen.check_action(what, ()) and (id != "take-over" or self._held)
+            possible = self.screen.check_action(what, ()) and (
+                self._held if id == "take-over" else self._parkable if id == "quit-parked" else True
+            )
             if id not in seen and id not in _MOVES and possible:
                 seen.add(id)
                 yield binding
@@ -51,6 +53,11 @@ class Commands(Provider):
         """Whether there is a stage to take."""
         link = getattr(self.screen, "link", None)
         return link is not None and link.state in ("held", "taken-over")
+
+    @property
+    def _parkable(self) -> bool:
+        """Whether something would be left behind that can wait."""
+        return self.app.session.can_park  # type: ignore[attr-defined,no-any-return]
 
     def _run(self, binding: Binding) -> partial[Coroutine[Any, Any, bool]]:
         target = self.focused if "." not in binding.action and self.focused is not None else self.screen

@@ -51,6 +51,7 @@ MOVE_KEYS = [
 
 COMMON_KEYS = [
     bind("quit", "q", "app.quit", "Quit", "Leave livetui; a second time: at once"),
+    bind("quit-parked", "Q", "app.quit_parked", "Park and quit", "Leave; queues, rules and schedules wait for you"),
     bind("maximise", "plus", "screen.maximise", "Maximise", "Give the focused pane the whole screen, or give it back"),
     *SESSION_KEYS,
     bind("steps", "d", "screen.toggle_steps", "Start-up steps", "Show or hide the steps of bootstrap and deployment"),

@@ -140,6 +140,13 @@ class SessionFace(Protocol):
     def vscode(self) -> Path:
         """Write or update VS Code's launch.json entry; its path. Blocks for milliseconds."""
 
+    @property
+    def can_park(self) -> bool:
+        """Whether what triggers the live stack outlives the session, and so can be left waiting."""
+
+    def park_and_stop(self) -> object:
+        """Switch that off, then end."""
+
     def redeploy(self) -> object:
         """Deploy the template as it is now."""
 

@@ -59,6 +59,7 @@ class RecordedSession:
     settings: Settings = field(default_factory=lambda: Settings(app="orders", stage="dev", region="eu-west-1"))
     script: list[SessionEvent] = field(default_factory=list)
     end_at_once: bool = True
+    can_park: bool = False
     dropped: int = 0
 
     def __post_init__(self) -> None:
@@ -83,6 +84,9 @@ class RecordedSession:
         self.asked.append(("stop",))
         if self.end_at_once:
             self.tell(SessionEnded(0))
+
+    def park_and_stop(self) -> None:
+        self.asked.append(("park_and_stop",))
 
     def status(self) -> Status:
         return self._status
