@@ -107,8 +107,9 @@ class Broker:
         if not (attach or self._post_mortem):
             return None
         spec = importlib.util.find_spec("debugpy")
-        return {"function": function_id, "host": HOST, "port": self.workers.port,
-                "token": self.workers.ticket(function_id, attach), "attach": attach, "via": self.workers.via,
+        return {"function": function_id, "host": HOST, "port": self.workers.port, "via": self.workers.via,
+                "token": self.workers.ticket(function_id, attach, self._has_console), "attach": attach,
+                "on_demand": self._has_console and not attach,
                 "debugpy": str(Path(spec.origin).parent) if spec is not None and spec.origin else None}
 
     async def ready(self, pid: int) -> None:

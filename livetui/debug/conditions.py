@@ -47,7 +47,7 @@ def check_hit(text: str) -> None:
 
 def check_log(text: str) -> None:
     """Raises `UsageError` when an expression in braces of the message does not compile."""
-    for expression in _expressions(text):
+    for expression in _parts(text)[1::2]:
         try:
             compile(expression.strip(), "<log point>", "eval")
         except (SyntaxError, ValueError) as error:
@@ -55,23 +55,39 @@ def check_log(text: str) -> None:
                              "Put one Python expression in each pair of braces.") from error
 
 
-def _expressions(text: str) -> list[str]:
-    # Braces nest, as in {totals[{"a": 1}["a"]]}; only the outermost pair marks an expression.
-    found, depth, start = [], 0, 0
+def log_for_pydevd(text: str) -> str:
+    """The message as pydevd is told of it: one expression, which writes what raises in its place in the text.
+
+    By itself pydevd shows one error instead of the whole text, and takes a `%` of the text for its own.
+    """
+    if not text:
+        return ""
+    parts = ascii([part.strip() if at % 2 else part for at, part in enumerate(_parts(text))])
+    # pydevd counts braces, also those in strings, to find where the expression ends.
+    escaped = parts.replace("{", r"\x7b").replace("}", r"\x7d")
+    return f'{{__import__("pydevd").livetui_log({escaped}, globals(), locals())}}'
+
+
+def _parts(text: str) -> list[str]:
+    # Text and expressions in turn. Braces nest, as in {totals[{"a": 1}["a"]]}: the outermost pair marks an expression.
+    parts, depth, start = [], 0, 0
     for at, letter in enumerate(text):
         if letter == "{":
             depth += 1
-            start = at + 1 if depth == 1 else start
+            if depth == 1:
+                parts.append(text[start:at])
+                start = at + 1
         elif letter == "}":
             depth -= 1
             if depth == 0:
-                found.append(text[start:at])
+                parts.append(text[start:at])
+                start = at + 1
         if depth < 0:
             break
     if depth:
         raise UsageError(f"The log message's braces do not pair up: {text}", "",
                          "Put expressions in braces: total is {total}.")
-    return found
+    return [*parts, text[start:]]
 
 
 def _reason(error: Exception) -> str:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 from livetui.debug.breakpoints import Wish
+from livetui.debug.conditions import log_for_pydevd
 from livetui.debug.wire import Channel, Message
 from livetui.errors import LivetuiError
 
@@ -19,6 +21,8 @@ HANDSHAKE_S = 10.0
 """Time that a worker has from its connection to READY."""
 ANSWER_S = 10.0
 """Time that a worker has to answer what does not run user code."""
+_ENDED = re.compile(r"No more messages|\[(?:Errno|WinError) \d+\] .*|")
+"""How debugpy's own adapter words that the worker behind it has ended: its stream's end, or what broke the stream."""
 
 
 class RefusedError(LivetuiError):
@@ -44,7 +48,8 @@ class WorkerLink:
         """The innermost frame of what is stopped, by thread."""
         self.cursor: tuple[str, int] | None = None
         """Path and line that it runs to."""
-        self.dialed_at = time.time()
+        self.since = time.time()
+        """When it read its files, at the earliest."""
         self.listens = False
         """Whether it listened for us instead of dialing in."""
         self.known = False
@@ -58,17 +63,17 @@ class WorkerLink:
         self._answers: dict[int, asyncio.Future[Message]] = {}
         channel.on_message = self._received
 
-    async def authorize(self, expects: Callable[[str], str | None]) -> None:
-        """Ask for the worker's token and its pid. `expects(token)` names the function, or None for a stranger.
+    async def authorize(self, expects: Callable[[str], tuple[str, float] | None]) -> None:
+        """Ask for the worker's token and its pid. `expects(token)` is function and `since`, or None for a stranger.
 
         Raises `RefusedError`.
         """
         answer = await self.request(AUTHORIZE, {"debugServerAccessToken": None})
-        function = expects(str(answer.get("clientAccessToken") or ""))
-        if function is None:
+        expected = expects(str(answer.get("clientAccessToken") or ""))
+        if expected is None:
             raise RefusedError("A process without a worker's token connected.")
         self.channel.trust()
-        self.function_id = function
+        self.function_id, self.since = expected
         # Like the authorization, no public API; tests try both with the oldest and the newest debugpy.
         info = await self.request("pydevdSystemInfo", {})
         self.pid = int(info["process"]["pid"])
@@ -112,7 +117,7 @@ class WorkerLink:
     def runs_older_than(self, path: str) -> bool:
         """Whether the file was saved after this worker started."""
         try:
-            return Path(path).stat().st_mtime > self.dialed_at
+            return Path(path).stat().st_mtime > self.since
         except OSError:
             return False
 
@@ -179,7 +184,7 @@ class WorkerLink:
         self._pushed[path] = [wish for wish, _ in wishes]
         self._told[path] = wishes
         lines = [{"line": wish.line, "condition": wish.condition or None, "hitCondition": wish.hit or None,
-                  "logMessage": wish.log or None} for wish, _ in wishes]
+                  "logMessage": log_for_pydevd(wish.log) or None} for wish, _ in wishes]
         return self.ask("setBreakpoints", {"source": {"path": path}, "breakpoints": lines})
 
     def _learn(self, path: str, body: Mapping[str, Any],
@@ -195,8 +200,7 @@ class WorkerLink:
         if message["type"] == "response":
             answer = self._answers.pop(message.get("request_seq", 0), None)
             if answer is not None and not answer.done():
-                # What debugpy's own adapter says when the worker behind it has ended.
-                ended = self.listens and message.get("message") == "No more messages"
+                ended = self.listens and not message.get("success") and _ENDED.fullmatch(message.get("message") or "")
                 answer.set_result(_failure("") if ended else message)
         elif message["type"] == "event":
             self._on_event(self, str(message.get("event")), message.get("body") or {})

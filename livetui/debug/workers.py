@@ -7,6 +7,7 @@ import contextlib
 import os
 import re
 import secrets
+import time
 from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,8 @@ DIALERS = 64
 TOKENS = 1000
 """Tokens that are remembered for reports of errors."""
 
+SKIPPED = "Frame skipped from debugging"
+"""How pydevd begins a note at each step that passes code which is not the user's; no word of the handler's."""
 _NOTE = re.compile(r"\s*\(note: full exception trace is shown[^)]*\)")
 
 
@@ -46,7 +49,16 @@ def users(stack: Mapping[str, Any]) -> dict[str, Any]:
 class _Ticket:
     function_id: str
     attaches: bool
+    """Whether it dials in before its init."""
+    may_attach: bool
+    """Whether it may dial in later, at a `breakpoint()`."""
+    made_at: float
     dialed: bool = False
+
+    @property
+    def since(self) -> float:
+        """When a worker that dials now read its files: in a moment, or when it was started."""
+        return time.time() if self.attaches else self.made_at
 
 
 class Workers:
@@ -71,12 +83,12 @@ class Workers:
         """The workers that are READY or further."""
         return [link for link in self.links.values() if link.state in ("ready", "stopped")]
 
-    def ticket(self, function_id: str, attaches: bool) -> str:
-        """A token for one worker of this function; it may dial with it once."""
+    def ticket(self, function_id: str, attaches: bool, may_attach: bool) -> str:
+        """A token for one worker of this function; it may dial with it once, if at all."""
         while len(self._tickets) >= TOKENS:
             del self._tickets[next(iter(self._tickets))]
         token = secrets.token_hex(16)
-        self._tickets[token] = _Ticket(function_id, attaches)
+        self._tickets[token] = _Ticket(function_id, attaches, may_attach, time.time())
         return token
 
     async def ready(self, pid: int) -> None:
@@ -106,7 +118,7 @@ class Workers:
         # The fallback: the worker listens, and livetui is debugpy's only client.
         def opened(channel: Channel) -> None:
             link = WorkerLink(channel, self._said)
-            link.pid, link.function_id, link.listens = pid, ticket.function_id, True
+            link.pid, link.function_id, link.listens, link.since = pid, ticket.function_id, True, ticket.since
             channel.on_close = lambda reason: self._lost(link)
             channel.trust()
             self._broker.crew.spawn(self._welcome(link))
@@ -166,12 +178,12 @@ class Workers:
             listed = await link.request("threads", {})
             link.threads = {thread["id"]: str(thread.get("name", "")) for thread in listed.get("threads", ())}
 
-    def _spend(self, token: str) -> str | None:
+    def _spend(self, token: str) -> tuple[str, float] | None:
         ticket = self._tickets.get(token)
-        if ticket is None or ticket.dialed or not ticket.attaches:
+        if ticket is None or ticket.dialed or not (ticket.attaches or ticket.may_attach):
             return None
         ticket.dialed = True
-        return ticket.function_id
+        return ticket.function_id, ticket.since
 
     def _lost(self, link: WorkerLink) -> None:
         link.lost()
@@ -195,10 +207,11 @@ class Workers:
             self._runs_on(link)
         elif event == "thread":
             self._thread(link, body)
-        elif event == "output":
+        elif event == "output" and body.get("category") != "telemetry":  # of debugpy's own adapter
             self._broker.tell("output", self.ids.outward(link.pid, event, body))
-            self._broker.listener.on_output(Output(link.pid, link.function_id, str(body.get("category") or ""),
-                                                str(body.get("output") or "")))
+            said = Output(link.pid, link.function_id, str(body.get("category") or ""), str(body.get("output") or ""))
+            if not said.text.startswith(SKIPPED):
+                self._broker.listener.on_output(said)
         elif event == "breakpoint":
             self.confirm(link, [body.get("breakpoint") or {}])
             self._broker.show_breakpoints()

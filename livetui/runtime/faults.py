@@ -13,6 +13,9 @@ _SIGNALS = {
     "SIGTRAP": "trace/breakpoint trap", "SIGUSR1": "user defined signal 1", "SIGUSR2": "user defined signal 2",
 }
 
+HUNG = "livetui: its time was over here (most recent call last):"
+"""The line in a call's log above the stack of a handler that ran out of time."""
+
 
 def error_body(kind: str, message: str) -> bytes:
     """The JSON of an error that the platform reports, in Lambda's order of keys."""

@@ -17,6 +17,7 @@ from livetui.runtime.contract import FunctionSpec, LateListener, Outcome, PoolLi
 from livetui.runtime.environment import call_environment
 from livetui.runtime.logs import Lines, LogPipe, Records, Stream
 from livetui.runtime.process import Launch, Spawned, init_frame, kill_group
+from livetui.runtime.whereabouts import ASK_S, SIGNAL, WRITE_S, Whereabouts
 
 INIT_LIMIT_S = 10
 """Lambda's limit of an INIT phase; a call that starts a worker may take this longer than its timeout."""
@@ -53,7 +54,7 @@ class Init:
     message: str = ""
     body: bytes = field(default=b"", repr=False)
     place: str = ""
-    """`file:line` of a syntax error."""
+    """`file:line` of a syntax error, or of the import that failed."""
     changed_environment: frozenset[str] = frozenset()
     """Environment variables that the import of the handler changed."""
 
@@ -96,6 +97,7 @@ class Instance:
         self._timer: asyncio.TimerHandle | None = None
         self._left_s: float | None = None
         self._timed_out = False
+        self._where: Whereabouts | None = None
         self._log_work: tuple[str, float] | None = None
         self._early: list[tuple[Stream, str]] = []
         self._early_left_out = 0
@@ -147,7 +149,7 @@ class Instance:
 
     def hold(self) -> None:
         """Stop the clock of the running call (it is paused in a debugger)."""
-        if self._timer is not None and self.item is not None:
+        if self._timer is not None and self.item is not None and self._where is None:
             self._left_s = max(0.0, self._timer.when() - self._loop.time())
             self._timer.cancel()
             self._timer = None
@@ -159,11 +161,27 @@ class Instance:
         self._left_s = None
 
     def _overran(self) -> None:
-        self._timer = None
         self._timed_out = True
+        self._drain()
+        self._where = Whereabouts(self.spec.code_root)
+        self._timer = self._loop.call_later(ASK_S, self._give_up)
+        try:
+            if SIGNAL is None:
+                self._give_up()
+            else:
+                os.kill(self.pid, SIGNAL)
+        except ProcessLookupError:
+            return  # it has ended by itself
+
+    def _give_up(self) -> None:
+        """It has said where it is, or cannot."""
+        self._drain()
+        self._stop_timer()
+        where, self._where = self._where, None
+        for line in where.traceback() if where is not None else ():
+            self._line("stderr", line)
         item = self.item
         if item is not None and item.work.overrun == "finish":
-            self._drain()
             item.finish(self._timeout(item))
             return
         self.kill()
@@ -193,6 +211,10 @@ class Instance:
             self._answered(header, body)
         elif kind == "aws":
             self._called_aws(header)
+        elif kind == "attaching":
+            self.debugged = True  # by a `breakpoint()`, while nothing else could stop it
+            if not self.init.done():
+                self._stop_timer()
         elif kind == "modules":
             self._owner.instance_imported(self, header["files"], header["others"])
         elif kind == "ready":
@@ -205,6 +227,8 @@ class Instance:
             self._set_init(Init(False, header["ms"], "error", header["type"], header["message"], body, place))
 
     def _answered(self, header: Mapping[str, Any], body: bytes) -> None:
+        if self._where is not None:
+            self._give_up()
         item = self.item
         if item is None or self.killed:  # killed work ends with its process
             return
@@ -231,6 +255,11 @@ class Instance:
     # -- logs
 
     def _line(self, stream: Stream, text: str) -> None:
+        if self._where is not None and stream == "stderr" and self._where.takes(text):
+            if self._timer is not None:
+                self._timer.cancel()
+                self._timer = self._loop.call_later(WRITE_S, self._give_up)
+            return
         if self._log_work is None:
             if len(self._early) < _EARLY_LINES:
                 self._early.append((stream, text))

@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -244,22 +244,26 @@ _PACKAGE_OF = {
 """Packages whose name is not that of the module."""
 
 
-def missing_package_hint(message: str, interpreter: Path, code_root: Path) -> str:
-    """What to type when an import error names a package that is not installed; empty for other errors.
-
-    A module that lies in the code folder is no package: then the name that was imported is wrong.
-    """
+def missing_module_hint(message: str, interpreter: Path, code_root: Path, layers: Sequence[Path] = ()) -> str:
+    """Where a module was looked for that an import error names, and what to do; empty for other errors."""
     found = re.search(r"No module named '([\w.]+)'", message)
     if found is None:
         return ""
-    module = found[1].split(".")[0]
-    if (code_root / module).exists() or (code_root / f"{module}.py").exists() or module == message.split("'")[1]:
-        return ""
+    module, _, part = found[1].partition(".")
+    if module == message.split("'")[1].split(".", maxsplit=1)[0]:
+        return f"Looked for {module}.py in {code_root}: the function's Handler or CodeUri does not lead there."
+    if (code_root / module).exists() or (code_root / f"{module}.py").exists():
+        return f"{module} is in {code_root}, but has no {part}."
+    places = [f"the packages of {interpreter}", str(code_root), *map(str, layers)]
+    looked = f"Looked in {', '.join(places[:5])}{f' and {len(places) - 5} more layers' if len(places) > 5 else ''}."
     package = _PACKAGE_OF.get(module, module)
     if module == "google":  # many packages share that name
-        if not found[1].startswith("google.cloud."):
-            return ""
+        if not part.startswith("cloud."):
+            return looked
         package = "-".join(found[1].split(".")[:3])
-    if shutil.which("uv"):  # the user's own; the one beside livetui is not on their PATH
-        return f"uv pip install --python {interpreter} {package}"
-    return f"{interpreter} -m pip install {package}"
+    # The user's own uv: the one beside livetui is not on their PATH.
+    install = f"uv pip install --python {interpreter}" if shutil.which("uv") else f"{interpreter} -m pip install"
+    required = requirements_in(code_root)
+    if required is not None and required.file.name == "requirements.txt" and required.names(package):
+        return f"{looked} It stands in {required.file}, which is not installed there: {install} -r {required.file}"
+    return f"{looked} To install it: {install} {package}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections import deque
 from collections.abc import Callable, Coroutine, Mapping
@@ -12,7 +13,7 @@ from livetui.runtime import faults
 from livetui.runtime.contract import DebugSupport, FunctionSpec, LaneStats, Outcome, PoolListener, Work
 from livetui.runtime.environment import call_environment, worker_environment
 from livetui.runtime.instance import Init, Instance, Item, failed_init
-from livetui.runtime.interpreter import missing_package_hint
+from livetui.runtime.interpreter import missing_module_hint
 from livetui.runtime.preload import Preload
 from livetui.runtime.process import Launch, spawn
 
@@ -170,7 +171,7 @@ class Lane:
             await self._pump_after(instance)
             return
         self._host.init_ended(self.spec.id, init.ok)
-        self._say_what_is_missing(init)
+        missing = self._say_what_is_missing(init)
         if told is not None:
             told(init)
         if init.ok:
@@ -184,6 +185,8 @@ class Lane:
         elif told is None and self._waiting:
             item = self._waiting.popleft()
             instance.logs_to(item)
+            if missing:
+                self._host.listener.work_logged(item.work.id, "stderr", f"livetui: {missing}", init.ms)
             item.finish(failed_init(init, item, self.spec, instance.pid))
         self._pump()
         if not init.ok:
@@ -195,12 +198,17 @@ class Lane:
         if not self._closed:
             self._pump()
 
-    def _say_what_is_missing(self, init: Init) -> None:
-        if init.error_type != "Runtime.ImportModuleError" or init.message in self._told:
-            return
-        self._told.add(init.message)
-        if command := missing_package_hint(init.message, self.spec.interpreter, self.spec.code_root):
-            self._host.listener.notice(self.spec.id, "error", f"{init.message}. To install it: {command}")
+    def _say_what_is_missing(self, init: Init) -> str:
+        """Where a missing module was looked for and what to do; told once as a notice, and with each call's log."""
+        if init.error_type != "Runtime.ImportModuleError":
+            return ""
+        hint = missing_module_hint(init.message, self.spec.interpreter, self.spec.code_root, self.spec.layers)
+        place = init.place.removeprefix(f"{self.spec.code_root}{os.sep}")
+        where = f"{place} imports it. " if hint and place else ""
+        if hint and init.message not in self._told:
+            self._told.add(init.message)
+            self._host.listener.notice(self.spec.id, "error", f"{init.message}. {where}{hint}")
+        return where + hint
 
     async def _spawn(self) -> Instance:
         debug = await self._host.debug.prepare(self.spec.id) if self._host.debug is not None else None

@@ -30,6 +30,11 @@ class Requirements:
     digest: str
     """Changes with what is required; for a `requirements.txt` also with the files that it includes."""
 
+    def names(self, package: str) -> bool:
+        """Whether the file names this package."""
+        words = re.findall(r"^\s*([\w.-]+)", self.file.read_text("utf-8", "replace"), re.MULTILINE)
+        return _normal(package) in map(_normal, words)
+
     def folder(self, runtime: str, state: Path) -> Path:
         """Where the environment made of them lies."""
         return state / "environments" / f"{_version(runtime)}-{self.digest}"
@@ -59,6 +64,11 @@ def _with_included(file: Path, seen: set[Path]) -> Iterator[Path]:
     yield file
     for name in _INCLUDED.findall(file.read_text("utf-8", "replace")):
         yield from _with_included(file.parent / name, seen)
+
+
+def _normal(package: str) -> str:
+    # https://packaging.python.org/en/latest/specifications/name-normalization/
+    return re.sub(r"[-_.]+", "-", package).lower()
 
 
 def _version(runtime: str) -> str:

@@ -14,11 +14,12 @@ import os
 import sys
 import time
 import types
+from _thread import allocate_lock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from typing import Any
 
 OLDEST = (1, 8, 22)
@@ -27,6 +28,7 @@ READY_S = 10.0
 """Seconds to wait for the console to configure the debugger; the worker runs undebugged after them."""
 
 _state: dict[str, Any] = {"config": None, "work": "", "attached": False, "listens": False, "debugger": None}
+_attaching = allocate_lock()
 
 
 def start(config: Mapping[str, Any]) -> None:
@@ -35,8 +37,20 @@ def start(config: Mapping[str, Any]) -> None:
     Blocks until breakpoints are set; never raises: what prevents debugging is told to the console.
     """
     _state["config"] = dict(config)
-    if not config.get("attach"):
-        return
+    if config.get("attach"):
+        _try_to_attach(config)
+
+
+def may_attach() -> bool:
+    """Whether `stop_at` would attach first: nothing could stop this worker when it was started, but a console is there.
+
+    Tried once only.
+    """
+    config = _state["config"]
+    return config is not None and config.get("on_demand", False) and not _state["attached"]
+
+
+def _try_to_attach(config: Mapping[str, Any]) -> None:
     try:
         _attach(config)
         _state["attached"] = True
@@ -69,7 +83,11 @@ def before_invocation(work_id: str = "") -> None:
 
 
 def stop_at(frame: types.FrameType) -> bool:
-    """Stop in `frame` at its next line, for `breakpoint()`; False when nothing is attached."""
+    """Stop in `frame` at its next line, for `breakpoint()`; False when nothing is attached, nor can be."""
+    with _attaching:
+        if may_attach():
+            _state["config"]["on_demand"] = False
+            _try_to_attach(_state["config"])
     if not _state["attached"]:
         return False
     sys.modules["pydevd"].settrace(suspend=True, trace_only_current_thread=True, patch_multiprocessing=False,
@@ -97,6 +115,7 @@ def _attach(config: Mapping[str, Any]) -> None:
         debugpy = _import_debugpy(config.get("debugpy"))
         _keep_no_log()
         debugpy.configure(subProcess=False)
+        sys.modules["pydevd"].livetui_log = _log_text  # type: ignore[attr-defined]
         _state["listens"] = config.get("via") == "listen" or not _can_dial()
         if _state["listens"]:
             port = debugpy.listen((config["host"], 0))[1]
@@ -123,6 +142,18 @@ def _run_undebugged() -> None:
         import_module("_pydevd_sys_monitoring.pydevd_sys_monitoring").stop_monitoring(all_threads=True)
     # It forgets the debugger and leaves its connection, which is the parent's, alone.
     sys.modules["pydevd"].settrace_forked(setup_tracing=False)
+
+
+def _log_text(parts: Sequence[str], globals_: dict[str, Any], locals_: Mapping[str, Any]) -> str:
+    # What a log point writes: text and expressions in turn.
+    return "".join(_value(part, globals_, locals_) if at % 2 else part for at, part in enumerate(parts))
+
+
+def _value(expression: str, globals_: dict[str, Any], locals_: Mapping[str, Any]) -> str:
+    try:
+        return str(eval(expression, globals_, locals_))  # noqa: S307 - what the user asked for
+    except BaseException as error:  # noqa: BLE001 - shown in the place of the value
+        return f"<{type(error).__name__}: {error}>"
 
 
 def _can_dial() -> bool:

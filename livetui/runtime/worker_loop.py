@@ -125,6 +125,14 @@ def _wait_for_end(lifeline: int) -> None:
     os.killpg(os.getpgrp(), signal.SIGKILL)
 
 
+def say_where_when_asked() -> None:
+    """Have the stack written to stderr at a signal (`whereabouts.SIGNAL`), whatever the handler is doing then."""
+    if hasattr(signal, "SIGRTMAX"):
+        import faulthandler
+
+        faulthandler.register(signal.SIGRTMAX - 3, private(os.dup(2)), all_threads=True)
+
+
 _libc: list[Any] = []
 
 
@@ -168,6 +176,20 @@ class Modules:
                 files.append(os.path.abspath(path))
         self._count = len(sys.modules)
         return {"t": "modules", "files": files, "others": others} if files or others else None
+
+
+def _place(error: BaseException | None) -> tuple[str | None, int | None]:
+    """File and line of a syntax error, or of the import that failed."""
+    if isinstance(error, SyntaxError):
+        return error.filename, error.lineno
+    found: tuple[str | None, int | None] = None, None
+    trace = error.__traceback__ if isinstance(error, ImportError) else None
+    while trace is not None:
+        file = trace.tb_frame.f_code.co_filename
+        if not (file.startswith(_HERE) or file.startswith("<") or is_of_others(file)):
+            found = file, trace.tb_lineno
+        trace = trace.tb_next
+    return found
 
 
 _STDLIB = os.path.dirname(os.__file__) + os.sep
@@ -220,6 +242,7 @@ class Runtime:
     def start(self, init: Mapping[str, Any]) -> bool:
         """Import the handler and say how that went. Returns False when it cannot be used."""
         os.environ.update(init["environment"])
+        say_where_when_asked()
         if init.get("debug"):
             self.debug = self._load("worker_debug")
             self.debug.start(init["debug"])
@@ -247,8 +270,14 @@ class Runtime:
         # Python's own would ask a terminal that a worker does not have.
         if os.environ.get("PYTHONBREAKPOINT"):
             return sys.__breakpointhook__(*arguments, **named)
-        if self.debug is None or not self.debug.stop_at(sys._getframe(1)):
-            sys.stderr.write("breakpoint(): no debugger is attached; set a breakpoint with b in livetui's console.\n")
+        if self.debug is not None and not self.channel.is_forked():
+            if self.debug.may_attach():
+                self.channel.send({"t": "attaching"})
+            stopped = self.debug.stop_at(sys._getframe(1))
+            sys.breakpointhook = self._breakpoint
+            if stopped:
+                return None
+        sys.stderr.write("breakpoint(): no debugger is attached; set a breakpoint with b in livetui's console.\n")
         return None
 
     def _tell_modules(self) -> None:
@@ -261,9 +290,9 @@ class Runtime:
         body = self.encoder.encode(described)
         self.lambda_.log_error(described, self.sink, self.encoder.encode)
         _flush()
+        file, line = _place(error.__cause__)
         self.channel.send({"t": kind, "ms": ms, "type": described["errorType"], "message": described["errorMessage"],
-                           "file": getattr(error.__cause__, "filename", None),
-                           "line": getattr(error.__cause__, "lineno", None)}, body.encode("utf-8"))
+                           "file": file, "line": line}, body.encode("utf-8"))
 
     def invoke(self, call: Mapping[str, Any], event: bytes) -> None:
         """Run the handler once and send its answer, after everything that it printed."""

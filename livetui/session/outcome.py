@@ -1,7 +1,11 @@
-"""What an answer says of itself: its HTTP status, and how many items of a batch it gives back as failed."""
+"""What an answer says of itself, and a log of a call that ran out of time."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+from livetui.runtime.faults import HUNG
+from livetui.session.invocation import LogLine
 from livetui.session.peek import Peek
 
 
@@ -17,3 +21,20 @@ def outcome_of(response: bytes) -> tuple[int | None, int]:
     if b'"batchItemFailures"' in response:
         failed = len(Peek(response)["batchItemFailures"])
     return status, failed
+
+
+def hung_at(logs: Iterable[LogLine]) -> list[str]:
+    """The frames where a call was when its time was over, as in a `stackTrace`; empty when its log does not say."""
+    frames: list[str] = []
+    lines = iter(logs)
+    for each in lines:
+        if each.text == HUNG:
+            break
+    for each in lines:
+        if each.text.startswith('  File "'):
+            frames.append(each.text + "\n")
+        elif frames and each.text.startswith("    "):
+            frames[-1] += each.text + "\n"
+        else:
+            break
+    return frames

@@ -13,6 +13,7 @@ from livetui.session import decode
 from livetui.session.debugging import PostMortem
 from livetui.session.difference import Change, diff, diff_answers, masked, parsed, spell
 from livetui.session.invocation import FINISHED, AwsCall, Invocation
+from livetui.session.outcome import hung_at
 from livetui.session.policy import reason_for, statement_for
 from livetui.session.secrets import MASK, is_secret_name, mask, mask_text
 from livetui.tui import text
@@ -170,7 +171,7 @@ def _error(opened: Opened) -> Document:
     ]
     lines += [text.line(each) for each in message.split("\n")[1:200]]
     targets: dict[int, Target] = {}
-    trace = answer.get("stackTrace")
+    trace = answer.get("stackTrace") or hung_at(opened.invocation.logs)
     for frame in trace[:200] if isinstance(trace, list) else []:
         _frame(str(frame), opened.code_root, lines, targets)
     lines += _locals(opened)

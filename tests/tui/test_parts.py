@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from recorded import invocation
 
 from livetui.session.events import StackProgress
-from livetui.session.invocation import Row
+from livetui.session.invocation import LogLine, Row
 from livetui.tui import text
-from livetui.tui.documents import of_json
+from livetui.tui.documents import Target, of_json
 from livetui.tui.python_source import first_statement, painted
+from livetui.tui.record import Opened, document
 from livetui.tui.rows import Rows
 from livetui.tui.widgets.invocations import columns_for
 from livetui.tui.widgets.progress import root_cause
@@ -161,3 +162,18 @@ def test_a_handlers_source_opens_where_a_breakpoint_stops_every_call(source: str
     path = tmp_path / "orders.py"
     path.write_text(source, "utf-8")
     assert first_statement(str(path), "handler") == line
+
+
+def test_the_error_of_a_time_out_shows_where_the_handler_was(tmp_path: Path):
+    app = tmp_path / "app.py"
+    app.write_text("import time\ndef handler(event, context):\n    time.sleep(7)\n")
+    words = ["livetui: its time was over here (most recent call last):", f'  File "{app}", line 3, in handler',
+             "    time.sleep(7)", "the handler's own"]
+    timed_out = invocation(1, "Fn", "GET /", "timeout", logs=[LogLine("stderr", each) for each in words], response=(
+        b'{"errorType":"Sandbox.Timedout","errorMessage":"Task timed out after 5.00 seconds"}'))
+    shown = document("Error", Opened(timed_out, code_root=str(tmp_path)))
+    lines = [shown.text(at) for at in range(len(shown))]
+    assert lines[1] == "app.py:3  in handler"
+    assert "▶    3     time.sleep(7)" in lines
+    assert shown.targets[1] == Target(str(app), 3)
+    assert "the handler's own" not in lines

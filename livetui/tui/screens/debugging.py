@@ -108,15 +108,12 @@ class DebugActions(PointActions):
             )
             return
         self.stepping = False
-        self.look_at(thread)
-        # The user set the breakpoint to be shown this; who is typing, or steps from another pane, is not torn away.
-        if self.app.screen is self and not isinstance(self.focused, Input) and self.views.current != "source":
-            self.run_worker(self.app.run_action("screen.view('source')", self), group="view", description="view")
+        self.look_at(thread, turn=True)
 
-    def look_at(self, thread: PausedThread) -> None:
-        """Show a paused call."""
+    def look_at(self, thread: PausedThread, *, turn: bool = False) -> None:
+        """Show a paused call; `turn` to the source view, too."""
         self.thread, self.frame, self._siblings = thread, None, []
-        self._look_into(partial(self._read_stack, thread))
+        self._look_into(partial(self._read_stack, thread, turn))
 
     def _look_into(self, reading: WorkType[None]) -> None:
         # A callable, because the next one may take its place before it began.
@@ -141,12 +138,16 @@ class DebugActions(PointActions):
         self.debugger.source.mark(points)
         self.show_countdown()
 
-    async def _read_stack(self, thread: PausedThread) -> None:
+    async def _read_stack(self, thread: PausedThread, turn: bool) -> None:
         debug = self.debug
         assert debug is not None
         found = await self.answer_of(debug.look(thread.thread_id))
         if self.thread is not thread:
             return
+        # From here on without a pause, so that it is laid out and drawn once.
+        # The user set the breakpoint to be shown this; who is typing, or steps from another pane, is not torn away.
+        if turn and self.app.screen is self and not isinstance(self.focused, Input) and self.views.current != "source":
+            self.action_view("source")
         self.debugger.show_paused(True)
         if found is None:
             self.open_source(thread.path, thread.line, thread.line)
@@ -171,7 +172,6 @@ class DebugActions(PointActions):
             await self._read_watches(debug, frame)
 
     def _show_frame(self, frame: Frame, frames: list[Frame], reference: int, variables: list[Variable]) -> None:
-        # All at once, so that it is drawn once.
         self.frame, self._frames = frame, frames
         self._fill_frames(frames, frames.index(frame))
         self.open_source(frame.path, frame.line, frame.line)

@@ -191,7 +191,7 @@ class DebugView(Vertical):
         """Show what belongs to a paused call, or the list of breakpoints."""
         self._paused.display = on_
         self.points.display = not on_
-        self.set_class(on_, "-paused")
+        self.source.set_class(on_, "-paused")
 
     def title(
         self,

@@ -10,12 +10,19 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from livetui.debug.broker import Broker
 from livetui.debug.values import DebugListener, Output, PausedThread, PostMortem
 
 SCRIPT = Path(__file__).with_name("worker_script.py")
 MODULE = Path(__file__).parents[3] / "livetui" / "runtime" / "worker_debug.py"
 DEADLINE = 30.0
+PYTHONS = [pytest.param(sys.executable, id="this"), *(
+    pytest.param(str(path), id=path.parts[-3], marks=pytest.mark.long)
+    for path in sorted((Path.home() / ".pyenv/versions").glob("3.*/bin/python"))
+    if 9 <= int(path.parts[-3].split(".")[1]) <= 14)]
+"""Interpreters of functions: this one and, in the long tests, every supported one of the machine."""
 HELPER = """def add(values):
     total = 0
 

@@ -14,7 +14,7 @@ from livetui.debug.values import PausedThread
 from livetui.debug.worker_link import RefusedError
 from livetui.runtime.contract import FunctionSpec, Outcome, Work
 from livetui.runtime.pool import Pool
-from tests.integration.debug.bench import HANDLER, HELPER, Bench, Recorder, line_of
+from tests.integration.debug.bench import HANDLER, HELPER, PYTHONS, Bench, Recorder, line_of
 
 ADD = line_of(HELPER, "total += value")
 RETURN = line_of(HANDLER, "return {")
@@ -69,13 +69,28 @@ class PoolDesk(Bench):
 
 
 @pytest.fixture
-async def office(project: Path) -> AsyncIterator[PoolDesk]:
-    desk = PoolDesk(project)
+def python(request: pytest.FixtureRequest) -> str:
+    """The functions' interpreter."""
+    return getattr(request, "param", sys.executable)
+
+
+every_python = pytest.mark.parametrize("python", PYTHONS, indirect=True)
+
+
+@pytest.fixture
+def photographs() -> bool:
+    """Whether errors are photographed in workers that nothing can stop, as in a session."""
+    return False
+
+
+@pytest.fixture
+async def office(project: Path, python: str, photographs: bool) -> AsyncIterator[PoolDesk]:
+    desk = PoolDesk(project, photographs)
     desk.heard = desk.broker.listener = ears = Ears()
     desk.broker.work_of = lambda pid: ears.works.get(pid, "")
     await desk.broker.start()
     desk.pool = ears.pool = Pool(ears, debug=desk.broker)
-    desk.pool.configure([FunctionSpec(name, name, "app.handler", project, Path(sys.executable), 1, 128, "eu-west-1")
+    desk.pool.configure([FunctionSpec(name, name, "app.handler", project, Path(python), 1, 128, "eu-west-1")
                          for name in ("Orders", "Billing")])
     try:
         yield desk
@@ -168,6 +183,7 @@ async def test_errors_stop_and_are_photographed_without_our_own_frames(office: P
     assert [frame.name for frame in error.frames] == ["handler"]
 
 
+@every_python
 async def test_steps_never_stop_in_livetuis_own_code(office: PoolDesk, write) -> None:
     file = write("app.py", "def handler(event, context):\n    print('one')\n    total = 2\n    return total\n")
     await office.face.set(file, 2)
@@ -187,8 +203,10 @@ async def test_steps_never_stop_in_livetuis_own_code(office: PoolDesk, write) ->
     await office.face.step_out(hit.thread_id)
     assert (await again).body == b"2"
     assert {item.path for item in office.heard.all("paused")} == {str(file)}
+    assert office.heard.all("output") == []  # debugpy's note on frames that it skipped is no word of the handler's
 
 
+@every_python
 async def test_a_process_that_the_handler_forks_passes_every_breakpoint(office: PoolDesk, write) -> None:
     file = write("app.py", "import os\n\n\ndef work():\n    return 7\n\n\ndef handler(event, context):\n"
                            "    child = os.fork()\n    if child == 0:\n        breakpoint()\n        os._exit(work())\n"
@@ -198,6 +216,53 @@ async def test_a_process_that_the_handler_forks_passes_every_breakpoint(office: 
     assert office.heard.all("paused") == []
 
 
+@every_python
+@pytest.mark.parametrize("photographs", [True])
+async def test_breakpoint_stops_though_nothing_else_could(office: PoolDesk, write) -> None:
+    file = write("app.py", "import threading\n\n\ndef ask(box):\n    breakpoint()\n    box.append(5)\n    return box\n\n\n"
+                           "def handler(event, context):\n    box = []\n    if event.get('thread'):\n"
+                           "        one = threading.Thread(target=ask, args=(box,))\n        one.start()\n"
+                           "        one.join()\n    elif event.get('ask'):\n        ask(box)\n    return box\n")
+    for work, event in (("w-1", {}), ("w-2", {"ask": True}), ("w-3", {"thread": True}), ("w-4", {"ask": True})):
+        call = office.call(work, **event)
+        if event:
+            paused = await office.heard.until("paused", lambda item, work=work: item.work_id == work)
+            assert (paused.path, paused.line, paused.stale) == (str(file), 6, False)
+            assert (await office.face.look(paused.thread_id)).variables[0].name == "box"
+            await office.face.step_over(paused.thread_id)
+            paused = await office.heard.until("paused", lambda item, work=work: (item.work_id, item.reason)
+                                              == (work, "step"))
+            await office.face.resume(paused.thread_id)
+        assert (await call).body == (b"[5]" if event else b"[]")
+    assert len({item.pid for item in office.heard.all("paused")}) == 1
+    assert office.heard.all("log") + office.heard.all("notice") + office.heard.all("wanted") == []
+
+
+@pytest.mark.parametrize("photographs", [True])
+async def test_breakpoint_at_import_holds_the_workers_init(office: PoolDesk, write, monkeypatch) -> None:
+    monkeypatch.setattr("livetui.runtime.instance.INIT_LIMIT_S", 0)
+    office.broker.work_of = office.pool.awaited
+    file = write("app.py", "LIMIT = 3\nbreakpoint()\n\n\ndef handler(event, context):\n    return LIMIT\n")
+    call = office.call("w-1")
+    paused = await office.heard.until("paused")
+    assert (paused.path, paused.line, paused.work_id) == (str(file), 5, "w-1")
+    done, _ = await asyncio.wait([call], timeout=1.5)  # longer than what init may take, which is the time-out of 1 s
+    assert not done
+    await office.face.resume(paused.thread_id)
+    assert (await call).body == b"3"
+
+
+@pytest.mark.parametrize("photographs", [True])
+async def test_breakpoint_in_a_process_that_the_handler_forks_passes(office: PoolDesk, write) -> None:
+    write("app.py", "import os\n\n\ndef handler(event, context):\n    child = os.fork()\n    if child == 0:\n"
+                    "        breakpoint()\n        os._exit(7)\n"
+                    "    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])\n")
+    assert (await office.call("w-1")).body == b"7"
+    assert "no debugger is attached" in await office.heard.until("log")
+    assert office.heard.all("paused") == []
+
+
+@every_python
 async def test_breakpoint_stops_with_the_debugger_and_says_what_to_do_without(office: PoolDesk, write) -> None:
     file = write("app.py", "def handler(event, context):\n    breakpoint()\n    return 1\n")
     assert (await office.call("w-1")).body == b"1"

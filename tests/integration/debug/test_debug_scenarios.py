@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from livetui.debug.worker_link import RefusedError
 from tests.integration.debug.bench import HANDLER, HELPER, Bench, Worker, line_of
 from tests.integration.debug.editors import Editor, EditorRefusedError
 
@@ -79,6 +80,22 @@ async def test_a_worker_killed_while_stopped_is_followed_without_attaching_again
     again.send()
     assert (await one.event("stopped", count=2))["threadId"] != hit["threadId"]
     assert (await desk.heard.until("resumed")).pid == worker.pid
+
+
+async def test_a_worker_whose_end_breaks_its_connection_is_restarting_too(desk: Bench, app: Path, helper: Path):
+    await desk.face.set(helper, ADD)
+    worker = await desk.worker(app)
+    worker.send()
+    paused = await desk.heard.until("paused")
+    frame = (await desk.face.stack(paused.thread_id))[0].id
+    # With this the kernel resets the connection, as it does when a request has arrived that nobody will read.
+    await desk.face.evaluate("__import__('pydevd').get_global_debugger().writer.sock.setsockopt("
+                             "1, 13, __import__('struct').pack('ii', 1, 0))", frame)
+    pending = asyncio.ensure_future(desk.face.evaluate("__import__('time').sleep(60)", frame))
+    await desk.broker.threads()  # answered in order, so the evaluation has reached the worker
+    await desk.end(worker)
+    with pytest.raises(RefusedError, match="worker restarting"):
+        await pending
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -203,6 +220,15 @@ async def test_conditions_hits_and_log_points(desk: Bench, editor, app: Path, he
     assert (await desk.heard.until("output", lambda output: "total is 3" in output.text)).function_id == "Orders"
     worker.send(values=[])
     assert (await desk.heard.until("paused", count=2)).line == TOTAL
+
+
+async def test_a_log_point_writes_what_raises_in_its_place(desk: Bench, app: Path, helper: Path):
+    await desk.face.set(helper, ADD, log='100 % of {value} {nope} {{"a": 1}["a"]} \\ "{value / 0}"')
+    worker = await desk.worker(app)
+    assert await worker.call(values=[2]) == {"ok": {"total": 2}}
+    written = await desk.heard.until("output")
+    assert written.text.strip() == ("100 % of 2 <NameError: name 'nope' is not defined> 1 \\ "
+                                    '"<ZeroDivisionError: division by zero>"')
 
 
 async def test_a_condition_that_cannot_work_is_refused_by_name(desk: Bench, editor, helper: Path):

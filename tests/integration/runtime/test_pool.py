@@ -106,6 +106,41 @@ async def test_overrunning_handler_times_out_in_lambdas_words(pool: Pool, functi
     assert pool.stats()["F"].workers == 0
 
 
+async def test_where_a_handler_was_when_its_time_was_over_is_in_its_log(pool: Pool, function, recorder: Recorder,
+                                                                       tmp_path: Path) -> None:
+    function("""
+        import re, sys, threading, time
+        gate = threading.Event()
+        def deep(é):
+            re.match(r"(a+)+$", "a" * 40 + "b")  # C code that lets no other thread in
+        def waits():
+            gate.wait()
+        def handler(event, context):
+            print("begun", file=sys.stderr)
+            threading.Thread(target=waits, daemon=True).start()
+            deep(1)
+    """, timeout_s=1)
+    call = work()
+    assert (await pool.invoke("F", call)).kind == "timeout"
+    app = tmp_path / "code/app.py"
+    begun, *where = recorder.lines(call.id, "stderr")
+    assert (begun, where[0]) == ("begun", "livetui: its time was over here (most recent call last):")
+    assert where[1:5] == [f'  File "{app}", line 11, in handler', "    deep(1)", f'  File "{app}", line 5, in deep',
+                          '    re.match(r"(a+)+$", "a" * 40 + "b")  # C code that lets no other thread in']
+    other = where.index("livetui: and in another thread:")
+    assert f'  File "{app}", line 7, in waits' in where[other:]
+    assert not [line for line in where if "worker_loop" in line]
+
+
+async def test_where_an_import_was_when_its_time_was_over_is_in_its_log(pool: Pool, function, recorder: Recorder,
+                                                                       monkeypatch) -> None:
+    monkeypatch.setattr("livetui.runtime.instance.INIT_LIMIT_S", 0)
+    function("import time\ntime.sleep(60)", timeout_s=1)
+    call = work()
+    assert (await pool.invoke("F", call)).kind == "timeout"
+    assert recorder.lines(call.id, "stderr")[-1] == "    time.sleep(60)"
+
+
 async def test_held_work_does_not_time_out(pool: Pool, function, recorder: Recorder, tmp_path: Path) -> None:
     with held(tmp_path / "gate") as gate:
         function(f"""
@@ -131,6 +166,7 @@ async def test_overrun_may_finish_late(pool: Pool, function, recorder: Recorder)
     assert outcome.kind == "timeout"
     await recorder.until(lambda: call.id in recorder.late)
     assert recorder.late[call.id].body == b'"late"'
+    assert recorder.lines(call.id, "stderr")[-1] == "    time.sleep(1.2)"
     assert pool.stats()["F"].workers == 1
 
 
@@ -256,11 +292,15 @@ def has_ended(pid: int) -> bool:
 
 
 async def test_a_missing_package_is_named_with_the_command_that_adds_it(pool: Pool, function, recorder) -> None:
-    function("import yaml_that_is_missing.part")
-    for _ in range(2):
-        assert (await pool.invoke("F", work())).error_type == "Runtime.ImportModuleError"
+    function("import json\nimport yaml_that_is_missing.part")
+    calls = [work(), work()]
+    for call in calls:
+        assert (await pool.invoke("F", call)).error_type == "Runtime.ImportModuleError"
     (_, level, text), = recorder.notices
-    assert level == "error" and "yaml_that_is_missing" in text and "pip install" in text
+    hint = "app.py:2 imports it. Looked in the packages of "
+    assert level == "error" and hint in text and text.endswith("pip install yaml_that_is_missing")
+    for call in calls:  # the notice goes by; the call's log stays
+        assert recorder.lines(call.id, "stderr")[-1] == "livetui: " + text[text.index(hint):]
 
 
 async def test_workers_whose_import_saw_old_keys_are_replaced(pool: Pool, function, monkeypatch) -> None:

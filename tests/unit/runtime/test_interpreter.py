@@ -10,7 +10,7 @@ import pytest
 
 from livetui.errors import LivetuiError, UsageError
 from livetui.runtime import interpreter, requirements
-from livetui.runtime.interpreter import Tool, find_interpreter, missing_package_hint
+from livetui.runtime.interpreter import Tool, find_interpreter, missing_module_hint
 from livetui.runtime.requirements import make_environment, requirements_in
 
 TOOLS = interpreter._TOOLS
@@ -136,14 +136,29 @@ def test_the_current_one_is_the_last_and_says_so(tmp_path: Path) -> None:
     ("Unable to import module 'app': No module named 'yaml'", "pyyaml"),
     ("Unable to import module 'app': No module named 'google.cloud.storage'", "google-cloud-storage"),
     ("Unable to import module 'app': No module named 'google'", None),
-    ("Unable to import module 'app': No module named 'app'", None),
-    ("Unable to import module 'app': No module named 'mine.part'", None),
     ("Unable to import module 'app': cannot import name 'x'", None),
 ])
 def test_what_to_type_for_a_missing_package(tmp_path: Path, message: str, package: str | None) -> None:
+    hint = missing_module_hint(message, Path("/env/bin/python"), tmp_path, (Path("/layer"),))
+    looked = f"Looked in the packages of /env/bin/python, {tmp_path}, /layer."
+    assert hint.startswith(looked if "No module" in message else "")
+    assert ("To install it" in hint) == (package is not None)
+    assert package is None or (hint.endswith(f" {package}") and hint.count("/env/bin/python") == 2)
+
+
+def test_a_missing_package_that_is_required_is_installed_with_the_others(tmp_path: Path) -> None:
+    (tmp_path / "requirements.txt").write_text("boto3\nPyYAML>=6 ; python_version > '3'\n")
+    hint = missing_module_hint("Unable to import module 'app': No module named 'yaml'", Path("/env/python"), tmp_path)
+    assert hint.endswith(f"install -r {tmp_path / 'requirements.txt'}" if "uv" not in hint else
+                         f"--python /env/python -r {tmp_path / 'requirements.txt'}")
+
+
+def test_a_missing_module_of_ones_own_is_no_package(tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
-    hint = missing_package_hint(message, Path("/env/bin/python"), tmp_path)
-    assert hint.endswith(f" {package}") and "/env/bin/python" in hint if package else hint == ""
+    for missing, words in (("app", f"Looked for app.py in {tmp_path}: the function's Handler or CodeUri"),
+                           ("mine.part", f"mine is in {tmp_path}, but has no part.")):
+        hint = missing_module_hint(f"Unable to import module 'app': No module named '{missing}'", Path("/p"), tmp_path)
+        assert hint.startswith(words)
 
 
 def test_a_tools_project_without_an_environment_is_told_how_to_make_it(tmp_path: Path,
