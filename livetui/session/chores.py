@@ -117,8 +117,7 @@ def resume(settings: Settings, *, on_progress: OnProgress) -> str:
     from livetui.stack import park as parking
 
     aws = reach(settings)
-    resumed = parking.resume(aws, _bootstrapped(aws), settings, on_progress)
-    return f"Resumed: {', '.join(resumed)}." if resumed else "Nothing was parked."
+    return parking.resume(aws, _bootstrapped(aws), settings, on_progress).words or "Nothing was parked."
 
 
 def apps(settings: Settings) -> list[LiveApp]:

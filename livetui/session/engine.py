@@ -373,11 +373,9 @@ class Engine:
     async def _look_around(self, aws: Aws, started: bootstrap.Bootstrap) -> None:
         """Once live: wake what was parked, tell of functions that an earlier session left attached, look for drift."""
         assert self.stack is not None
+        if not self.attach:
+            await self._resume(aws, started)
         try:
-            if not self.attach:
-                resumed = await asyncio.to_thread(park.resume, aws, started, self.settings, self._progress)
-                if resumed:
-                    self.hub.publish(Notice("info", f"Resumed what was parked: {', '.join(resumed)}"))
             mine = {function.name for function in self.stack.functions.values()}
             stale = [item.function for item in await asyncio.to_thread(attachment.attached, aws, started)
                      if item.owner == user_name() and item.function not in mine]
@@ -386,7 +384,16 @@ class Engine:
                                         "`livetui restore` puts them back."))
             await self._look_for_drift(aws)
         except (LivetuiError, ClientError) as error:
-            self.hub.publish(Notice("warning", f"What is parked or attached could not be read: {error}"))
+            self.hub.publish(Notice("warning", f"What is attached could not be read: {error}"))
+
+    async def _resume(self, aws: Aws, started: bootstrap.Bootstrap) -> None:
+        try:
+            resumed = await asyncio.to_thread(park.resume, aws, started, self.settings, self._progress)
+        except LivetuiError as error:
+            self.hub.publish(Notice("error", str(error)))
+        else:
+            if resumed.words:
+                self.hub.publish(Notice("warning" if resumed.gone else "info", resumed.words))
 
     async def _look_for_drift(self, aws: Aws) -> None:
         """Tell, once each, of functions that something else deployed: their calls no longer come."""

@@ -11,7 +11,8 @@ import time
 from collections.abc import Callable, Iterator
 from collections.abc import Set as AbstractSet
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 from botocore.exceptions import ClientError
@@ -45,6 +46,22 @@ class Source:
     """Event bus of a rule, group of a schedule; empty for the default one."""
 
 
+@dataclass(frozen=True)
+class Resumed:
+    """What became of the parked sources, by logical id."""
+
+    on: list[str] = field(default_factory=list)
+    gone: list[str] = field(default_factory=list)
+    """Deleted by something else while they were parked."""
+
+    @property
+    def words(self) -> str:
+        """The same for people; empty when nothing was parked."""
+        on = f"Resumed what was parked: {', '.join(self.on)}." if self.on else ""
+        gone = f"Gone since it was parked: {', '.join(self.gone)}." if self.gone else ""
+        return " ".join(part for part in (on, gone) if part)
+
+
 @refusing("The event sources cannot be switched off.")
 def park(aws: Aws, bootstrap: Bootstrap, settings: Settings, on_progress: OnProgress) -> list[str]:
     """Switch off every enabled event source of the live stack; returns their logical ids.
@@ -59,21 +76,32 @@ def park(aws: Aws, bootstrap: Bootstrap, settings: Settings, on_progress: OnProg
     # Together with what an earlier, interrupted parking noted: all of it was on once.
     everything = {**earlier, **{source.id: source for source in enabled}}
     if everything:
-        aws.client("s3").put_object(Bucket=bootstrap.bucket, Key=_key(settings), ContentType="application/json",
-                                    Body=json.dumps([vars(source) for source in everything.values()]).encode())
-    _switch_all(aws, enabled, False, on_progress)
-    return sorted(everything)
+        _note(aws, bootstrap, settings, list(everything.values()))
+    gone, failed = _switch_all(aws, enabled, False, on_progress)
+    _tell(failed, "off")
+    return sorted(everything.keys() - gone)
 
 
 @refusing("The event sources cannot be switched on.")
-def resume(aws: Aws, bootstrap: Bootstrap, settings: Settings, on_progress: OnProgress) -> list[str]:
-    """Switch on again exactly what `park` switched off; returns the logical ids, none when nothing was parked."""
+def resume(aws: Aws, bootstrap: Bootstrap, settings: Settings, on_progress: OnProgress) -> Resumed:
+    """Switch on again exactly what `park` switched off.
+
+    A source that is gone, or that cannot be switched on, keeps no other one off; the error at the end names those that
+    are left, which the next call tries again.
+    """
     sources = parked(aws, bootstrap, settings)
-    existing = {(source.kind, source.name) for source in _sources(aws, stack_name(settings.app, settings.stage))}
-    _switch_all(aws, [source for source in sources if (source.kind, source.name) in existing], True, on_progress)
-    if sources:
-        aws.client("s3").delete_object(Bucket=bootstrap.bucket, Key=_key(settings))
-    return sorted(source.id for source in sources)
+    if not sources:
+        return Resumed()
+    existing = list(_sources(aws, stack_name(settings.app, settings.stage)))
+    # One that a deployment made anew under another name is as its template says.
+    same = [source for source in sources if any((source.kind, source.name) == (now.kind, now.name) for now in existing)]
+    gone, failed = _switch_all(aws, same, True, on_progress)
+    gone |= {source.id for source in sources} - {now.id for now in existing}
+    if failed:
+        _note(aws, bootstrap, settings, [source for source in sources if source.id in failed])
+        _tell(failed, "on")
+    aws.client("s3").delete_object(Bucket=bootstrap.bucket, Key=_key(settings))
+    return Resumed(sorted({source.id for source in sources} - gone), sorted(gone))
 
 
 @refusing("What is parked cannot be listed.")
@@ -85,6 +113,11 @@ def parked(aws: Aws, bootstrap: Bootstrap, settings: Settings) -> list[Source]:
     except s3.exceptions.NoSuchKey:
         return []
     return [Source(**values) for values in json.loads(text)]
+
+
+def _note(aws: Aws, bootstrap: Bootstrap, settings: Settings, sources: list[Source]) -> None:
+    aws.client("s3").put_object(Bucket=bootstrap.bucket, Key=_key(settings), ContentType="application/json",
+                                Body=json.dumps([vars(source) for source in sources]).encode())
 
 
 def _key(settings: Settings) -> str:
@@ -129,6 +162,15 @@ def _group_of(aws: Aws, schedule: str, physical_ids: AbstractSet[str]) -> str:
 
 
 def _is_enabled(aws: Aws, source: Source) -> bool:
+    try:
+        return _is_on(aws, source)
+    except ClientError as error:
+        if _is_gone(error):
+            return False
+        raise
+
+
+def _is_on(aws: Aws, source: Source) -> bool:
     match source.kind:
         case "mapping":
             state = aws.client("lambda").get_event_source_mapping(UUID=source.name)["State"]
@@ -136,21 +178,46 @@ def _is_enabled(aws: Aws, source: Source) -> bool:
         case "rule":
             return bool(aws.client("events").describe_rule(Name=source.name, **_bus(source))["State"] != "DISABLED")
         case "schedule":
-            return bool(_schedule(aws, source)["State"] == "ENABLED")
+            schedule = _schedule(aws, source)
+            return bool(schedule["State"] == "ENABLED" and not _is_past(schedule.get("EndDate")))
 
 
-def _switch_all(aws: Aws, sources: list[Source], on: bool, on_progress: OnProgress) -> None:
+def _switch_all(aws: Aws, sources: list[Source], on: bool,
+                on_progress: OnProgress) -> tuple[set[str], dict[str, ClientError]]:
+    """Switch each; returns the ids of those that are gone, and what kept others from it."""
+    gone: set[str] = set()
+    failed: dict[str, ClientError] = {}
+
     def switch(source: Source) -> None:
         begun = time.monotonic()
-        _SWITCHES[source.kind](aws, source, on)
-        on_progress(Progress("deploy", source.id, "resumed" if on else "parked", source.kind,
-                             elapsed_s=time.monotonic() - begun))
+        status, reason = "resumed" if on else "parked", ""
+        try:
+            _SWITCHES[source.kind](aws, source, on)
+        except ClientError as error:
+            if _is_gone(error):
+                gone.add(source.id)
+                status, reason = "skipped", "it is gone"
+            else:
+                failed[source.id] = error
+                status, reason = "failed", str(error)
+        on_progress(Progress("deploy", source.id, status, source.kind, reason, time.monotonic() - begun))
 
-    try:
-        with ThreadPoolExecutor(4, "livetui-park") as pool:
-            list(pool.map(switch, sources))
-    except ClientError as error:
-        raise refused(error, "An event source cannot be switched " + ("on." if on else "off.")) from error
+    with ThreadPoolExecutor(4, "livetui-park") as pool:
+        list(pool.map(switch, sources))
+    return gone, failed
+
+
+def _tell(failed: dict[str, ClientError], where: str) -> None:
+    for error in failed.values():
+        raise refused(error, f"{', '.join(sorted(failed))} cannot be switched {where}.") from error
+
+
+def _is_gone(error: ClientError) -> bool:
+    return bool(error.response["Error"]["Code"] == "ResourceNotFoundException")
+
+
+def _is_past(moment: datetime | None) -> bool:
+    return moment is not None and moment <= datetime.now(UTC)
 
 
 def _switch_mapping(aws: Aws, source: Source, on: bool) -> None:
@@ -174,8 +241,11 @@ def _switch_rule(aws: Aws, source: Source, on: bool) -> None:
 
 
 def _switch_schedule(aws: Aws, source: Source, on: bool) -> None:
-    # UpdateSchedule replaces everything: what is not passed would fall back to its default.
+    # UpdateSchedule replaces everything: what is not passed would fall back to its default. A start that has passed
+    # says nothing any more, and AWS refuses it ("cannot be earlier than 5 minutes ago").
     schedule = _schedule(aws, source)
+    if _is_past(schedule.get("StartDate")):
+        del schedule["StartDate"]
     aws.client("scheduler").update_schedule(State="ENABLED" if on else "DISABLED",
                                             **{key: schedule[key] for key in _SCHEDULE_PARTS if key in schedule})
 

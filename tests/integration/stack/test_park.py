@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from livetui.aws import Aws
 from livetui.config import Settings
@@ -13,6 +17,7 @@ from livetui.errors import LivetuiError
 from livetui.stack import template
 from livetui.stack.apps import apps
 from livetui.stack.bootstrap import Bootstrap
+from livetui.stack.contract import Progress
 from livetui.stack.deployment import deploy_live, resources_of, stack_name
 from livetui.stack.park import park, parked, resume
 from tests.integration.stack.conftest import eventually
@@ -32,9 +37,20 @@ SOURCES = """\
 """
 
 
-def states(aws: Aws, settings: Settings) -> dict[str, str]:
+def deployed_with_sources(aws: Aws, bootstrap: Bootstrap, make_settings: MakeSettings, project: Path) -> Settings:
+    path = project / "template.yaml"
+    events = "      Events:\n        Queue: {Type: SQS, Properties: {Queue: !GetAtt Queue.Arn}}\n"
+    path.write_text(path.read_text().replace(events, SOURCES))
+    settings = make_settings()
+    deploy_live(template.load(settings), aws, bootstrap, settings, lambda _: None)
+    return settings
+
+
+def states(aws: Aws, settings: Settings, but: tuple[str, ...] = ()) -> dict[str, str]:
     found = {}
     for item in resources_of(aws, stack_name(settings.app, settings.stage)):
+        if item["Id"] in but:
+            continue
         name = item["PhysicalResourceId"]
         if item["ResourceType"] == "AWS::Lambda::EventSourceMapping":
             found[item["Id"]] = aws.client("lambda").get_event_source_mapping(UUID=name)["State"].upper()
@@ -51,10 +67,7 @@ def states(aws: Aws, settings: Settings) -> dict[str, str]:
 
 
 def test_park_and_resume(aws: Aws, bootstrap: Bootstrap, make_settings: MakeSettings, project: Path) -> None:
-    path = project / "template.yaml"
-    events = "      Events:\n        Queue: {Type: SQS, Properties: {Queue: !GetAtt Queue.Arn}}\n"
-    path.write_text(path.read_text().replace(events, SOURCES))
-    settings = make_settings()
+    settings = deployed_with_sources(aws, bootstrap, make_settings, project)
     live = deploy_live(template.load(settings), aws, bootstrap, settings, lambda _: None)
     before = states(aws, settings)
     assert sorted(before.values()) == ["DISABLED", *["ENABLED"] * 5]
@@ -65,9 +78,9 @@ def test_park_and_resume(aws: Aws, bootstrap: Bootstrap, make_settings: MakeSett
     assert sorted(source.id for source in parked(aws, bootstrap, settings)) == switched
     assert park(aws, bootstrap, settings, lambda _: None) == switched, "parking twice forgets nothing"
 
-    assert resume(aws, bootstrap, settings, lambda _: None) == switched
+    assert resume(aws, bootstrap, settings, lambda _: None).on == switched
     assert states(aws, settings) == before
-    assert resume(aws, bootstrap, settings, lambda _: None) == []
+    assert resume(aws, bootstrap, settings, lambda _: None).on == []
 
     def dies(_: object) -> None:
         raise KeyboardInterrupt
@@ -75,7 +88,7 @@ def test_park_and_resume(aws: Aws, bootstrap: Bootstrap, make_settings: MakeSett
     for work in (park, resume):  # both die after their first steps; what was on is known all the same
         with pytest.raises(KeyboardInterrupt):
             work(aws, bootstrap, settings, dies)
-    assert resume(aws, bootstrap, settings, lambda _: None) == switched
+    assert resume(aws, bootstrap, settings, lambda _: None).on == switched
     assert states(aws, settings) == before
 
     listed = eventually(lambda: next((item for item in apps(aws, bootstrap) if item.app == settings.app), None))
@@ -88,3 +101,90 @@ def test_without_a_live_stack_there_is_nothing_to_park(aws: Aws, bootstrap: Boot
                                                         make_settings: MakeSettings) -> None:
     with pytest.raises(LivetuiError, match="no live stack"):
         park(aws, bootstrap, make_settings(), lambda _: None)
+
+
+def test_what_is_gone_keeps_nothing_else_off(aws: Aws, bootstrap: Bootstrap, make_settings: MakeSettings,
+                                             project: Path) -> None:
+    """A mapping and a rule are deleted by hand, one before parking and one while parked."""
+    settings = deployed_with_sources(aws, bootstrap, make_settings, project)
+    ids = {item["Id"]: item["PhysicalResourceId"]
+           for item in resources_of(aws, stack_name(settings.app, settings.stage))}
+    rule = ids["ConsumerWasOn"]
+    aws.client("events").remove_targets(Rule=rule, Ids=[
+        target["Id"] for target in aws.client("events").list_targets_by_rule(Rule=rule)["Targets"]])
+    aws.client("events").delete_rule(Name=rule)
+    steps: list[Progress] = []
+    switched = park(aws, bootstrap, settings, steps.append)
+    assert "ConsumerWasOn" not in switched
+
+    aws.client("lambda").delete_event_source_mapping(UUID=ids["ConsumerQueue"])
+    done = resume(aws, bootstrap, settings, steps.append)
+    assert done.gone == ["ConsumerQueue"]
+    assert done.on == [id for id in switched if id != "ConsumerQueue"]
+    assert ("ConsumerQueue", "skipped") in [(step.resource, step.status) for step in steps]
+    assert "ConsumerQueue" in done.words
+    left = {id: value for id, value in states(aws, settings, but=("ConsumerQueue", "ConsumerWasOn")).items()
+            if value != "ENABLED"}
+    assert left == {"ConsumerWasOff": "DISABLED"}
+    assert parked(aws, bootstrap, settings) == []
+
+
+def test_one_that_cannot_be_switched_is_told_and_kept_for_the_next_time(
+        aws: Aws, bootstrap: Bootstrap, make_settings: MakeSettings, project: Path) -> None:
+    settings = deployed_with_sources(aws, bootstrap, make_settings, project)
+    before = states(aws, settings)
+    switched = park(aws, bootstrap, settings, lambda _: None)
+    with (answering(aws, "events", "EnableRule", "AccessDeniedException", "not authorized: events:EnableRule"),
+          pytest.raises(LivetuiError, match="cannot be switched on") as refused):
+        resume(aws, bootstrap, settings, lambda _: None)
+    assert "events:EnableRule" in refused.value.why
+    assert sorted(source.id for source in parked(aws, bootstrap, settings)) == ["ConsumerBus", "ConsumerWasOn"]
+    assert [id for id, value in states(aws, settings).items() if value == "DISABLED"] == [
+        id for id in before if id in ("ConsumerBus", "ConsumerWasOn", "ConsumerWasOff")]
+    assert resume(aws, bootstrap, settings, lambda _: None).on == ["ConsumerBus", "ConsumerWasOn"]
+    assert states(aws, settings) == before
+    assert len(switched) == 5
+
+
+def test_a_schedule_that_began_in_the_past_is_parked_and_one_that_ended_is_left_alone(
+        aws: Aws, bootstrap: Bootstrap, make_settings: MakeSettings, project: Path) -> None:
+    settings = deployed_with_sources(aws, bootstrap, make_settings, project)
+    scheduler, now = aws.client("scheduler"), datetime.now(UTC)
+    names = {item["Id"]: item["PhysicalResourceId"]
+             for item in resources_of(aws, stack_name(settings.app, settings.stage))}
+    schedule = {key: value for key, value in scheduler.get_schedule(Name=names["ConsumerLater"]).items()
+                if key in ("Name", "ScheduleExpression", "FlexibleTimeWindow", "Target")}
+    # What AWS answers to a start in the past, which the local cloud takes.
+    def late(params: dict[str, Any], **_: Any) -> None:
+        if params.get("StartDate") and params["StartDate"] < now - timedelta(minutes=5):
+            raise ClientError({"Error": {"Code": "ValidationException", "Message":
+                               "The StartDate you specify cannot be earlier than 5 minutes ago."}}, "UpdateSchedule")
+
+    scheduler.update_schedule(**schedule, StartDate=now - timedelta(days=3), EndDate=now + timedelta(days=3))
+    scheduler.meta.events.register("provide-client-params.scheduler.UpdateSchedule", late, unique_id="late")
+    try:
+        assert "ConsumerLater" in park(aws, bootstrap, settings, lambda _: None)
+        assert states(aws, settings)["ConsumerLater"] == "DISABLED"
+        assert "ConsumerLater" in resume(aws, bootstrap, settings, lambda _: None).on
+        back = scheduler.get_schedule(Name=names["ConsumerLater"])
+        assert (back["State"], back["EndDate"].date()) == ("ENABLED", (now + timedelta(days=3)).date())
+    finally:
+        scheduler.meta.events.unregister("provide-client-params.scheduler.UpdateSchedule", unique_id="late")
+    scheduler.update_schedule(**schedule, EndDate=now - timedelta(days=1))
+    assert "ConsumerLater" not in park(aws, bootstrap, settings, lambda _: None)
+    resume(aws, bootstrap, settings, lambda _: None)
+
+
+@contextlib.contextmanager
+def answering(aws: Aws, service: str, operation: str, code: str, message: str) -> Iterator[None]:
+    """While it lasts, the cloud refuses one call."""
+    client = aws.client(service)
+
+    def refuse(**_: Any) -> None:
+        raise ClientError({"Error": {"Code": code, "Message": message}}, operation)
+
+    client.meta.events.register(f"before-call.{service}.{operation}", refuse, unique_id="refuse")
+    try:
+        yield
+    finally:
+        client.meta.events.unregister(f"before-call.{service}.{operation}", unique_id="refuse")
