@@ -1,7 +1,8 @@
 """Deletes the bucket's objects that are no longer needed: all of them with the stack, one application's on request.
 
 Called in two ways: by CloudFormation as the custom resource `EmptyBucket` (answered at its ResponseURL on every path,
-or the stack would hang for an hour), and directly with `{"remove": {"app": "orders", "stage": "dev"}}`.
+or the stack would hang for an hour), and directly with `{"remove": {"app": "orders", "stage": "dev", "until": TIME}}`.
+What was written after that time (ISO 8601) stays: such a call may come hours late, when a newer session is at work.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import urllib.request
+from datetime import datetime
 from typing import Any
 
 import boto3
@@ -20,8 +22,9 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Answer CloudFormation when it asks, else delete one application's objects and say how many they were."""
     if "ResponseURL" in event:
         return answer_cloudformation(event, context)
-    app, stage = event["remove"]["app"], event["remove"]["stage"]
-    return {"deleted": sum(empty(os.environ["BUCKET"], prefix) for prefix in prefixes_of(app, stage))}
+    app, stage, until = (event["remove"].get(name) for name in ("app", "stage", "until"))
+    limit = datetime.fromisoformat(until.replace("Z", "+00:00")) if until else None
+    return {"deleted": sum(empty(os.environ["BUCKET"], prefix, until=limit) for prefix in prefixes_of(app, stage))}
 
 
 def prefixes_of(app: str, stage: str) -> list[str]:
@@ -51,8 +54,8 @@ def answer_cloudformation(event: dict[str, Any], context: Any) -> dict[str, Any]
         return answer
 
 
-def empty(bucket: str, prefix: str, context: Any = None) -> int:
-    """Delete every object and version under `prefix`; a bucket that is gone counts as empty.
+def empty(bucket: str, prefix: str, context: Any = None, until: datetime | None = None) -> int:
+    """Delete every object and version under `prefix`, or those of `until` and before; no bucket counts as empty.
 
     Raises `TimeoutError` half a minute before the function's own deadline, while there is time to answer.
     """
@@ -60,7 +63,8 @@ def empty(bucket: str, prefix: str, context: Any = None) -> int:
     try:
         for page in s3.get_paginator("list_object_versions").paginate(Bucket=bucket, Prefix=prefix):
             found = [{"Key": item["Key"], "VersionId": item["VersionId"]}
-                     for item in page.get("Versions", []) + page.get("DeleteMarkers", [])]
+                     for item in page.get("Versions", []) + page.get("DeleteMarkers", [])
+                     if until is None or item["LastModified"].replace(microsecond=0) <= until]
             if not found:
                 continue
             failed = s3.delete_objects(Bucket=bucket, Delete={"Objects": found, "Quiet": True}).get("Errors")

@@ -1,14 +1,14 @@
 """Writes down what each live stack consists of, for `livetui apps`: one JSON object per application and stage.
 
 Called by EventBridge with "CloudFormation Stack Status Change". Such events come for every stack of the account:
-the rule lets only `*-live` through, and stacks without livetui's tags are ignored here.
+the rule lets only `*-live` through, and stacks without livetui's tags are ignored here. They come late and in any
+order: what is written down is the stack as it is, and what is taken away is no younger than the event.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from datetime import UTC, datetime
 from typing import Any
 
 import boto3
@@ -31,18 +31,19 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     if not app or not stage:
         return {"ignored": stack_id}
     key = f"apps/{app}/{stage}.json"
-    if status == "DELETE_COMPLETE" and is_replaced(stack_id):
+    gone = stack["StackStatus"] == "DELETE_COMPLETE"
+    if gone and (status != "DELETE_COMPLETE" or is_replaced(stack_id)):
         return {"ignored": stack_id}
-    if status == "DELETE_COMPLETE":
+    if gone:
         s3.delete_object(Bucket=os.environ["BUCKET"], Key=key)
         awslambda.invoke(FunctionName=os.environ["CLEANER"], InvocationType="Event",
-                         Payload=json.dumps({"remove": {"app": app, "stage": stage}}).encode())
+                         Payload=json.dumps({"remove": {"app": app, "stage": stage, "until": event["time"]}}).encode())
         return {"deleted": key}
-    metadata = {"app": app, "stage": stage, "status": status, "stack": stack["StackName"], "arn": stack_id,
-                "reason": event["detail"]["status-details"].get("status-reason", ""),
+    metadata = {"app": app, "stage": stage, "status": stack["StackStatus"], "stack": stack["StackName"], "arn": stack_id,
+                "reason": stack.get("StackStatusReason", ""),
                 "outputs": {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])},
                 "resources": resources_of(stack_id),
-                "updated": datetime.now(UTC).isoformat(timespec="seconds")}
+                "updated": event["time"]}
     s3.put_object(Bucket=os.environ["BUCKET"], Key=key, Body=json.dumps(metadata).encode(),
                   ContentType="application/json")
     return {"uploaded": key}

@@ -19,7 +19,7 @@ from livetui.stack.contract import OnProgress, Progress
 from livetui.stack.tags import owned_by
 
 STACK = "livetui-bootstrap"
-VERSION = 2
+VERSION = 3
 """Equals `Outputs.Version` in `bootstrap/template.yaml`."""
 
 

@@ -83,8 +83,8 @@ def deploy_live(application: Application, aws: Aws, bootstrap: Bootstrap, settin
         on_progress(Progress("deploy", name, "skipped", STACK_TYPE, "nothing changed", time.monotonic() - begun))
     else:
         work = StackWork(aws, name, "deploy", on_progress, cancel)
-        work.make_ready(before)  # clearing away a dead stack empties its place in the bucket
-        _upload(aws, bootstrap.bucket, assembly, on_progress, cancel)
+        ready = work.make_ready(before)  # clearing away a dead stack empties its place in the bucket
+        _upload(aws, bootstrap.bucket, assembly, on_progress, cancel, anew=not ready.status)
         after, changed = work.deploy(
             assembly.body, tags, application.parameters,
             lambda: _upload_template(aws, bootstrap.bucket, wiring.topics, assembly.body, address))
@@ -220,8 +220,12 @@ def _check_owner(stack: StackState, settings: Settings) -> None:
                            "Choose another --stage; livetui does not touch other stacks.")
 
 
-def _upload(aws: Aws, bucket: str, assembly: Assembly, on_progress: OnProgress, cancel: threading.Event) -> None:
-    """Bring bundles, files and nested templates to the bucket, in parallel, each only when it is not there."""
+def _upload(aws: Aws, bucket: str, assembly: Assembly, on_progress: OnProgress, cancel: threading.Event,
+            anew: bool = False) -> None:
+    """Bring bundles, files and nested templates to the bucket, in parallel, each only when it is not there.
+
+    With `anew` the stage's own are brought in any case: what an earlier stack left may be cleared away at any moment.
+    """
     work: list[tuple[str, str, Callable[[], bytes]]] = [
         *((f"stub {stub.runtime}" if not stub.local else "stub", key, lambda stub=stub: stub.path().read_bytes())
           for key, stub in assembly.bundles.items()),
@@ -236,7 +240,7 @@ def _upload(aws: Aws, bucket: str, assembly: Assembly, on_progress: OnProgress, 
             raise DeploymentCancelledError("The upload was stopped before anything was deployed.")
         begun = time.monotonic()
         on_progress(Progress("package", label, "started"))
-        size = upload(aws, bucket, key, content)
+        size = upload(aws, bucket, key, content, anew=anew and key not in assembly.bundles)
         on_progress(Progress("package", label, "done" if size else "skipped",
                              reason=f"{size / 1e6:.1f} MB" if size else "already uploaded",
                              elapsed_s=time.monotonic() - begun))
@@ -245,15 +249,15 @@ def _upload(aws: Aws, bucket: str, assembly: Assembly, on_progress: OnProgress, 
         with ThreadPoolExecutor(_UPLOADS_AT_ONCE, "livetui-upload") as pool:
             list(pool.map(put, work))
         for key, origin in assembly.copies.items():
-            if not _is_there(aws, bucket, key):
+            if anew or not _is_there(aws, bucket, key):
                 aws.client("s3").copy_object(Bucket=bucket, Key=key, CopySource={"Bucket": bucket, "Key": origin})
     except ClientError as error:
         raise refused(error, f"The code cannot be uploaded to {bucket}.") from error
 
 
-def upload(aws: Aws, bucket: str, key: str, content: Callable[[], bytes]) -> int:
+def upload(aws: Aws, bucket: str, key: str, content: Callable[[], bytes], *, anew: bool = False) -> int:
     """Put an object whose key names its content, unless it is there; returns the bytes sent (0: it was there)."""
-    if _is_there(aws, bucket, key):
+    if not anew and _is_there(aws, bucket, key):
         return 0
     body = content()
     aws.client("s3").put_object(Bucket=bucket, Key=key, Body=body)

@@ -6,7 +6,9 @@ import json
 import threading
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -169,3 +171,50 @@ def test_removal_takes_stack_key_and_metadata(aws: Aws, bootstrap: Bootstrap, ma
     assert remove_live(aws, settings, lambda _: None)
     eventually(lambda: not s3.list_objects_v2(Bucket=bootstrap.bucket, Prefix=key)["KeyCount"])
     assert not remove_live(aws, settings, lambda _: None)
+
+
+def test_events_that_come_late_undo_nothing_newer(aws: Aws, bootstrap: Bootstrap, make_settings: MakeSettings) -> None:
+    """EventBridge and asynchronous calls may deliver hours later and in any order."""
+    settings = make_settings()
+    live = deploy(aws, bootstrap, settings)
+    remove_live(aws, settings, lambda _: None)
+    s3, place = aws.client("s3"), f"{settings.app}/{settings.stage}"
+    eventually(lambda: not s3.list_objects_v2(Bucket=bootstrap.bucket, Prefix=f"apps/{place}")["KeyCount"])
+    eventually(lambda: not s3.list_objects_v2(Bucket=bootstrap.bucket, Prefix=f"artifacts/{place}/")["KeyCount"])
+    newer = f"payloads/{place}/newer"
+    s3.put_object(Bucket=bootstrap.bucket, Key=newer, Body=b"of the next session")
+
+    def arrives(status: str, when: datetime) -> Any:
+        event = {"time": when.strftime("%Y-%m-%dT%H:%M:%SZ"),
+                 "detail": {"stack-id": live.arn, "status-details": {"status": status}}}
+        answer = aws.client("lambda").invoke(FunctionName=bootstrap.metadata_function, Payload=json.dumps(event))
+        assert "FunctionError" not in answer
+        return json.loads(answer["Payload"].read())
+
+    def clean(when: datetime) -> int:
+        answer = aws.client("lambda").invoke(FunctionName=bootstrap.cleaner_function, Payload=json.dumps({"remove": {
+            "app": settings.app, "stage": settings.stage, "until": when.isoformat()}}))
+        return json.loads(answer["Payload"].read())["deleted"]
+
+    now = datetime.now(UTC)
+    arrives("UPDATE_COMPLETE", now - timedelta(hours=1))
+    assert not s3.list_objects_v2(Bucket=bootstrap.bucket, Prefix=f"apps/{place}")["KeyCount"], "the stack is gone"
+    assert clean(now - timedelta(hours=1)) == 0
+    assert s3.head_object(Bucket=bootstrap.bucket, Key=newer)
+    arrives("DELETE_COMPLETE", now + timedelta(seconds=2))
+    eventually(lambda: not s3.list_objects_v2(Bucket=bootstrap.bucket, Prefix=newer)["KeyCount"])
+
+
+def test_a_new_stack_brings_its_objects_itself(aws: Aws, bootstrap: Bootstrap, make_settings: MakeSettings) -> None:
+    """What a removed stack left may go at any moment; a date of its own keeps an object."""
+    settings = make_settings()
+    deploy(aws, bootstrap, settings)
+    s3, prefix = aws.client("s3"), f"artifacts/{settings.app}/{settings.stage}/"
+    kept = {item["Key"]: s3.get_object(Bucket=bootstrap.bucket, Key=item["Key"])["Body"].read()
+            for item in s3.list_objects_v2(Bucket=bootstrap.bucket, Prefix=prefix)["Contents"]}
+    remove_live(aws, settings, lambda _: None)
+    eventually(lambda: not s3.list_objects_v2(Bucket=bootstrap.bucket, Prefix=prefix)["KeyCount"])
+    for key, body in kept.items():
+        s3.put_object(Bucket=bootstrap.bucket, Key=key, Body=body, Metadata={"left": "behind"})
+    deploy(aws, bootstrap, settings)
+    assert all(not s3.head_object(Bucket=bootstrap.bucket, Key=key)["Metadata"] for key in kept)
