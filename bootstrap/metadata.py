@@ -39,11 +39,10 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         awslambda.invoke(FunctionName=os.environ["CLEANER"], InvocationType="Event",
                          Payload=json.dumps({"remove": {"app": app, "stage": stage, "until": event["time"]}}).encode())
         return {"deleted": key}
-    metadata = {"app": app, "stage": stage, "status": stack["StackStatus"], "stack": stack["StackName"], "arn": stack_id,
-                "reason": stack.get("StackStatusReason", ""),
+    metadata = {"app": app, "stage": stage, "status": stack["StackStatus"], "stack": stack["StackName"],
+                "arn": stack_id, "updated": event["time"], "reason": stack.get("StackStatusReason", ""),
                 "outputs": {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])},
-                "resources": resources_of(stack_id),
-                "updated": event["time"]}
+                "resources": resources_of(stack_id)}
     s3.put_object(Bucket=os.environ["BUCKET"], Key=key, Body=json.dumps(metadata).encode(),
                   ContentType="application/json")
     return {"uploaded": key}

@@ -87,9 +87,6 @@ class FunctionReader:
                 found[logical_id] = self._read(logical_id, "sam", resource, properties)
             elif resource["Type"] == LAMBDA_FUNCTION:
                 found[logical_id] = self._read(logical_id, "lambda", resource, resource.get("Properties") or {})
-        for logical_id, reason in self._out_of_reach():
-            if logical_id in found and found[logical_id].live:
-                found[logical_id] = found[logical_id].not_live(reason)
         return found
 
     def resources(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -250,35 +247,6 @@ class FunctionReader:
             if wrong:
                 yield wrong
 
-    def _out_of_reach(self) -> Iterator[tuple[str, str]]:
-        """Functions that must not wait for a console: CloudFormation and CloudFront call them on their own terms."""
-        resources = dict(self.resources())
-        for resource in resources.values():
-            kind, properties = resource["Type"], resource.get("Properties") or {}
-            if kind.startswith("Custom::") or kind == "AWS::CloudFormation::CustomResource":
-                for name in self._called_by(references(properties.get("ServiceToken")), resources):
-                    yield name, "it answers CloudFormation while stacks are deployed"
-            elif kind == "AWS::CloudFormation::Macro":
-                for name in references(properties.get("FunctionName")):
-                    yield name, "it is a template macro, called while stacks are deployed"
-            elif kind == "AWS::CloudFront::Distribution":
-                for name in references(_associations(properties)):
-                    version = resources.get(name, {})
-                    yield name, "Lambda@Edge runs copies in other regions"
-                    for behind in references((version.get("Properties") or {}).get("FunctionName")):
-                        yield behind, "Lambda@Edge runs copies in other regions"
-
-    @staticmethod
-    def _called_by(names: set[str], resources: Mapping[str, Any]) -> set[str]:
-        """`names` and the functions that they name in their variables: CDK's providers call the user's code so."""
-        reached: set[str] = set()
-        while names - reached:
-            name = (names - reached).pop()
-            reached.add(name)
-            properties = resources.get(name, {}).get("Properties") or {}
-            names = names | references(properties.get("Environment")) & resources.keys()
-        return reached
-
     def _architecture(self, properties: Mapping[str, Any]) -> str:
         value = self.resolver.resolve(properties.get("Architectures"))
         return "arm64" if isinstance(value, list) and "arm64" in value else "x86_64"
@@ -340,12 +308,3 @@ def _is_map(node: Any) -> bool:
 
 def _member(node: Any, name: str) -> Any:
     return node.get(name) if isinstance(node, Mapping) else None
-
-
-def _associations(node: Any) -> list[Any]:
-    """All `LambdaFunctionAssociations` of a distribution."""
-    if isinstance(node, list):
-        return [found for item in node for found in _associations(item)]
-    if not isinstance(node, Mapping):
-        return []
-    return [value if key == "LambdaFunctionAssociations" else _associations(value) for key, value in node.items()]

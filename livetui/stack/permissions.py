@@ -87,10 +87,15 @@ def grant(template: Template, root: MutableMapping[str, Any], topics: Topics, bu
 _BOUNDED = {"AWS::IAM::Role": None, "AWS::Serverless::Function": "Function", "AWS::Serverless::StateMachine":
             "StateMachine"}
 """Types that are roles or make one, and the section of SAM's Globals that may give them a boundary."""
+_SCHEDULED = "ScheduleV2"
+"""The event whose role, EventBridge Scheduler's, does not share the boundary of its function or state machine."""
 
 
 def bound(template: Template, root: MutableMapping[str, Any], boundary: str) -> None:
-    """Give `boundary` to every role of the template, written or made by SAM, that has none of its own."""
+    """Give `boundary` to every role of the template, written or made by SAM, that has none of its own.
+
+    SAM has no place for that of a GraphQL API's roles and of CodeDeploy's.
+    """
     shared = template.long.get("Globals") or {}
     for logical_id, resource in template.resources.items():
         kind = resource.get("Type") if isinstance(resource, dict) else None
@@ -100,6 +105,12 @@ def bound(template: Template, root: MutableMapping[str, Any], boundary: str) -> 
         has_own = "PermissionsBoundary" in own or "PermissionsBoundary" in (shared.get(_BOUNDED[kind] or "") or {})
         if not has_own and not (kind != "AWS::IAM::Role" and own.get("Role")):
             root["Resources"][logical_id].setdefault("Properties", {})["PermissionsBoundary"] = boundary
+        events = own.get("Events")
+        for name, event in (events.items() if isinstance(events, dict) and kind != "AWS::IAM::Role" else ()):
+            declared = (event.get("Properties") or {}) if isinstance(event, dict) else {}
+            if declared and event.get("Type") == _SCHEDULED and not declared.keys() & {"RoleArn", "PermissionsBoundary"}:
+                root["Resources"][logical_id]["Properties"]["Events"][name]["Properties"][
+                    "PermissionsBoundary"] = boundary
 
 
 def instruction(role: str, topics: Topics, functions: Sequence[str], bucket: str,

@@ -33,10 +33,10 @@ def fed_from(template: Template, nested: str, child: Template) -> dict[str, tupl
     """
     found: dict[str, tuple[int | None, ...]] = {}
     for properties in _mappings(template):
-        for output in _outputs_of(nested, properties.get("FunctionName")):
+        for output in outputs_of(nested, properties.get("FunctionName")):
             value = (child.long.get("Outputs") or {}).get(output, {}).get("Value")
             for name, function in child.functions.items():
-                if _names(child, function) & references(value) and _is_queue(template, properties):
+                if names_of(child, function) & references(value) and _is_queue(template, properties):
                     found[name] = (*found.get(name, ()), _visibility(template, properties.get("EventSourceArn")))
     return found
 
@@ -55,14 +55,14 @@ def _queues(template: Template, function: Function) -> Iterator[Any]:
                 yield properties["SqsSubscription"].get("QueueArn")
             elif subscription is not False:
                 yield {}
-    names, own = _names(template, function), function.properties.get("FunctionName")
+    names, own = names_of(template, function), function.properties.get("FunctionName")
     for properties in _mappings(template):
         target = properties.get("FunctionName")
         if (names & references(target) or (own is not None and target == own)) and _is_queue(template, properties):
             yield properties.get("EventSourceArn")
 
 
-def _names(template: Template, function: Function) -> set[str]:
+def names_of(template: Template, function: Function) -> set[str]:
     """Logical ids that mean the function: its own, and those of its aliases and versions, SAM's too."""
     names = {function.logical_id}
     published = template.resolver.resolve(function.properties.get("AutoPublishAlias"))
@@ -81,14 +81,14 @@ def _mappings(template: Template) -> Iterator[Mapping[str, Any]]:
             yield resource.get("Properties") or {}
 
 
-def _outputs_of(nested: str, node: Any) -> Iterator[str]:
+def outputs_of(nested: str, node: Any) -> Iterator[str]:
     """The outputs of a nested stack that `node` mentions: `Fn::GetAtt: [Nested, Outputs.Name]`, or in an `Fn::Sub`."""
     if isinstance(node, list):
         for item in node:
-            yield from _outputs_of(nested, item)
+            yield from outputs_of(nested, item)
     elif isinstance(node, dict):
         for value in node.values():
-            yield from _outputs_of(nested, value)
+            yield from outputs_of(nested, value)
         attribute = node.get("Fn::GetAtt")
         words = ".".join(map(str, attribute)) if isinstance(attribute, list) else str(attribute or "")
         if words.startswith(f"{nested}.Outputs."):

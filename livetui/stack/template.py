@@ -10,7 +10,7 @@ from typing import Any
 
 from livetui.config import Settings
 from livetui.errors import UsageError
-from livetui.stack import cdk, loops, queues, samconfig, shape, sketch
+from livetui.stack import callers, cdk, loops, queues, samconfig, shape, sketch
 from livetui.stack.cdk import Assets
 from livetui.stack.contract import LiveFunction
 from livetui.stack.document import Document, long_form, read
@@ -106,7 +106,7 @@ def load(settings: Settings) -> Application:
     if unknown:
         raise UsageError(f"{root.document.path.name} has no parameter {unknown[0]!r}.",
                          f"Its parameters are: {', '.join(declared) or 'none'}.")
-    application = Application(settings.app, _selected(root, settings.function),
+    application = Application(settings.app, _selected(callers.leave_alone(root), settings.function),
                               {name: value for name, value in given.items() if name in declared},
                               tuple(_missing(root, given)), config.stack_name)
     _check(application, settings)
