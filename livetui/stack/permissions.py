@@ -107,10 +107,10 @@ def bound(template: Template, root: MutableMapping[str, Any], boundary: str) -> 
             root["Resources"][logical_id].setdefault("Properties", {})["PermissionsBoundary"] = boundary
         events = own.get("Events")
         for name, event in (events.items() if isinstance(events, dict) and kind != "AWS::IAM::Role" else ()):
-            declared = (event.get("Properties") or {}) if isinstance(event, dict) else {}
-            if declared and event.get("Type") == _SCHEDULED and not declared.keys() & {"RoleArn", "PermissionsBoundary"}:
-                root["Resources"][logical_id]["Properties"]["Events"][name]["Properties"][
-                    "PermissionsBoundary"] = boundary
+            declared = event.get("Properties") if isinstance(event, dict) and event.get("Type") == _SCHEDULED else None
+            if declared and not declared.keys() & {"RoleArn", "PermissionsBoundary"}:
+                made = root["Resources"][logical_id]["Properties"]["Events"][name]["Properties"]
+                made["PermissionsBoundary"] = boundary
 
 
 def instruction(role: str, topics: Topics, functions: Sequence[str], bucket: str,
