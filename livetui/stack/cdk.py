@@ -73,6 +73,8 @@ class CdkStack:
     template: Path
     assets: Assets
     dependencies: tuple[str, ...] = ()
+    place: tuple[str, str] = ("", "")
+    """Account and region that it is synthesised for; empty where it takes those it is deployed to."""
 
 
 def find(settings: Settings) -> Path | None:
@@ -87,8 +89,11 @@ def find(settings: Settings) -> Path | None:
     return None
 
 
-def stacks(folder: Path, project: Path) -> list[CdkStack]:
-    """The assembly's stacks, dependencies first. Raises `UsageError` for a broken or empty one."""
+def stacks(folder: Path, project: Path, only: str = "") -> list[CdkStack]:
+    """The assembly's stacks, dependencies first; `only` is the template of one that is wanted, with what it needs.
+
+    Raises `UsageError` for a broken or empty assembly.
+    """
     manifest = _json(folder / "manifest.json")
     artifacts: Mapping[str, Any] = manifest.get("artifacts", {})
     found: dict[str, CdkStack] = {}
@@ -101,12 +106,37 @@ def stacks(folder: Path, project: Path) -> list[CdkStack]:
         found[name] = CdkStack(name, folder / artifact["properties"]["templateFile"],
                                _assets(folder, files, project),
                                tuple(need for need in needs
-                                     if artifacts.get(need, {}).get("type") == "aws:cloudformation:stack"))
+                                     if artifacts.get(need, {}).get("type") == "aws:cloudformation:stack"),
+                               _place(artifact.get("environment", "")))
     if not found:
         nested = [name for name, artifact in artifacts.items() if artifact.get("type") == "cdk:cloud-assembly"]
         raise UsageError(f"{folder} has no stack of its own.", f"Its stages are: {', '.join(nested) or 'none'}.",
                          f"Choose one: --template {folder.name}/{nested[0] if nested else 'assembly-NAME'}")
-    return _ordered(found)
+    return _ordered(found, [name for name, stack in found.items() if only in ("", stack.template.name)])
+
+
+def is_part(path: Path) -> bool:
+    """Whether a template's file is that of a stack in an assembly."""
+    if path.suffix != ".json" or not (path.parent / "manifest.json").is_file():
+        return False
+    artifacts = _json(path.parent / "manifest.json").get("artifacts", {})
+    return any(artifact.get("properties", {}).get("templateFile") == path.name for artifact in artifacts.values())
+
+
+def check_place(places: Mapping[str, tuple[str, str]], account: str, region: str) -> None:
+    """Raise `UsageError` when a stack is synthesised for another account (empty: not looked at) or region."""
+    for name, (wanted_account, wanted_region) in places.items():
+        other = (f"Or take the account and region out of its `env` and run `cdk synth` again, or choose another stack: "
+                 f"--template {FOLDER}/STACK.template.json")
+        if wanted_region and wanted_region != region:
+            raise UsageError(f"The stack {name} is synthesised for {wanted_region}, and this session is in {region}.",
+                             "Its names and policies have the region written into them.",
+                             f"Pass --region {wanted_region}. {other}")
+        if account and wanted_account and wanted_account != account:
+            raise UsageError(
+                f"The stack {name} is synthesised for the account {wanted_account}, and this session is in {account}.",
+                "Its names and policies have the account written into them.",
+                f"Pass --profile NAME, of one that signs in to {wanted_account}. {other}")
 
 
 def parent(members: list[CdkStack], folder: Path) -> Document:
@@ -116,21 +146,22 @@ def parent(members: list[CdkStack], folder: Path) -> Document:
     passed as a parameter instead.
     """
     exports = export_names(members)
+    ids = _logical_ids(members)
     resources: dict[str, Any] = {}
     outputs: dict[str, Any] = {}
     for stack in members:
         template = _json(stack.template)
         imported = [name for name in exports if json.dumps({"Fn::ImportValue": name}) in json.dumps(template)]
-        passed = {parameter_of(name): {"Fn::GetAtt": [logical_id(exports[name][0]), f"Outputs.{exports[name][1]}"]}
+        passed = {parameter_of(name): {"Fn::GetAtt": [ids[exports[name][0]], f"Outputs.{exports[name][1]}"]}
                   for name in imported}
-        resources[logical_id(stack.name)] = {
+        resources[ids[stack.name]] = {
             "Type": "AWS::CloudFormation::Stack",
             "Properties": {"TemplateURL": stack.template.name, **({"Parameters": passed} if passed else {})},
-            **({"DependsOn": [logical_id(name) for name in stack.dependencies]} if stack.dependencies else {})}
+            **({"DependsOn": [ids[name] for name in stack.dependencies]} if stack.dependencies else {})}
         for name, output in template.get("Outputs", {}).items():
             if "Export" not in output:
-                outputs[name if name not in outputs else logical_id(stack.name) + name] = {
-                    "Value": {"Fn::GetAtt": [logical_id(stack.name), f"Outputs.{name}"]}}
+                outputs[name if name not in outputs else ids[stack.name] + name] = {
+                    "Value": {"Fn::GetAtt": [ids[stack.name], f"Outputs.{name}"]}}
     root = {"AWSTemplateFormatVersion": "2010-09-09", "Resources": resources, "Outputs": outputs}
     return Document(folder / "manifest.json", root, is_json=True, indent=1)
 
@@ -140,9 +171,11 @@ def parameter_of(export: str) -> str:
     return "Import" + hashlib.sha256(export.encode()).hexdigest()[:24]
 
 
-def logical_id(name: str) -> str:
-    """A stack's name as a logical id: letters and digits."""
-    return re.sub(r"[^A-Za-z0-9]", "", name) or "Stack"
+def _logical_ids(members: Iterable[CdkStack]) -> dict[str, str]:
+    """Each stack's name as a logical id: letters and digits, and a digest where two would be called alike."""
+    plain = {stack.name: re.sub(r"[^A-Za-z0-9]", "", stack.name) or "Stack" for stack in members}
+    return {name: id if list(plain.values()).count(id) == 1 else id + hashlib.sha256(name.encode()).hexdigest()[:8]
+            for name, id in plain.items()}
 
 
 def export_names(members: Iterable[CdkStack]) -> dict[str, tuple[str, str]]:
@@ -259,7 +292,13 @@ def _assets(folder: Path, files: Iterable[str], project: Path) -> Assets:
     return Assets(found, images, project)
 
 
-def _ordered(found: Mapping[str, CdkStack]) -> list[CdkStack]:
+def _place(environment: str) -> tuple[str, str]:
+    """`aws://ACCOUNT/REGION` of the manifest, where either may be unknown."""
+    account, _, region = environment.removeprefix("aws://").partition("/")
+    return "" if account == "unknown-account" else account, "" if region == "unknown-region" else region
+
+
+def _ordered(found: Mapping[str, CdkStack], wanted: Iterable[str]) -> list[CdkStack]:
     order: dict[str, CdkStack] = {}
 
     def take(name: str) -> None:
@@ -268,7 +307,7 @@ def _ordered(found: Mapping[str, CdkStack]) -> list[CdkStack]:
                 take(need)
         order[name] = found[name]
 
-    for name in found:
+    for name in wanted:
         take(name)
     return list(order.values())
 

@@ -17,7 +17,7 @@ from botocore.exceptions import ClientError
 from livetui.aws import Aws, IotEndpoint
 from livetui.config import Settings
 from livetui.errors import LivetuiError, UsageError
-from livetui.stack import drift, guard
+from livetui.stack import cdk, drift, guard
 from livetui.stack.assembly import DIGEST_OUTPUT, Assembly, assemble, template_key
 from livetui.stack.bootstrap import Bootstrap
 from livetui.stack.changeset import (
@@ -32,7 +32,7 @@ from livetui.stack.changeset import (
 from livetui.stack.contract import LiveFunction, LiveStack, OnProgress, Progress
 from livetui.stack.functions import Function
 from livetui.stack.live import Wiring
-from livetui.stack.names import stack_name
+from livetui.stack.names import named_alike, stack_name
 from livetui.stack.tags import as_list, tags_of
 from livetui.stack.template import Application
 from stub_runtime.config import VARIABLE
@@ -61,6 +61,8 @@ def deploy_live(application: Application, aws: Aws, bootstrap: Bootstrap, settin
     cancel = cancel or threading.Event()
     name = stack_name(settings.app, settings.stage)
     _check(application, name)
+    if application.places:
+        cdk.check_place(application.places, "" if settings.local else aws.account, aws.region)
     with ThreadPoolExecutor(4, "livetui-stack") as pool:
         key_found = pool.submit(signing_key, aws, settings)
         endpoint_found = pool.submit(aws.iot_endpoint)
@@ -206,6 +208,11 @@ def _check(application: Application, name: str) -> None:
                          "livetui deploys images that are not live as they are, and does not build them.",
                          "Build and push it (sam build, docker push), then name it in livetui.toml: "
                          f'[functions.{unbuilt[0]}] image = "ACCOUNT.dkr.ecr.REGION.amazonaws.com/NAME:TAG"')
+    for shared, ids in named_alike(application).items():
+        raise UsageError(f"{' and '.join(ids)} are all to be called {shared!r}.", "No account can have both.",
+                         "Make the names of ${AWS::StackName}, or deploy one stack: "
+                         f"--template {cdk.FOLDER}/STACK.template.json" if application.path.name == "manifest.json"
+                         else "Make the names of ${AWS::StackName}, or pass a --parameter.")
     if application.missing:
         first = application.missing[0]
         raise UsageError(f"The template's parameters have no value: {', '.join(application.missing)}.", "",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from livetui.stack.template import Application
+from collections.abc import Iterator
+
+from livetui.stack.template import Application, Template
 
 NAMES = {
     "AWS::DynamoDB::Table": "TableName", "AWS::Events::EventBus": "Name", "AWS::Events::Rule": "Name",
@@ -22,18 +24,41 @@ def stack_name(app: str, stage: str) -> str:
     return name if name[0].isalpha() else f"app-{name}"
 
 
+_SAME = {"AWS::Serverless::Function": "AWS::Lambda::Function", "AWS::Serverless::SimpleTable": "AWS::DynamoDB::Table",
+         "AWS::Serverless::StateMachine": "AWS::StepFunctions::StateMachine"}
+_GROUPED = ("AWS::Events::Rule", "AWS::Scheduler::Schedule")
+"""Types whose names are unique within a bus or a group only."""
+
+
+def named_alike(application: Application) -> dict[str, list[str]]:
+    """Name → the resources of the application that are all to have it, which no account can."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for id, kind, name, sure in _fixed(application.root):
+        if sure and kind not in _GROUPED:
+            found.setdefault((_SAME.get(kind, kind), name), []).append(id)
+    return {name: ids for (_, name), ids in found.items() if len(ids) > 1}
+
+
 def fixed_names(application: Application) -> dict[str, str]:
     """Resource id → its name, of resources whose name does not depend on the stack's.
 
     A name made with `AWS::StackName` is not fixed; one made of a parameter is, for that parameter's value.
     """
-    found: dict[str, str] = {}
-    for template in application.root.walk():
-        for logical_id, resource in template.resources.items():
-            if not isinstance(resource, dict):
-                continue
-            place = NAMES.get(str(resource.get("Type")))
-            name = template.resolver.resolve((resource.get("Properties") or {}).get(place)) if place else None
-            if isinstance(name, str):
-                found[template.prefix + logical_id] = name
-    return found
+    return {id: name for id, _, name, _ in _fixed(application.root)}
+
+
+def _fixed(template: Template, sure: bool = True) -> Iterator[tuple[str, str, str, bool]]:
+    """Resource id, type and name, and whether it is there whatever a condition turns out to be."""
+    for logical_id, resource in template.resources.items():
+        if not isinstance(resource, dict):
+            continue
+        condition = resource.get("Condition")
+        holds = template.resolver.condition(condition) if isinstance(condition, str) else True
+        if holds is False:
+            continue
+        if logical_id in template.children:
+            yield from _fixed(template.children[logical_id], sure and holds is True)
+        place = NAMES.get(str(resource.get("Type")))
+        name = template.resolver.resolve((resource.get("Properties") or {}).get(place)) if place else None
+        if isinstance(name, str):
+            yield template.prefix + logical_id, str(resource["Type"]), name, sure and holds is True

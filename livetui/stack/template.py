@@ -72,6 +72,8 @@ class Application:
     """Parameters without a default and without a value."""
     real_stack: str = ""
     """The stack that a real deployment owns (from samconfig), which is never touched."""
+    places: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    """Account and region of CDK stacks that are synthesised for one; empty for what is left open."""
 
     @property
     def path(self) -> Path:
@@ -99,7 +101,9 @@ def load(settings: Settings) -> Application:
     given = {**config.parameters, **settings.parameters}
     path = find(settings, config)
     loader = _Loader(settings)
-    root = (loader.assembly(path) if path.is_dir() else loader.sketch() if path.name == sketch.FILE
+    members = (cdk.stacks(path, settings.root) if path.is_dir()
+               else cdk.stacks(path.parent, settings.root, path.name) if cdk.is_part(path) else [])
+    root = (loader.assembly(members) if members else loader.sketch() if path.name == sketch.FILE
             else loader.template(path, given))
     declared = root.resolver.parameters
     unknown = sorted(set(settings.parameters) - set(declared))
@@ -108,7 +112,8 @@ def load(settings: Settings) -> Application:
                          f"Its parameters are: {', '.join(declared) or 'none'}.")
     application = Application(settings.app, _selected(callers.leave_alone(root), settings.function),
                               {name: value for name, value in given.items() if name in declared},
-                              tuple(_missing(root, given)), config.stack_name)
+                              tuple(_missing(root, given)), config.stack_name,
+                              {stack.name: stack.place for stack in members if any(stack.place)})
     _check(application, settings)
     return application
 
@@ -143,14 +148,13 @@ def find(settings: Settings, config: samconfig.SamConfig | None = None) -> Path:
 class _Loader:
     settings: Settings
 
-    def assembly(self, folder: Path) -> Template:
-        """A CDK assembly: its only stack, or one template that nests them all."""
-        members = cdk.stacks(folder, self.settings.root)
+    def assembly(self, members: list[cdk.CdkStack]) -> Template:
+        """Stacks of a CDK assembly: the only one, or one template that nests them all."""
         exports = cdk.export_names(members)
         known = {stack.template.resolve(): replace(stack.assets, exports=exports) for stack in members}
         if len(members) == 1:
             return self.template(members[0].template, self.settings.parameters, known=known)
-        return self._read(cdk.parent(members, folder), {}, "", (), known, None)
+        return self._read(cdk.parent(members, members[0].template.parent), {}, "", (), known, None)
 
     def sketch(self) -> Template:
         """The functions that `livetui.toml` names, for a project without a template."""

@@ -20,7 +20,8 @@ from livetui.errors import UsageError
 from livetui.stack import template
 from livetui.stack.bootstrap import Bootstrap
 from livetui.stack.contract import LiveStack
-from livetui.stack.deployment import deploy_live, remove_live
+from livetui.stack.deployment import deploy_live, remove_live, resources_of
+from livetui.stack.names import stack_name
 
 BUCKET = "cdk-hnb659fds-assets-${AWS::AccountId}-${AWS::Region}"
 ROLE = {"Type": "AWS::IAM::Role", "Properties": {"AssumeRolePolicyDocument": {
@@ -116,6 +117,22 @@ def test_a_source_that_is_not_found_is_said(settings: Settings, assembly: Path, 
     hello = template.load(settings).functions["App-Hello"]
     assert hello.code_root == assembly / "asset.aaa"
     assert "cdk synth" in hello.warnings[0]
+
+
+@pytest.mark.parametrize("change", ["region", "names"])
+def test_what_cannot_be_deployed_here_is_refused_before_anything_is_made(
+        aws: Aws, bootstrap: Bootstrap, settings: Settings, assembly: Path, change: str) -> None:
+    file = assembly / ("manifest.json" if change == "region" else "Nest.nested.template.json")
+    content = json.loads(file.read_text())
+    if change == "region":
+        content["artifacts"]["App"]["environment"] = "aws://123456789012/us-west-2"
+    else:
+        content["Resources"]["Deep"]["Properties"]["FunctionName"] = "one"
+        content["Resources"]["Other"] = content["Resources"]["Deep"]
+    file.write_text(json.dumps(content))
+    with pytest.raises(UsageError, match="us-west-2" if change == "region" else "all to be called 'one'"):
+        deploy(aws, bootstrap, settings)
+    assert resources_of(aws, stack_name(settings.app, settings.stage)) == []
 
 
 def test_an_application_that_is_not_synthesised_says_so(settings: Settings) -> None:
