@@ -319,7 +319,9 @@ class StackWork:
     def _failure(self, stack: StackState, what: str = "") -> LivetuiError:
         logical, reason = self._root_cause or ("", stack.reason)
         cause = " ".join(f"{logical}: {reason}".split()) if logical and logical != self.name else reason
-        hint = ("Its name is fixed in the template and taken: make it of ${AWS::StackName}, or pass a --parameter."
+        hint = ("The name of the export is taken: make it of ${AWS::StackName}, or pass a --parameter."
+                if "already exported" in reason else
+                "Its name is fixed in the template and taken: make it of ${AWS::StackName}, or pass a --parameter."
                 if "already exists" in reason else "")
         return LivetuiError(what or f"The deployment of {self.name} failed ({stack.status}).", cause, hint)
 

@@ -34,6 +34,7 @@ from livetui.stack.functions import Function
 from livetui.stack.live import Wiring
 from livetui.stack.names import named_alike, stack_name
 from livetui.stack.tags import as_list, tags_of
+from livetui.stack.taken import refuse_taken
 from livetui.stack.template import Application
 from stub_runtime.config import VARIABLE
 from stub_runtime.sealing import verify_key_of
@@ -84,6 +85,7 @@ def deploy_live(application: Application, aws: Aws, bootstrap: Bootstrap, settin
                   on_progress, cancel)
         on_progress(Progress("deploy", name, "skipped", STACK_TYPE, "nothing changed", time.monotonic() - begun))
     else:
+        refuse_taken(aws, application, before.arn, resources)
         work = StackWork(aws, name, "deploy", on_progress, cancel)
         ready = work.make_ready(before)  # clearing away a dead stack empties its place in the bucket
         _upload(aws, bootstrap.bucket, assembly, on_progress, cancel, anew=not ready.status)

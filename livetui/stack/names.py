@@ -47,6 +47,11 @@ def fixed_names(application: Application) -> dict[str, str]:
     return {id: name for id, _, name, _ in _fixed(application.root)}
 
 
+def fixed_resources(application: Application) -> list[tuple[str, str, str]]:
+    """Resource id, type (CloudFormation's, of what SAM makes) and name of the same."""
+    return [(id, _SAME.get(kind, kind), name) for id, kind, name, _ in _fixed(application.root)]
+
+
 def _fixed(template: Template, sure: bool = True) -> Iterator[tuple[str, str, str, bool]]:
     """Resource id, type and name, and whether it is there whatever a condition turns out to be."""
     for logical_id, resource in template.resources.items():

@@ -101,7 +101,7 @@ def _stage(app: str, stage: str, place: Place, fixed: Sequence[str]) -> Iterator
                      f"arn:{place.partition}:cloudformation:{place.region}:aws:transform/*")
     yield _statement("Bootstrap", "cloudformation: DescribeStacks", place.arn("cloudformation", f"stack/{STACK}/*"))
     yield {"Sid": "Lists", "Effect": "Allow", "Resource": ["*"],
-           "Action": ["iam:ListAccountAliases", "scheduler:ListSchedules"]}
+           "Action": ["iam:ListAccountAliases", "scheduler:ListSchedules", "cloudformation:ListExports"]}
     yield _statement("Objects", "s3: GetObject PutObject DeleteObject",
                      f"{bucket}/*/{app}/{stage}/*", f"{bucket}/*/{app}/{stage}.json")
     yield _statement("Stubs", "s3: GetObject PutObject", f"{bucket}/stubs/*")

@@ -78,7 +78,8 @@ PLACE = Place("aws", "eu-west-1", "123456789012", "livetui-bootstrap-bucket-1abc
 def test_the_administrators_policies_name_one_stage_only() -> None:
     everywhere = {action for statement in needed_policy("shop", "dev", PLACE)["Statement"]
                   for action in statement["Action"] if "*" in statement["Resource"]}
-    assert everywhere == {"iot:DescribeEndpoint", "iam:ListAccountAliases", "scheduler:ListSchedules"}, "these take no resource"
+    assert everywhere == {"iot:DescribeEndpoint", "iam:ListAccountAliases", "scheduler:ListSchedules",
+                          "cloudformation:ListExports"}, "these take no resource"
     resources = [resource for statement in needed_policy("shop", "dev", PLACE)["Statement"]
                  for resource in statement["Resource"]]
     assert {resource for resource in resources if resource.startswith("arn:aws:s3:::")} == {
