@@ -257,7 +257,7 @@ class Runtime:
             raised = error.__cause__ if isinstance(error, self.lambda_.Fault) else error
             if self.debug is not None and raised is not None:
                 self.debug.on_handler_error(raised)
-            self._report("failed", error, None, ms)
+            self._report("failed", self._described(error), ms)
             self._tell_modules()
             return False
         ms = (time.perf_counter() - began) * 1000
@@ -285,14 +285,17 @@ class Runtime:
         if news:
             self.channel.send(news)
 
-    def _report(self, kind: str, error: Exception, request_id: str | None, ms: float) -> None:
-        described = self.lambda_.describe_exception(error, OWN_FILES, request_id)
-        body = self.encoder.encode(described)
-        self.lambda_.log_error(described, self.sink, self.encoder.encode)
-        _flush()
+    def _described(self, error: Exception, request_id: str | None = None) -> dict[str, Any]:
         file, line = _place(error.__cause__)
-        self.channel.send({"t": kind, "ms": ms, "type": described["errorType"], "message": described["errorMessage"],
-                           "file": file, "line": line}, body.encode("utf-8"))
+        return {"file": file, "line": line, "error": self.lambda_.describe_exception(error, OWN_FILES, request_id)}
+
+    def _report(self, kind: str, failure: dict[str, Any], ms: float) -> None:
+        error = failure.pop("error")
+        body = self.encoder.encode(error)
+        self.lambda_.log_error(error, self.sink, self.encoder.encode)
+        _flush()
+        self.channel.send({"t": kind, "ms": ms, "type": error["errorType"], "message": error["errorMessage"],
+                           **failure}, body.encode("utf-8"))
 
     def invoke(self, call: Mapping[str, Any], event: bytes) -> None:
         """Run the handler once and send its answer, after everything that it printed."""
@@ -305,7 +308,7 @@ class Runtime:
         self.requests.tenant_id = call.get("tenant_id")
         if self.debug is not None:
             self.debug.before_invocation(call["id"])
-        began = time.perf_counter()
+        began, failure = time.perf_counter(), None
         try:
             answer = self._answer(call, event)
         except Exception as error:  # noqa: BLE001  (reported as Lambda does)
@@ -314,7 +317,7 @@ class Runtime:
                 os._exit(1)
             if self.debug is not None and not isinstance(error, self.lambda_.Fault):
                 self.debug.on_handler_error(error)
-            self._report("error", error, call["request_id"], ms)
+            failure = self._described(error, call["request_id"])
         else:
             ms = (time.perf_counter() - began) * 1000
             if self.channel.is_forked():
@@ -322,6 +325,8 @@ class Runtime:
             body = answer if isinstance(answer, bytes) else answer.encode("utf-8")
             _flush()
             self.channel.send({"t": "result", "ms": ms}, body)
+        if failure is not None:  # here, so that what this may raise in turn is printed alone, as in Lambda
+            self._report("error", failure, ms)
         self._tell_modules()
 
     def _answer(self, call: Mapping[str, Any], event: bytes) -> str | bytes:

@@ -56,11 +56,15 @@ class Seen:
     log: str
 
 
+Printed = Mapping[str, list[str]]
+"""Lines of stdout and of stderr."""
+
+
 @dataclass(frozen=True)
 class Both:
     reference: Mapping[str, Seen]
     ours: Mapping[str, Seen]
-    stdout: tuple[list[str], list[str]]
+    printed: tuple[Printed, Printed]
 
 
 def without_times(text: str) -> str:
@@ -84,11 +88,11 @@ def seen_reply(reply: Reply, records: list[str]) -> Seen:
     return Seen("ok" if reply.kind == "response" else "error", reply.body.decode("latin-1"), log)
 
 
-async def run_reference(spec: FunctionSpec, events: Mapping[str, bytes]) -> tuple[dict[str, Seen], list[str]]:
+async def run_reference(spec: FunctionSpec, events: Mapping[str, bytes]) -> tuple[dict[str, Seen], Printed]:
     """All events under awslambdaric; a process that ended is replaced, as Lambda does."""
     environment = {**worker_environment(spec), **call_environment(Work("", b"", CONTEXT))}
     seen: dict[str, Seen] = {}
-    stdout = ""
+    stdout = stderr = ""
     left = dict(events)
     while left:
         async with Reference(spec.code_root, spec.handler, environment, spec.interpreter) as reference:
@@ -101,10 +105,11 @@ async def run_reference(spec: FunctionSpec, events: Mapping[str, bytes]) -> tupl
                 if reply.kind == "exit":
                     break
         stdout += reference.stdout.decode()
-    return seen, stdout.splitlines()
+        stderr += reference.stderr.decode()
+    return seen, {"stdout": stdout.splitlines(), "stderr": stderr.splitlines()}
 
 
-async def run_ours(spec: FunctionSpec, events: Mapping[str, bytes]) -> tuple[dict[str, Seen], list[str]]:
+async def run_ours(spec: FunctionSpec, events: Mapping[str, bytes]) -> tuple[dict[str, Seen], Printed]:
     """All events on a pool."""
     recorder = Recorder()
     pool = Pool(recorder)
@@ -120,13 +125,13 @@ async def run_ours(spec: FunctionSpec, events: Mapping[str, bytes]) -> tuple[dic
         else:
             seen[name] = Seen(outcome.kind, outcome.body.decode("latin-1"), log)
     await pool.close()
-    return seen, [text for _, stream, text in recorder.logs if stream == "stdout"]
+    return seen, {kind: [text for _, stream, text in recorder.logs if stream == kind] for kind in ("stdout", "stderr")}
 
 
 async def both(spec: FunctionSpec, events: Mapping[str, bytes]) -> Both:
-    reference, reference_stdout = await run_reference(spec, events)
-    ours, our_stdout = await run_ours(spec, events)
-    return Both(reference, ours, (reference_stdout, our_stdout))
+    reference, theirs = await run_reference(spec, events)
+    ours, printed = await run_ours(spec, events)
+    return Both(reference, ours, (theirs, printed))
 
 
 @functools.cache
@@ -167,6 +172,35 @@ def comparable(seen: Seen) -> Seen:
     return Seen(seen.kind, body, "\n".join(kept))
 
 
+OF_A_RUNTIME = re.compile(r'  File "(?:[^"]*/(?:awslambdaric|livetui/runtime)/[^"]*|<string>)", line')
+WARNED_IN_A_RUNTIME = re.compile(r"\S*/(?:awslambdaric|livetui/runtime)/\S+ (?=\w+Warning: )")
+
+
+def comparable_print(stream: str, lines: list[str]) -> str:
+    """Without frames of either runtime, the place of a warning that is raised in one, and what livetui adds.
+
+    Lines of stdout are joined: an open one ends with its call here, as docs/fidelity.md says.
+    """
+    kept, skips = [], ""
+    for line in lines:
+        if skips and line.startswith(skips) and not line.startswith("  File"):
+            continue
+        skips = ""
+        if OF_A_RUNTIME.match(line):
+            skips = " " * 4
+        elif WARNED_IN_A_RUNTIME.match(line):
+            skips = " " * 2  # the line of code
+            kept.append(WARNED_IN_A_RUNTIME.sub("", line))
+        elif not line.startswith("livetui: "):
+            kept.append(re.sub(r"repeated \d+ more", "repeated N more", line))
+    return "\n".join(kept) if stream == "stderr" else "".join(kept)
+
+
+def check_print(printed: tuple[Printed, Printed]) -> None:
+    theirs, ours = ({stream: comparable_print(stream, lines) for stream, lines in each.items()} for each in printed)
+    assert ours == theirs
+
+
 def check(run: Both, case: str) -> None:
     assert comparable(run.ours[case]) == comparable(run.reference[case])
 
@@ -190,9 +224,14 @@ def test_surroundings(case: str, log: str) -> None:
 
 
 @pytest.mark.parametrize("log", ["", "INFO"])
-def test_stdout(log: str) -> None:
-    reference, ours = observed("surroundings", "python3.11", log).stdout
-    assert "".join(ours) == "".join(reference)  # docs/fidelity.md: an open line ends with its call
+def test_what_surroundings_print(log: str) -> None:
+    check_print(observed("surroundings", "python3.11", log).printed)
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+@pytest.mark.parametrize("module", ["answers", "errors"])
+def test_what_is_printed(module: str, runtime: str) -> None:
+    check_print(observed(module, runtime).printed)
 
 
 EVENTS = {
@@ -245,9 +284,10 @@ def test_other_interpreter(other_interpreter: tuple[str, str], module: str) -> N
            else observed(module, f"python{version}", "", interpreter))
     if version == "3.9":
         different_client = {"context"}  # the last awslambdaric for 3.9 has no context.w3c() yet
-        run = Both({k: v for k, v in run.reference.items() if k not in different_client}, run.ours, run.stdout)
+        run = Both({k: v for k, v in run.reference.items() if k not in different_client}, run.ours, run.printed)
     different = [case for case in run.reference if comparable(run.ours[case]) != comparable(run.reference[case])]
     assert {case: (run.ours[case], run.reference[case]) for case in different} == {}
+    check_print(run.printed)
 
 
 @pytest.mark.long
@@ -259,7 +299,7 @@ async def test_powertools_write_what_they_write_in_lambda(tmp_path: Path) -> Non
     assert {name: seen.kind for name, seen in run.reference.items()} == dict.fromkeys(events, "ok")
     assert run.ours == run.reference
     theirs, ours = ([re.sub(r'"(timestamp|Timestamp)":("[^"]*"|\d+)', "TIME", line) for line in out]
-                    for out in run.stdout)
+                    for out in (printed["stdout"] for printed in run.printed))
     assert len(theirs) >= 4
     assert ours == theirs
 
@@ -303,6 +343,6 @@ async def test_init(case: str, tmp_path: Path) -> None:
     (tmp_path / "app.py").write_text(source)
     events = {case: b"{}"}
     spec = spec_of(tmp_path, handler, "python3.11")
-    reference, _ = await run_reference(spec, events)
-    ours, _ = await run_ours(spec, events)
-    assert comparable(ours[case]) == comparable(reference[case])
+    run = await both(spec, events)
+    check(run, case)
+    check_print(run.printed)

@@ -18,7 +18,7 @@ from livetui.runtime.loopback import LoopbackChannel
 
 from . import test_logs, test_pool, test_stress
 from .conftest import Recorder
-from .test_fidelity import CASES, EVENTS, INITS, both, comparable, names, run_ours, run_reference, spec_of
+from .test_fidelity import CASES, EVENTS, INITS, both, check, check_print, comparable, names, spec_of
 
 
 @pytest.fixture(autouse=True)
@@ -35,7 +35,7 @@ async def test_it_differs_in_nothing_from_awslambdaric(tmp_path: Path, module: s
     run = await both(spec_of(tmp_path, f"{module}.handler", "python3.11"), events)
     assert {case: comparable(seen) for case, seen in run.ours.items()} == {
         case: comparable(seen) for case, seen in run.reference.items()}
-    assert "".join(run.stdout[0]) == "".join(run.stdout[1])
+    check_print(run.printed)
 
 
 async def test_events_and_failing_imports_too(tmp_path: Path) -> None:
@@ -47,9 +47,7 @@ async def test_events_and_failing_imports_too(tmp_path: Path) -> None:
         handler, source = INITS[case]
         (tmp_path / "app.py").write_text(source)
         spec = spec_of(tmp_path, handler, "python3.11")
-        reference, _ = await run_reference(spec, {case: b"{}"})
-        ours, _ = await run_ours(spec, {case: b"{}"})
-        assert comparable(ours[case]) == comparable(reference[case])
+        check(await both(spec, {case: b"{}"}), case)
 
 
 async def test_whoever_does_not_know_the_token_is_turned_away() -> None:
