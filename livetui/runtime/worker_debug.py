@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 OLDEST = (1, 8, 22)
-"""The oldest debugpy that is tested; earlier ones stop unhandled errors at the wrong frame on 3.12 and newer."""
+"""The oldest debugpy that can do all that is needed: earlier ones lack `trigger_exception_handler`."""
 READY_S = 10.0
 """Seconds to wait for the console to configure the debugger; the worker runs undebugged after them."""
 
@@ -260,6 +260,8 @@ def _import_debugpy(folder: str | None) -> Any:
     module = importlib.util.module_from_spec(spec)
     sys.modules["debugpy"] = module
     spec.loader.exec_module(module)
+    if _version(module) < OLDEST:
+        raise ImportError(f"debugpy {module.__version__} in {folder} is older than {'.'.join(map(str, OLDEST))}")
     return module
 
 

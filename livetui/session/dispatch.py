@@ -246,6 +246,7 @@ class Dispatcher:
                  "errorMessage": "The handler stands at a breakpoint, so livetui answered its caller."}
         if self._link.answer(attempt, Answer(json.dumps(error).encode(), True, _log(live))):
             live.answered = True
+            self._hub.publish(InvocationChanged(self._store.changed(live.id, deadline=0.0)))
             stays = "stays paused" if live.paused else "runs on"
             self._hub.publish(Notice("info", f"#{live.id}: the caller has its answer; the handler {stays}."))
         else:

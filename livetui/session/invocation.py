@@ -37,7 +37,8 @@ class Row(msgspec.Struct, frozen=True):
     trace_id: str = ""
     """Root of the X-Ray trace header, by which invocations that caused one another are joined."""
     deadline: float | None = None
-    """Seconds since the epoch at which Lambda gives up on this call; shown while it is paused."""
+    """Seconds since the epoch at which Lambda gives up on this call, shown while it is paused; 0 once its caller was
+    answered early."""
     status: int | None = None
     """The HTTP status that the handler answered."""
     failed_items: int = 0

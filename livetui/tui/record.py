@@ -312,7 +312,7 @@ def _timing(opened: Opened) -> Document:
                 ("  of it, for the way to here and back", "dim"),
             )
         )
-    if row.deadline is not None:
+    if row.deadline:
         given = f"{text.clock(row.deadline)}, {row.deadline - row.time:.0f} s after the call"
         lines.append((("deadline", ""), (f"  {given}", "dim")))
     lines.append(((" ", ""),))

@@ -125,6 +125,8 @@ async def test_the_caller_is_answered_while_the_handler_stays_at_its_breakpoint(
         status, _ = await ended(shown, call)
         assert status >= 500
         assert shown.main.thread is not None
+        await shown.sees("the caller has its answer")
+        await shown.lacks("Lambda deadline", "caller gone in")
         await choose_variable(shown, "orders")
         done = len(desk.finished("ListOrders"))
         await shown.press("f5")

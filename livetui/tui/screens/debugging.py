@@ -103,9 +103,10 @@ class DebugActions(PointActions):
     def _paused(self, thread: PausedThread) -> None:
         if self.thread is not None and self.thread.pid != thread.pid:
             self._fill_frames([], 0)
-            self.app.notify(
-                f"‖ {text.safe(thread.function_id)} stands at {Path(thread.path).name}:{thread.line} too.", markup=False
-            )
+            row = self.row_of(thread) if thread.work_id else None
+            number = "" if row is None else f"#{row.id} "
+            place = f"{text.safe(Path(thread.path).name)}:{thread.line}"
+            self.app.notify(f"‖ {number}{text.safe(thread.function_id)} stands at {place} too.", markup=False)
             return
         self.stepping = False
         self.look_at(thread, turn=True)
@@ -189,7 +190,8 @@ class DebugActions(PointActions):
             if debug is None or thread is None
             else [each for each in debug.paused() if each.pid != thread.pid]
         )
-        self.debugger.frames.fill(frames or self._frames, chosen, [*self._siblings, *others])
+        rows = {each.work_id: row.id for each in others if each.work_id and (row := self.row_of(each))}
+        self.debugger.frames.fill(frames or self._frames, chosen, [*self._siblings, *others], rows)
 
     @on(FramesPane.Chosen)
     def _frame_chosen(self, event: FramesPane.Chosen) -> None:

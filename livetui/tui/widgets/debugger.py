@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import ClassVar
 
 from textual import on
@@ -70,8 +71,12 @@ class FramesPane(LinesPane, inherit_bindings=False):
         self._frames: list[Frame] = []
         self._others: list[PausedThread] = []
 
-    def fill(self, frames: Sequence[Frame], chosen: int, others: Sequence[PausedThread]) -> None:
-        """Show frames; `chosen` is the one whose variables are shown. `others` are threads and paused calls besides."""
+    def fill(self, frames: Sequence[Frame], chosen: int, others: Sequence[PausedThread],
+             rows: Mapping[str, int] = MappingProxyType({})) -> None:
+        """Show frames; `chosen` is the one whose variables are shown. `others` are threads and paused calls besides.
+
+        `rows` has the numbers of invocations by `work_id`.
+        """
         self._frames, self._others = list(frames), list(others)
         width = max((len(frame.name) for frame in frames[:50]), default=0)
         lines: list[Line] = []
@@ -89,7 +94,9 @@ class FramesPane(LinesPane, inherit_bindings=False):
         lines += [
             (
                 (
-                    f"· {text.safe(other.text)[:40]}  " if other.reason == "thread" else f"‖ worker {other.pid}  ",
+                    f"· {text.safe(other.text)[:40]}  "
+                    if other.reason == "thread"
+                    else f"‖ {f'#{rows[other.work_id]}' if other.work_id in rows else f'worker {other.pid}'}  ",
                     "warn",
                 ),
                 (f"{text.safe(other.function_id)} {text.safe(Path(other.path).name)}:{other.line}", "dim"),
@@ -221,6 +228,8 @@ def countdowns(row: Row | None, now: float, caller_waits: float | None = None, t
     """How long Lambda and the caller still wait; `caller_waits` is the caller's own limit in seconds."""
     if row is None:
         return ""
+    if row.deadline == 0:
+        return "the caller has its answer"
     parts = []
     if row.deadline is not None:
         left = row.deadline - now

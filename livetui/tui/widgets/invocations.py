@@ -80,7 +80,7 @@ def state_words(row: Row, now: float) -> tuple[str, str]:
     """A row's state in words with its glyph, and the role that colours it."""
     if row.state == "paused" and row.deadline is not None:
         if now > row.deadline:
-            return "‖ too late", "warn"
+            return "‖ too late" if row.deadline else "‖ answered", "warn"
         return f"‖ {max(0, now - row.time):.0f}/{max(0, row.deadline - row.time):.0f} s", "warn"
     if row.state == "ok" and row.failed_items:
         return f"◐ {row.failed_items} failed", "warn"

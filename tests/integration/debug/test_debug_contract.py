@@ -19,6 +19,8 @@ from livetui.debug.worker_link import RefusedError, WorkerLink
 from tests.integration.debug.bench import HANDLER, HELPER, Bench, line_of
 
 OLDEST = "1.8.22"
+TOO_OLD = "1.8.21"
+"""It cannot stop at a handler's error."""
 ADD = line_of(HELPER, "total += value")
 RETURN = line_of(HANDLER, "return {")
 PLAIN = sys._base_executable
@@ -142,4 +144,23 @@ async def test_an_interpreter_without_debugpy_is_told(desk: Bench, app: Path, tm
     function, level, text = await desk.heard.until("notice")
     assert (function, level) == ("Orders", "warning")
     assert "Orders cannot be debugged with Python" in text
+    assert await worker.call() == {"ok": {"total": 3}}
+
+
+async def test_a_debugpy_that_is_too_old_is_passed_over_for_livetuis_own(desk: Bench, app: Path) -> None:
+    old = debugpy_folder(TOO_OLD)
+    await desk.face.set_exception_filters(uncaught=True)
+    worker = await desk.worker(app, python=PLAIN, env={"PYTHONPATH": str(old.parent)})
+    worker.send(fail=1)
+    paused = await desk.heard.until("paused")
+    assert (paused.reason, paused.line) == ("exception", line_of(HANDLER, "raise ValueError"))
+    frame = (await desk.face.stack(paused.thread_id))[0].id
+    assert (await desk.face.evaluate("__import__('debugpy').__file__", frame)).value == repr(debugpy.__file__)
+
+
+async def test_a_worker_that_has_only_one_that_is_too_old_says_so(desk: Bench, app: Path) -> None:
+    await desk.face.set(app, RETURN)
+    worker = await desk.worker(app, python=PLAIN, debugpy=debugpy_folder(TOO_OLD))
+    assert f"debugpy {TOO_OLD} in " in (await desk.heard.until("notice"))[2]
+    assert "older than 1.8.22" in desk.heard.all("notice")[0][2]
     assert await worker.call() == {"ok": {"total": 3}}
