@@ -81,6 +81,9 @@ Settings come from these places; a later one wins:
 5. environment variables,
 6. options of the command line.
 
+While livetui runs, a saved `.env` or env-file, requirements and the template count at once; `livetui.toml` (the
+console says so when it is saved) and the section of `pyproject.toml` count when it starts anew.
+
 `livetui config` prints the settings in force and where each came from. A key that does not exist, or a value of the
 wrong type, ends the command with exit code 2 and names the file and the key.
 
