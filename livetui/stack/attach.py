@@ -36,7 +36,7 @@ from livetui.stack.bootstrap import Bootstrap
 from livetui.stack.bundle import StubBundle
 from livetui.stack.changeset import StackState, refused, refusing
 from livetui.stack.contract import LiveFunction, LiveStack, OnProgress, Progress
-from livetui.stack.deployment import signing_key, upload, wiring_of
+from livetui.stack.deployment import drop_key, key_name, signing_key, upload, wiring_of
 from livetui.stack.functions import out_of_range
 from livetui.stack.live import LIVE_MEMORY_MB, Wiring, too_long
 from livetui.stack.network import network_warnings
@@ -113,6 +113,7 @@ def restore(aws: Aws, bootstrap: Bootstrap, on_progress: OnProgress, targets: Se
     that cannot be restored does not keep the others from it; the error at the end names all that are left.
     """
     restored: list[str] = []
+    stages: set[tuple[str, str]] = set()
     failed: list[LivetuiError] = []
     for before in attached(aws, bootstrap):
         named = any(fnmatch.fnmatchcase(name, target) for target in targets for name in (before.function, before.arn))
@@ -130,7 +131,13 @@ def restore(aws: Aws, bootstrap: Bootstrap, on_progress: OnProgress, targets: Se
                                  time.monotonic() - begun))
             continue
         restored.append(before.function)
+        stages.add((before.app, before.stage))
         on_progress(Progress("remove", before.function, "done", _TYPE, elapsed_s=time.monotonic() - begun))
+    for app, stage in sorted(stages):
+        try:
+            drop_key(aws, app, stage)
+        except LivetuiError as error:  # of somebody else's stage we may not; the functions are restored all the same
+            on_progress(Progress("remove", key_name(app, stage), "failed", "", f"{error.what} {error.why}".strip()))
     if failed:
         raise LivetuiError(failed[0].what if len(failed) == 1 else f"{len(failed)} functions cannot be restored.",
                            "; ".join(f"{error.what} {error.why}".strip() for error in failed) if len(failed) > 1

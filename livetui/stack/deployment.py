@@ -17,8 +17,10 @@ from botocore.exceptions import ClientError
 from livetui.aws import Aws, IotEndpoint
 from livetui.config import Settings
 from livetui.errors import LivetuiError, UsageError
+from livetui.stack import bootstrap as bootstrap_stack
 from livetui.stack import cdk, drift, guard
 from livetui.stack.assembly import DIGEST_OUTPUT, Assembly, assemble, template_key
+from livetui.stack.attachment import attached
 from livetui.stack.bootstrap import Bootstrap
 from livetui.stack.changeset import (
     STACK_TYPE,
@@ -121,7 +123,7 @@ def function_resources(aws: Aws, stack: str) -> dict[str, str]:
 def remove_live(aws: Aws, settings: Settings, on_progress: OnProgress,
                 cancel: threading.Event | None = None, *, log_groups: bool = False) -> bool:
     """Delete the live stack and its signing key; False when there was none. The bootstrap's functions hear of it and
-    take its metadata, artifacts and payloads away.
+    take its metadata, artifacts and payloads away. Functions that are attached in the same stage keep the key.
 
     With `log_groups` the log groups of its functions are deleted too; AWS keeps them otherwise.
     """
@@ -129,6 +131,7 @@ def remove_live(aws: Aws, settings: Settings, on_progress: OnProgress,
     name = stack_name(settings.app, settings.stage)
     stack = describe(aws, name)
     if not stack.status:
+        drop_key(aws, settings.app, settings.stage)
         return False
     _check_owner(stack, settings)
     if stack.protected:
@@ -136,8 +139,7 @@ def remove_live(aws: Aws, settings: Settings, on_progress: OnProgress,
                            "Switch its termination protection off first.")
     functions = list(function_resources(aws, name).values()) if log_groups else []
     StackWork(aws, name, "remove", on_progress, cancel).delete()
-    with contextlib.suppress(aws.client("ssm").exceptions.ParameterNotFound):
-        aws.client("ssm").delete_parameter(Name=key_name(settings.app, settings.stage))
+    drop_key(aws, settings.app, settings.stage)
     for function in functions:
         with contextlib.suppress(aws.client("logs").exceptions.ResourceNotFoundException):
             aws.client("logs").delete_log_group(logGroupName=f"/aws/lambda/{function}")
@@ -148,6 +150,17 @@ def remove_live(aws: Aws, settings: Settings, on_progress: OnProgress,
 def key_name(app: str, stage: str) -> str:
     """The SSM parameter with the stage's signing key."""
     return f"/livetui/{app}/{stage}/signing-key"
+
+
+@refusing("The stage's signing key cannot be deleted.")
+def drop_key(aws: Aws, app: str, stage: str) -> None:
+    """Delete a stage's signing key once no stub asks for it: without a live stack and without attached functions."""
+    boot = bootstrap_stack.find(aws)
+    held = attached(aws, boot) if boot is not None else []
+    if any((item.app, item.stage) == (app, stage) for item in held) or describe(aws, stack_name(app, stage)).status:
+        return
+    with contextlib.suppress(aws.client("ssm").exceptions.ParameterNotFound):
+        aws.client("ssm").delete_parameter(Name=key_name(app, stage))
 
 
 @refusing("The stage's signing key cannot be read.")

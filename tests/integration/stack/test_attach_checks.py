@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import uuid
 from collections.abc import Callable
 from typing import Any
 
@@ -11,13 +13,20 @@ import pytest
 from livetui.aws import Aws
 from livetui.config import Settings
 from livetui.errors import LivetuiError, UsageError
+from livetui.stack import template
 from livetui.stack.attach import attach, restore
 from livetui.stack.attachment import attached
 from livetui.stack.bootstrap import Bootstrap
-from livetui.stack.deployment import key_name
+from livetui.stack.deployment import deploy_live, key_name, remove_live, signing_key
 from livetui.stack.network import network_warnings
 from livetui.stack.targets import find_targets
-from tests.integration.stack.test_attach import function, local_code, state, zipped  # noqa: F401
+from tests.integration.stack.test_attach import (  # noqa: F401
+    function,
+    local_code,
+    make_function,
+    remove_function,
+    state,
+)
 
 MakeSettings = Callable[..., Settings]
 
@@ -120,3 +129,60 @@ def test_an_attached_function_with_a_file_system_is_warned_of(
     live = attach(aws, bootstrap, local_code(make_settings(), "app"), [function], lambda _: None)
     assert "file system" in " ".join(live.functions[function].warnings)
     restore(aws, bootstrap, lambda _: None, [function])
+
+
+def test_the_key_of_a_stage_without_a_stack_goes_with_its_last_attached_function(
+        aws: Aws, bootstrap: Bootstrap, make_settings: MakeSettings) -> None:
+    settings, names = local_code(make_settings(), "app"), [f"{letter}{uuid.uuid4().hex[:8]}" for letter in "ab"]
+    for name in names:
+        make_function(aws, name)
+    try:
+        live = attach(aws, bootstrap, settings, names, lambda _: None)
+        assert keys(aws, settings) == [base64.b64encode(live.signing_key).decode()]
+        restore(aws, bootstrap, lambda _: None, names[:1])
+        assert len(keys(aws, settings)) == 1, "the other function's stub still asks for it"
+        restore(aws, bootstrap, lambda _: None, names[1:])
+        assert keys(aws, settings) == []
+    finally:
+        for name in names:
+            remove_function(aws, name)
+
+
+def test_a_live_stack_and_an_attached_function_keep_each_others_key(
+        aws: Aws, bootstrap: Bootstrap, function: str, make_settings: MakeSettings) -> None:  # noqa: F811
+    settings = make_settings()
+    deployed = deploy_live(template.load(settings), aws, bootstrap, settings, lambda _: None)
+    attach(aws, bootstrap, local_code(settings, "app"), [function], lambda _: None)
+    assert remove_live(aws, settings, lambda _: None)
+    kept = keys(aws, settings)
+    assert kept == [base64.b64encode(deployed.signing_key).decode()]
+    assert not remove_live(aws, settings, lambda _: None)
+    assert keys(aws, settings) == kept
+    restore(aws, bootstrap, lambda _: None, [function])
+    assert keys(aws, settings) == []
+
+
+def test_a_restore_leaves_the_key_of_a_live_stack(
+        aws: Aws, bootstrap: Bootstrap, function: str, make_settings: MakeSettings) -> None:  # noqa: F811
+    settings = make_settings()
+    deploy_live(template.load(settings), aws, bootstrap, settings, lambda _: None)
+    attach(aws, bootstrap, local_code(settings, "app"), [function], lambda _: None)
+    restore(aws, bootstrap, lambda _: None, [function])
+    assert len(keys(aws, settings)) == 1
+
+
+def test_a_key_that_a_broken_start_left_goes_with_remove(aws: Aws, bootstrap: Bootstrap,
+                                                         make_settings: MakeSettings) -> None:
+    settings = make_settings()
+    signing_key(aws, settings)
+    assert not remove_live(aws, settings, lambda _: None)
+    assert keys(aws, settings) == []
+
+
+def keys(aws: Aws, settings: Settings) -> list[str]:
+    """The stage's signing key, as SSM has it."""
+    try:
+        found = aws.client("ssm").get_parameter(Name=key_name(settings.app, settings.stage), WithDecryption=True)
+    except aws.client("ssm").exceptions.ParameterNotFound:
+        return []
+    return [found["Parameter"]["Value"]]
