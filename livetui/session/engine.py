@@ -399,7 +399,8 @@ class Engine:
         """Tell, once each, of functions that something else deployed: their calls no longer come."""
         told: set[str] = set()
         while self.stack is not None:
-            found = await asyncio.to_thread(drift.changed_elsewhere, aws, self.stack.functions.values())
+            live = drift.live_ones(self.stack.functions.values())
+            found = await asyncio.to_thread(drift.changed_elsewhere, aws, live)
             if not self._redeploying:
                 for id in found.keys() - told:
                     again = f"livetui attach {self.stack.functions[id].name}" if self.attach else "livetui"

@@ -25,7 +25,6 @@ from livetui.stack.attachment import (
     Attachment,
     attached,
     configure,
-    is_armed,
     is_touched,
     layer_name,
     own_variables,
@@ -143,12 +142,6 @@ def restore(aws: Aws, bootstrap: Bootstrap, on_progress: OnProgress, targets: Se
                            "; ".join(f"{error.what} {error.why}".strip() for error in failed) if len(failed) > 1
                            else failed[0].why, failed[0].hint) from failed[0]
     return restored
-
-
-def deployed_since(aws: Aws, attachments: Sequence[Attachment]) -> list[str]:
-    """Names of attached functions whose calls no longer come here: something deployed them again, or deleted them."""
-    found = [(item.function, _configuration(aws, item.function)) for item in attachments]
-    return [name for name, configuration in found if configuration is None or not is_armed(configuration)]
 
 
 @dataclass(frozen=True)

@@ -98,11 +98,6 @@ def missing_of(configuration: Mapping[str, Any]) -> str:
     return "" if has_our_layer(configuration) else "its layer with the stub is gone"
 
 
-def is_armed(configuration: Mapping[str, Any]) -> bool:
-    """Whether the function's calls still come to the stub, whole as it was put there."""
-    return not missing_of(configuration)
-
-
 def is_touched(configuration: Mapping[str, Any]) -> bool:
     """Whether anything of ours is in the function's configuration."""
     return (has_our_handler(configuration) or VARIABLE in variables_of(configuration) or has_our_layer(configuration))

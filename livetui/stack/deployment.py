@@ -299,7 +299,7 @@ def _is_there(aws: Aws, bucket: str, key: str) -> bool:
 def _mend(aws: Aws, bucket: str, assembly: Assembly, functions: Mapping[str, LiveFunction], on_progress: OnProgress,
           cancel: threading.Event) -> None:
     """Make functions live again that something else changed behind the stack's back."""
-    changed = drift.changed_elsewhere(aws, functions.values())
+    changed = drift.changed_elsewhere(aws, drift.live_ones(functions.values()))
     if changed:
         _upload(aws, bucket, assembly, on_progress, cancel)
     for name, what in changed.items():

@@ -20,9 +20,9 @@ from livetui.config import Settings, user_name
 from livetui.errors import LivetuiError
 from livetui.stack import bootstrap as bootstrap_stack
 from livetui.stack import samconfig, template
-from livetui.stack.attach import deployed_since
 from livetui.stack.attachment import attached
 from livetui.stack.bootstrap import STACK, Bootstrap
+from livetui.stack.drift import changed_elsewhere
 from livetui.stack.names import fixed_names
 from livetui.stack.park import parked
 from livetui.stack.policy import bootstrap_policy, place_of, policy_for
@@ -214,7 +214,7 @@ def _attached(aws: Aws, boot: Bootstrap) -> Check:
     if not ours:
         return Check("attached functions", True, f"none of yours{others}")
     oldest = (time.time() - min(item.since for item in ours)) / 3600
-    again = deployed_since(aws, ours)
+    again = changed_elsewhere(aws, {item.function: item.arn for item in ours})
     return Check("attached functions", False,
                  f"{', '.join(item.function for item in ours)} for {oldest:.1f} h{others}"
                  + (f"; deployed or changed since, so not live any more: {', '.join(again)}" if again else ""),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 from botocore.exceptions import ClientError
@@ -15,14 +15,17 @@ from livetui.stack.live import HANDLER, START_UP_VARIABLES, Stub
 from stub_runtime.config import VARIABLE
 
 
-@refusing("The functions' configurations cannot be read.")
-def changed_elsewhere(aws: Aws, functions: Iterable[LiveFunction]) -> dict[str, str]:
-    """Id → what it is now, of live and attached functions whose stub is gone."""
-    live = [function for function in functions if function.live and function.name]
+def live_ones(functions: Iterable[LiveFunction]) -> dict[str, str]:
+    """Id → ARN or name of those that are live."""
+    return {function.id: function.arn or function.name for function in functions if function.live and function.name}
 
-    def look(function: LiveFunction) -> str:
+
+@refusing("The functions' configurations cannot be read.")
+def changed_elsewhere(aws: Aws, functions: Mapping[str, str]) -> dict[str, str]:
+    """Id → what it is now, of live and attached functions whose stub is gone; `functions` are ids and names or ARNs."""
+    def look(function: str) -> str:
         try:
-            now = aws.client("lambda").get_function_configuration(FunctionName=function.arn or function.name)
+            now = aws.client("lambda").get_function_configuration(FunctionName=function)
         except ClientError as error:
             if error.response["Error"]["Code"] != "ResourceNotFoundException":
                 raise
@@ -32,8 +35,8 @@ def changed_elsewhere(aws: Aws, functions: Iterable[LiveFunction]) -> dict[str, 
         return "" if VARIABLE in variables_of(now) else f"its variable {VARIABLE} is gone"
 
     with ThreadPoolExecutor(8, "livetui-drift") as pool:
-        found = zip(live, pool.map(look, live), strict=True)
-        return {function.id: what for function, what in found if what}
+        found = zip(functions, pool.map(look, functions.values()), strict=True)
+        return {id: what for id, what in found if what}
 
 
 def mend(aws: Aws, bucket: str, function: str, stub: Stub) -> None:

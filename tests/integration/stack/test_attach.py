@@ -16,9 +16,10 @@ from livetui.aws import Aws
 from livetui.cloud import LocalCloud
 from livetui.config import Settings
 from livetui.errors import LivetuiError, UsageError
-from livetui.stack.attach import application_of, attach, deployed_since, restore
+from livetui.stack.attach import application_of, attach, restore
 from livetui.stack.attachment import attached
 from livetui.stack.bootstrap import ATTACHED, Bootstrap, ensure, find, remove
+from livetui.stack.drift import changed_elsewhere, live_ones
 
 MakeSettings = Callable[..., Settings]
 VOLATILE = {"LastModified", "RevisionId", "LastUpdateStatus", "LastUpdateStatusReason", "LastUpdateStatusReasonCode",
@@ -145,11 +146,11 @@ def test_a_function_deployed_between_two_attaches_comes_back_as_it_was_deployed(
     settings = local_code(make_settings(), "app", "newer")
     attach(aws, bootstrap, settings, [function], lambda _: None)
     redeploy(aws, function)
-    assert deployed_since(aws, attached(aws, bootstrap)) == [function]
+    assert changed_elsewhere(aws, {"it": function}) == {"it": "its handler is newer.handler"}
     deployed = state(aws, function)
     again = attach(aws, bootstrap, settings, [function], lambda _: None)
     assert (again.functions[function].handler, again.functions[function].timeout_s) == ("newer.handler", 11)
-    assert deployed_since(aws, attached(aws, bootstrap)) == []
+    assert changed_elsewhere(aws, live_ones(again.functions.values())) == {}
     restore(aws, bootstrap, lambda _: None, [function])
     del deployed["inline"][f"livetui-{function}"]
     assert state(aws, function) == deployed

@@ -10,7 +10,7 @@ import pytest
 
 from livetui.errors import LivetuiError
 from livetui.stack.attach import _folders_with
-from livetui.stack.attachment import HANDLER, Attachment, is_armed, is_touched, missing_of, own_variables, snapshot
+from livetui.stack.attachment import HANDLER, Attachment, is_touched, missing_of, own_variables, snapshot
 from livetui.stack.live import HANDLER as DEPLOYED_HANDLER
 from livetui.stack.targets import Target, held_by
 from stub_runtime.config import VARIABLE
@@ -31,7 +31,7 @@ def test_an_attached_function_is_what_was_noted() -> None:
     plain = snapshot(now, "shop", "dev", HELD)
     assert (plain.handler, plain.timeout_s, plain.memory_mb, plain.layers) == ("app.handler", 7, 192, ())
     assert own_variables(now) == {"A": "1"}
-    assert is_armed(now)
+    assert missing_of(now) == ""
 
 
 def test_a_deployment_of_the_handler_alone_does_not_make_our_timeout_the_functions() -> None:
@@ -54,7 +54,6 @@ def test_an_attach_that_broke_off_leaves_two_timeouts_that_are_ours() -> None:
     ({"Environment": {"Variables": {"A": "1"}}}, VARIABLE), ({"Layers": []}, "layer"), ({"Handler": "x.y"}, "x.y")])
 def test_a_stub_that_is_half_overwritten_is_not_armed(changed: dict[str, Any], what: str) -> None:
     now = configuration(**changed)
-    assert not is_armed(now)
     assert what in missing_of(now)
     assert is_touched(now), "restore has something to take away"
 
