@@ -96,11 +96,12 @@ async def run_reference(spec: FunctionSpec, events: Mapping[str, bytes]) -> tupl
     left = dict(events)
     while left:
         async with Reference(spec.code_root, spec.handler, environment, spec.interpreter) as reference:
+            taken = 0  # what the import logs is of the first call
             for name, event in list(left.items()):
-                before = len(reference.records)
                 reply = await reference.api.invoke(event, request_id=request_id(name), headers=HEADERS)
                 reference.read_records()
-                seen[name] = seen_reply(reply, reference.records[before:])
+                seen[name] = seen_reply(reply, reference.records[taken:])
+                taken = len(reference.records)
                 del left[name]
                 if reply.kind == "exit":
                     break
