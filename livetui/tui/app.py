@@ -21,6 +21,7 @@ from livetui.tui.screens.help import HelpScreen, help_document
 from livetui.tui.screens.main import MainScreen
 from livetui.tui.screens.prompt import Pick
 from livetui.tui.screens.quit import QuitScreen
+from livetui.tui.terminal import LOOK_EVERY_S, end_within, is_gone, when_ended
 from livetui.tui.text import safe, size
 
 LEAVE_AFTER_S = 5.0
@@ -46,6 +47,8 @@ class LivetuiApp(App[int]):
         self.clock = clock
         self.main = MainScreen(session, clock)
         self.leaving = False
+        self.ended_with = 0
+        """The exit code of a signal or a closed terminal, which no later reason to leave replaces."""
         self.user_keys: dict[str, str] = {}
 
     def on_mount(self) -> None:
@@ -68,6 +71,20 @@ class LivetuiApp(App[int]):
         self.user_keys = {id: key for id, key in settings.keys.items() if id in BINDING_IDS}
         self.set_keymap(self.user_keys)
         self.push_screen(self.main)
+        if not self.is_headless:
+            when_ended(self._ended, LEAVE_AFTER_S * 2)
+            self.set_interval(LOOK_EVERY_S, self._look_at_terminal)
+
+    def _ended(self, exit_code: int) -> None:
+        self.ended_with = exit_code
+        self.session.stop()
+        self.leave(exit_code)
+
+    def _look_at_terminal(self) -> None:
+        if is_gone() and not self.leaving:
+            self.leaving = True
+            end_within(LEAVE_AFTER_S * 2, 129)
+            self._ended(129)
 
     def action_explain(self) -> None:
         """Explain the focused pane and its keys."""
@@ -116,7 +133,7 @@ class LivetuiApp(App[int]):
     def leave(self, exit_code: int) -> None:
         """Give the terminal back."""
         failed = self.main.failed
-        code = exit_code or (failed.exit_code if failed is not None else 0)
+        code = self.ended_with or exit_code or (failed.exit_code if failed is not None else 0)
         self.exit(code, return_code=code)
 
     # -- for screens and widgets -----------------------------------------------------------------------------------
