@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
+os.environ["TEXTUAL_FPS"] = "20"  # before Textual is imported: tests look when all is still, not at every frame
+gc.set_threshold(50_000, 20, 100)  # as the console does for itself
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 

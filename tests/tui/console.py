@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from recorded import NOON, RecordedSession, live_session
 from textual import events
 from textual.keys import _character_to_key
+from textual.message_pump import MessagePump
 from textual.pilot import Pilot
 from textual.worker import WorkerCancelled
 
@@ -49,10 +50,12 @@ class Console:
         await self.press(*words)
 
     async def handled(self) -> None:
-        """Every widget has handled the messages that it has now."""
-        for _ in range(2):  # a message may cause another one, such as a change of focus
+        """Every widget has handled its messages, and those that came of them, and waits for the next."""
+        ends, quiet = time.monotonic() + 15, 0
+        while quiet < 2:  # a timer or a thread may have begun something meanwhile
+            assert time.monotonic() < ends, "the console's widgets do not come to rest"
             await asyncio.sleep(0)
-            await self.pilot._wait_for_screen()
+            quiet = 0 if any(map(busy, [*self.app._registry, self.app])) else quiet + 1
 
     async def settle(self) -> None:
         """Events drained, threads done, messages handled."""
@@ -65,6 +68,16 @@ class Console:
                 self.main._load()
             await self.threads()
             await self.handled()
+
+    async def drawn(self) -> None:
+        """All that was asked for is there, and the screen is drawn after it, twice: a layout may ask for another."""
+        for _ in range(2):
+            await self.settle()
+            done = asyncio.Event()
+            self.app.screen.call_after_refresh(done.set)
+            self.app.screen.refresh()
+            await done.wait()
+        await self.settle()
 
     async def threads(self) -> None:
         """What was read or made in threads is there."""
@@ -113,6 +126,12 @@ class Console:
         """All lines of the details pane."""
         document = self.main.details.pane.document
         return "\n".join("".join(text for text, _ in document.line(at)) for at in range(len(document)))
+
+
+def busy(pump: MessagePump) -> bool:
+    """Whether a widget has a message to handle, or is at one. Pilot asks all of them by messages of its own."""
+    queue = pump._message_queue
+    return pump._running and (not queue.empty() or not queue.ready_event._waiters)
 
 
 @asynccontextmanager

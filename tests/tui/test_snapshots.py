@@ -50,5 +50,5 @@ async def test_looks_the_same(state, size, snap_compare_text, tmp_path):
         session.settings = type(session.settings)(app="orders", stage="dev", project=str(tmp_path))
     async with console(session, size=size) as shown:
         await STATES[state](shown)
-        await shown.settle()
+        await shown.drawn()
         snap_compare_text(f"{state}-{size[0]}x{size[1]}", shown.screen_text("#dialog" if state == "failed" else ""))
