@@ -49,19 +49,25 @@ class Frames:
         self._header = msgspec.json.Decoder()
 
     def feed(self, content: bytes) -> None:
-        """Take bytes and hand on the frames they complete."""
+        """Take bytes and hand on the frames they complete, each once; an error in handling one is raised at the end."""
         self._received += content
         start = 0
+        failed: Exception | None = None
         while len(self._received) - start >= _LENGTHS.size:
             header, body = _LENGTHS.unpack_from(self._received, start)
             middle = start + _LENGTHS.size + header
             end = middle + body
             if len(self._received) < end:
                 break
-            self._on_frame(self._header.decode(self._received[start + _LENGTHS.size:middle]),
-                           bytes(memoryview(self._received)[middle:end]))
+            try:
+                self._on_frame(self._header.decode(self._received[start + _LENGTHS.size:middle]),
+                               bytes(memoryview(self._received)[middle:end]))
+            except Exception as error:  # noqa: BLE001  (the frames behind it must not wait for the worker's next word)
+                failed = failed or error
             start = end
         del self._received[:start]
+        if failed is not None:
+            raise failed
 
 
 def channel_pair() -> tuple[socket.socket, socket.socket]:

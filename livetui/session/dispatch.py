@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import re
@@ -32,7 +33,7 @@ from livetui.session.events import (
 )
 from livetui.session.hub import Hub
 from livetui.session.invocation import AwsCall, LogLine, Row, State, Timing
-from livetui.session.schema import StartedElsewhere
+from livetui.session.schema import NotHeld, StartedElsewhere
 from livetui.session.store import Store
 from livetui.session.trigger import caller_waits_s, describe, trace_root
 
@@ -99,7 +100,10 @@ class _Live(msgspec.Struct):
     """One invocation in flight."""
 
     id: int
+    """Its number; 0 until it is recorded."""
     function: str
+    cancelled: bool = False
+    """Its stub gave up before it was recorded: it is not run."""
     lines: list[LogLine] = []
     log: list[str] = []
     """What goes to the function's log in the cloud."""
@@ -133,8 +137,8 @@ class Dispatcher:
         self._link: Answers | None = None
         self._live: dict[str, _Live] = {}
         self._ended: dict[str, _Live] = {}
-        self._arriving: set[str] = set()
-        """Calls that are being recorded; one that is cancelled meanwhile is taken out, and not run."""
+        self._unsent: list[_Live] = []
+        """Those with lines that are neither stored nor told of yet."""
         self._newest_keys: dict[str, tuple[float, Keys]] = {}
         self._background = Background(hub)
         self._causes = Causes()
@@ -158,17 +162,19 @@ class Dispatcher:
 
     def call(self, call: Call) -> None:
         """Take a call of the link."""
-        self._arriving.add(call.attempt)
+        self._live[call.attempt] = _Live(0, call.function, deadline=call.deadline)
         self._background.create_task(self._answer_always(call))
 
     def cancelled(self, attempt: str) -> None:
         """The stub gave up: drop the work if no worker has it yet; an answer that was sent did not reach its caller."""
-        self._arriving.discard(attempt)
+        live = self._live.get(attempt)
+        if live is not None:
+            live.cancelled = True
         if self._pool is not None:
             self._pool.cancel(attempt)
-        done = self._store.by_attempt(attempt) if attempt not in self._live else None
+        done = self._store.by_attempt(attempt) if live is None else None
         if done is not None and done.row.state in ("ok", "error", "timeout"):
-            self._hub.publish(InvocationChanged(self._store.changed(done.row.id, state="late")))
+            self._changed(InvocationChanged, done.row.id, state="late")
 
     def known(self, attempt: str) -> Literal["unknown", "started"] | Answer:
         """What the store knows of an attempt across restarts of the console, so that none runs twice."""
@@ -203,21 +209,18 @@ class Dispatcher:
         ids = received(call.event, str(call.context.get("request_id") or ""))
         known = self._causes.trace_of(ids)
         trace = known or trace_root(call.event, call.context) or new_trace()
-        try:
-            row = await self._arrived(call.attempt, call.function, call.event, call.context,
-                                      trace_id=trace, deadline=time.time() + left)
-        finally:
-            wanted = call.attempt in self._arriving
-            self._arriving.discard(call.attempt)
+        row = await self._arrived(call.attempt, call.function, call.event, call.context,
+                                  trace_id=trace, deadline=time.time() + left)
+        live = self._live[call.attempt]
+        live.id, live.trace = row.id, row.trace_id
         if not known:
             self._causes.came(ids, row.id)
         work = Work(id=call.attempt, event=call.event, context=call.context,
                     credentials=credentials(call.keys), remaining_ms=max(0, int(left * 1000)), overrun=self._overrun)
-        live = _Live(row.id, call.function, trace=row.trace_id, deadline=call.deadline)
         loop = asyncio.get_running_loop()
         watches = [loop.call_later(max(0.0, left - seconds), self._deadline_nears, call.attempt)
                    for seconds in (_WARN_S, _ANSWER_S)]
-        outcome = await self._run(live, work) if wanted else Outcome("cancelled", b"")
+        outcome = Outcome("cancelled", b"") if live.cancelled else await self._run(live, work)
         for watch in watches:
             watch.cancel()
         answered = time.monotonic()
@@ -356,7 +359,6 @@ class Dispatcher:
         live.log = []
         self._ended[attempt] = live
         if len(self._ended) > _ENDED:
-            self._flush_logs()
             del self._ended[next(iter(self._ended))]
 
     def _writing(self, work_id: str) -> _Live | None:
@@ -380,7 +382,7 @@ class Dispatcher:
         """An invocation stopped at a breakpoint."""
         if work := self._live.get(work_id):
             work.paused = True
-            self._hub.publish(InvocationPaused(self._store.changed(work.id, state="paused")))
+            self._changed(InvocationPaused, work.id, state="paused")
             self._deadline_nears(work_id)  # it may stop when the deadline is near already
 
     def resumed(self, work_id: str) -> None:
@@ -388,7 +390,7 @@ class Dispatcher:
         if work := self._live.get(work_id):
             work.paused = False
             state: State = "running" if work.began else "queued"
-            self._hub.publish(InvocationChanged(self._store.changed(work.id, state=state)))
+            self._changed(InvocationChanged, work.id, state=state)
 
     def wrote(self, work_id: str, text: str) -> bool:
         """A log point wrote during an invocation, as far as it is known; what came after its end is kept too."""
@@ -399,6 +401,12 @@ class Dispatcher:
         for line in text.split("\n"):
             self.work_logged(work_id, "stdout", line, at_ms)
         return True
+
+    def _changed(self, event: type[InvocationChanged] | type[InvocationPaused], number: int, *,
+                 state: State | None = None, trace_id: str | None = None) -> None:
+        """Record a change and tell of it; of a row that was dropped from the history there is nothing to tell."""
+        with contextlib.suppress(NotHeld):
+            self._hub.publish(event(self._store.changed(number, state=state, trace_id=trace_id)))
 
     def row_of(self, work_id: str) -> int | None:
         """The number of an invocation in flight."""
@@ -420,6 +428,8 @@ class Dispatcher:
                     at_ms: float) -> None:
         """Collect a line; lines are stored and published in small batches."""
         if work := self._writing(work_id):
+            if not work.lines:
+                self._unsent.append(work)
             work.lines.append(LogLine(stream, text, at_ms))
             if self._cloudwatch_logs and work_id in self._live:
                 _keep(work, text)
@@ -429,11 +439,11 @@ class Dispatcher:
 
     def _flush_logs(self) -> None:
         self._flush_due = False
-        for work in (*self._live.values(), *self._ended.values()):
-            if work.lines:
-                lines, work.lines = work.lines, []
-                self._store.logged(work.id, lines)
-                self._hub.publish(LogLines(work.id, work.function, lines))
+        unsent, self._unsent = self._unsent, []
+        for work in unsent:
+            lines, work.lines = work.lines, []
+            self._store.logged(work.id, lines)
+            self._hub.publish(LogLines(work.id, work.function, lines))
 
     def work_called_aws(self, work_id: str, call: Mapping[str, Any]) -> None:
         """Record an AWS call of the handler."""
@@ -441,7 +451,7 @@ class Dispatcher:
             made = msgspec.convert(dict(call), AwsCall, strict=False)
             self._store.called(work.id, made)
             for early in self._causes.sent(made.sent, work.trace):
-                self._hub.publish(InvocationChanged(self._store.changed(early, trace_id=work.trace)))
+                self._changed(InvocationChanged, early, trace_id=work.trace)
                 for live in self._live.values():
                     if live.id == early:
                         live.trace = work.trace

@@ -29,7 +29,7 @@ from livetui.session.records import (
     session_of,
     unpack,
 )
-from livetui.session.schema import StoreError
+from livetui.session.schema import NotHeld, StoreError
 
 Values = tuple[Any, ...]
 _SESSIONS = ("SELECT id, kind, app, stage, account, region, local, started, ended, host, pid, "
@@ -164,14 +164,14 @@ class Reader:
                 raise FilterError("This filter takes too long on so many invocations; make it simpler.", 0)
         return matching[::-1]
 
-    def _no_such(self, number: int) -> LivetuiError:
+    def _no_such(self, number: int) -> NotHeld:
         ((lowest, highest),) = self._read("SELECT min(id), max(id) FROM invocations")
         if highest is None:
-            return LivetuiError(f"There is no invocation #{number}.", "Nothing is recorded in this project yet.",
-                                "Start a session first: livetui, or livetui demo")
+            return NotHeld(f"There is no invocation #{number}.", "Nothing is recorded in this project yet.",
+                           "Start a session first: livetui, or livetui demo")
         why = "It was dropped to keep the history within its bounds." if 0 < number < highest else ""
-        return LivetuiError(f"There is no invocation #{number}.", why,
-                            f"The history has #{lowest} to #{highest}; `livetui invocations` lists them.")
+        return NotHeld(f"There is no invocation #{number}.", why,
+                       f"The history has #{lowest} to #{highest}; `livetui invocations` lists them.")
 
     def _read(self, query: str, parameters: Sequence[Any] = ()) -> list[Values]:
         with self._read_lock:

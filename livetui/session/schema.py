@@ -69,6 +69,10 @@ class StoreError(LivetuiError):
     """The history cannot be read or written."""
 
 
+class NotHeld(LivetuiError):
+    """The history has no such invocation, or not any more."""
+
+
 class StartedElsewhere(StoreError):
     """Another console that writes the same history has this call."""
 

@@ -16,6 +16,7 @@ import sqlite3
 import threading
 import time as clock
 import uuid
+from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -35,6 +36,8 @@ from livetui.session.secrets import is_secret_name, mask
 T = TypeVar("T")
 _LOG_LIMIT = 4 * 1024 * 1024
 """Most bytes of log text kept per invocation; a handler may print more than anyone reads."""
+_LOGS_MEASURED = 2_000
+"""Calls that wrote last, for which that bound is kept."""
 _LINGER_S = 0.25
 _LINGER_BYTES = 64 * 1024
 _OPEN: set[str] = set()
@@ -71,7 +74,8 @@ class Store(Reader):
         self._pending: dict[int, _Pending] = {}
         self._pending_bytes = 0
         self._pending_since = 0.0
-        self._log_bytes: dict[int, int] = {}
+        self._log_bytes: OrderedDict[int, int] = OrderedDict()
+        """How much each call has written; also of ended ones, whose threads may write on."""
         self._log_lines_lost: dict[int, int] = {}
         self._held = 0
         self._version = -1
@@ -211,6 +215,9 @@ class Store(Reader):
                 used += len(line.text) + 16
                 kept += 1
             self._log_bytes[number] = used
+            self._log_bytes.move_to_end(number)
+            if len(self._log_bytes) > _LOGS_MEASURED:
+                self._log_bytes.popitem(last=False)
             if kept < len(lines):
                 self._log_lines_lost[number] = self._log_lines_lost.get(number, 0) + len(lines) - kept
             self._pending.setdefault(number, _Pending()).lines.extend(lines[:kept])
@@ -243,7 +250,6 @@ class Store(Reader):
             if lost:
                 last = LogLine("stderr", f"livetui: {lost:,} more lines were not kept.")
                 self._pending.setdefault(row.id, _Pending()).lines.append(last)
-            self._log_bytes.pop(row.id, None)
 
             def write(db: sqlite3.Connection) -> None:
                 db.execute("UPDATE invocations SET state = ?, finished = ?, handler_ms = ?, overhead_ms = ?, "

@@ -109,6 +109,22 @@ async def test_what_is_written_after_a_call_ended_belongs_to_it(store: Store) ->
     await dispatcher.close()
 
 
+async def test_a_message_sent_by_one_whose_receiver_was_dropped_is_recorded_all_the_same(tmp_path: Path) -> None:
+    store = Store.open(tmp_path / "small.sqlite", max_invocations=1)
+    received = json.dumps({"Records": [{"messageId": "m-1", "eventSource": "aws:sqs"}]}).encode()
+    dispatcher, _ = await served(store, dataclasses.replace(call("early", time.monotonic()), event=received))
+    ended = asyncio.Event()
+    dispatcher._hub.subscribe(lambda event: ended.set() if isinstance(event, InvocationFinished) else None)
+    dispatcher.call(call("a", time.monotonic()))
+    await ended.wait()
+    sent = {"service": "sqs", "operation": "SendMessage", "target": "q", "ms": 1.0, "status": 200, "sent": ["m-1"]}
+    dispatcher.work_called_aws("a", sent)
+    assert [row.id for row in store.rows()] == [2]
+    assert [made.sent for made in store.invocation(2).calls] == [["m-1"]]
+    await dispatcher.close()
+    store.close()
+
+
 class LetsRun:
     """A debugger that lets a call run on near its deadline."""
 

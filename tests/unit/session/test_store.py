@@ -164,6 +164,18 @@ def test_endless_logs_are_cut_and_say_so(store: Store) -> None:
     assert logs[-1].text == f"livetui: {6000 - len(logs) + 1:,} more lines were not kept."
 
 
+def test_what_a_call_writes_after_its_end_counts_too(store: Store) -> None:
+    attempt, row = arrive(store)
+    lines = [LogLine("stdout", "x" * 1000)] * 100
+    for _ in range(42):
+        store.logged(row.id, lines)
+    store.finished(attempt, "ok", b"null")
+    kept = len(store.invocation(row.id).logs)
+    for _ in range(3):
+        store.logged(row.id, lines)
+    assert len(store.invocation(row.id).logs) == kept
+
+
 def test_log_lines_of_a_running_call_can_be_read(store: Store) -> None:
     attempt, row = arrive(store)
     store.started(attempt)
