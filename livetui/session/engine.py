@@ -89,6 +89,8 @@ class Engine:
             settings, lambda name: self._step("package", name), lambda text: hub.publish(Notice("warning", text)),
             quiet=kind == "demo")
         self._application: template.Application | None = None
+        self._told_of_template = False
+        """Whether people were told that the template is another one than what is deployed."""
 
     async def run(self) -> None:
         """Start, serve, end. Raises `LivetuiError` when something could not be started."""
@@ -365,6 +367,9 @@ class Engine:
                 more = f" and {len(changes) - 5} more" if len(changes) > 5 else ""
                 self.hub.publish(Notice("info", f"The template changed: {shown}{more}. D deploys it.",
                                         lasting="template changed, D deploys it"))
+            elif self._told_of_template:
+                self.hub.publish(Notice("info", "The template is again as it was deployed.", lasting=""))
+            self._told_of_template = bool(changes)
             if self._pool is not None:  # `.env` and requirements count at once
                 await self._configure(self._pool, self.aws, self.stack)
         except LivetuiError as error:
@@ -402,6 +407,11 @@ class Engine:
             live = drift.live_ones(self.stack.functions.values())
             found = await asyncio.to_thread(drift.changed_elsewhere, aws, live)
             if not self._redeploying:
+                live = {function.id for function in self.stack.functions.values() if function.live}
+                if not self.attach and live - told and all(found.get(id) == drift.DELETED for id in live):
+                    self.hub.publish(Notice("error", "The live stack was removed: no calls come. D deploys it again.",
+                                            lasting="✗ stack removed, D deploys it"))
+                    told |= live
                 for id in found.keys() - told:
                     again = f"livetui attach {self.stack.functions[id].name}" if self.attach else "livetui"
                     self.hub.publish(Notice("warning", f"{id} was changed by something else ({found[id]}): its calls "

@@ -14,6 +14,8 @@ from livetui.stack.contract import LiveFunction
 from livetui.stack.live import HANDLER, START_UP_VARIABLES, Stub
 from stub_runtime.config import VARIABLE
 
+DELETED = "it is deleted"
+
 
 def live_ones(functions: Iterable[LiveFunction]) -> dict[str, str]:
     """Id → ARN or name of those that are live."""
@@ -29,7 +31,7 @@ def changed_elsewhere(aws: Aws, functions: Mapping[str, str]) -> dict[str, str]:
         except ClientError as error:
             if error.response["Error"]["Code"] != "ResourceNotFoundException":
                 raise
-            return "it is deleted"
+            return DELETED
         if now.get("Handler") != HANDLER:
             return missing_of(now)
         return "" if VARIABLE in variables_of(now) else f"its variable {VARIABLE} is gone"

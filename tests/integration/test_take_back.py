@@ -10,8 +10,8 @@ import pytest
 from livetui.aws import Aws
 from livetui.cloud import LocalCloud
 from livetui.config import load
-from livetui.session import chores
-from livetui.session.events import SessionLive
+from livetui.session import chores, engine
+from livetui.session.events import Notice, SessionLive
 from livetui.session.headless import live
 from livetui.session.session import Session
 from tests.integration.events import Heard
@@ -21,7 +21,10 @@ ORDERS = Path(__file__).parents[2] / "examples" / "orders"
 
 @pytest.mark.timeout(120)
 @pytest.mark.xdist_group("restart")
-def test_the_stage_taken_back_or_deployed_again_serves_on_the_same_cloud(tmp_path: Path) -> None:
+def test_the_stage_taken_back_or_deployed_again_serves_on_the_same_cloud(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "_DRIFT_EVERY_S", 1.0)
     project = tmp_path / "shop"
     shutil.copytree(ORDERS, project)
     settings = load(project, {"local": True, "app": "shop"})
@@ -41,6 +44,7 @@ def test_the_stage_taken_back_or_deployed_again_serves_on_the_same_cloud(tmp_pat
         assert "made-by-hand" in sqs.get_queue_url(QueueName="made-by-hand")["QueueUrl"]
 
         assert "removed" in chores.remove(settings, on_progress=lambda step: None)
+        heard.wait_for(lambda event: isinstance(event, Notice) and "stack removed" in (event.lasting or ""))
         told = len(heard.events)
         session.redeploy()
         heard.wait_for(lambda event: isinstance(event, SessionLive), after=told)
