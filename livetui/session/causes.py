@@ -70,16 +70,18 @@ def new_trace() -> str:
 
 def parents(invocations: Iterable[Invocation]) -> dict[int, int]:
     """The id of each invocation's cause, for those whose cause is among them; a replay's cause is its origin."""
-    known = list(invocations)
-    senders = {id: each.row.id for each in known for call in each.calls for id in call.sent}
+    senders: dict[str, int] = {}
+    came: dict[int, list[str]] = {}
     found: dict[int, int] = {}
-    for each in known:
+    for each in invocations:  # one at a time: events may be megabytes
         row = each.row
+        senders.update((id, row.id) for call in each.calls for id in call.sent)
         if row.replay_of is not None:
             found[row.id] = row.replay_of
-            continue
-        for id in received(each.event, row.request_id):
-            if senders.get(id, row.id) != row.id:
-                found[row.id] = senders[id]
-                break
+        else:
+            came[row.id] = received(each.event, row.request_id)
+    for number, ids in came.items():
+        cause = next((senders[id] for id in ids if senders.get(id, number) != number), None)
+        if cause is not None:
+            found[number] = cause
     return found

@@ -68,6 +68,8 @@ class SessionFailed(SessionEvent, frozen=True, tag="session.failed"):
     why: str = ""
     hint: str = ""
     exit_code: int = 1
+    held_by: str = ""
+    """Who has the stage, when that is why: it can be taken over."""
 
 
 class SessionEnded(SessionEvent, frozen=True, tag="session.ended"):
@@ -137,8 +139,8 @@ class Notice(SessionEvent, frozen=True, tag="session.notice", omit_defaults=True
 
     level: Literal["info", "warning", "error"]
     text: str
-    lasting: str = ""
-    """A few words that stay true, and on screen, until the next deployment."""
+    lasting: str | None = None
+    """A few words that stay true, and on screen, until the next deployment or until a notice takes them away (`""`)."""
 
 
 class ThreadPaused(SessionEvent, frozen=True, tag="debug.paused"):

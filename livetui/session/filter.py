@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, get_args
 
 from livetui.errors import UsageError
-from livetui.session.invocation import Row, State
+from livetui.session.invocation import FAILED, Row, State
 from livetui.session.pattern import PatternError, compile_safely
 
 Sql = tuple[str, list[str | float]]
@@ -29,14 +29,13 @@ NUMBERS = {"ms": "handler_ms", "overhead": "overhead_ms", "cold": "cold_ms", "by
 _UNITS = {"": 1.0, "ms": 1.0, "s": 1000.0, "m": 60_000.0, "b": 1.0, "kb": 1024.0, "mb": 1024.0**2}
 _BETWEEN = "\x1f"
 STATES: tuple[str, ...] = get_args(State)
-_FAILED = ("error", "timeout", "offline", "late", "interrupted")
 FLAGS: dict[str, tuple[Callable[[Row], bool], str]] = {
     "marked": (lambda row: row.marked, "marked = 1"),
     "replay": (lambda row: row.replay_of is not None, "replay_of IS NOT NULL"),
     "noted": (lambda row: row.note != "", "note <> ''"),
     "cold": (lambda row: row.cold_ms is not None, "cold_ms IS NOT NULL"),
-    "failed": (lambda row: row.state in _FAILED or (row.status or 0) >= 500 or row.failed_items > 0,
-               f"state IN {_FAILED} OR ifnull(status, 0) >= 500 OR failed_items > 0"),
+    "failed": (lambda row: row.failed,
+               f"state IN {FAILED} OR ifnull(status, 0) >= 500 OR failed_items > 0"),
     "running": (lambda row: row.state in ("queued", "running", "paused"), "state IN ('queued', 'running', 'paused')"),
 }
 """What `is:` can ask: a test of a row, and the same in SQL. Add one here and it is there."""

@@ -7,7 +7,9 @@ from typing import Any, Literal
 import msgspec
 
 State = Literal["queued", "running", "paused", "ok", "error", "timeout", "offline", "late", "interrupted"]
-FINISHED: frozenset[str] = frozenset({"ok", "error", "timeout", "offline", "late", "interrupted"})
+FAILED: tuple[State, ...] = ("error", "timeout", "offline", "late", "interrupted")
+"""States of an invocation that did not go well; one that is `ok` may have failed too, see `Row.failed`."""
+FINISHED: frozenset[str] = frozenset({"ok", *FAILED})
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -43,6 +45,11 @@ class Row(msgspec.Struct, frozen=True):
     """The HTTP status that the handler answered."""
     failed_items: int = 0
     """Items of a batch that the handler gave back as failed (`batchItemFailures`)."""
+
+    @property
+    def failed(self) -> bool:
+        """Whether it did not go well: by its state, its HTTP status or the items it gave back."""
+        return self.state in FAILED or (self.status or 0) >= 500 or self.failed_items > 0
 
 
 class LogLine(msgspec.Struct, frozen=True):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -142,7 +143,10 @@ class Session:
             engine = self._engine
             asyncio.run(engine.run())
         except LivetuiError as error:
-            self._fail(SessionFailed(error.what, error.why, error.hint, error.exit_code))
+            from livetui.link.owner import LinkHeld
+
+            held_by = error.owner if isinstance(error, LinkHeld) else ""
+            self._fail(SessionFailed(error.what, error.why, error.hint, error.exit_code, held_by))
         except Exception as error:
             log.exception("the session failed")
             self._fail(SessionFailed("livetui failed.", f"{type(error).__name__}: {error}",
@@ -232,17 +236,23 @@ class Session:
         else:
             self._engine.ask(self._engine.redeploy)
 
-    def invoke(self, function: str, event: bytes) -> None:
-        """Invoke a function through the cloud, asynchronously; its row arrives like any other."""
+    def invoke(self, function: str, event: bytes, taken: Callable[[str], object] = lambda _: None) -> None:
+        """Invoke a function through the cloud, asynchronously; its row arrives like any other.
+
+        `taken` hears the request's id, on a thread of its own. On AWS its row has that id; on the local cloud another.
+        """
         target = self._engine.function(function)
         aws = self._engine.aws
         assert aws is not None
 
         def send() -> None:
             try:
-                aws.client("lambda", once=True).invoke(FunctionName=target.name, InvocationType="Event", Payload=event)
+                answer = aws.client("lambda", once=True).invoke(
+                    FunctionName=target.name, InvocationType="Event", Payload=event)
             except Exception as error:  # noqa: BLE001  (shown to the user, whatever it is)
                 self._hub.publish(Notice("error", f"{target.id} could not be invoked: {error}"))
+            else:
+                taken(answer["ResponseMetadata"]["RequestId"])
 
         threading.Thread(target=send, name="livetui-invoke", daemon=True).start()
 
@@ -254,7 +264,12 @@ class Session:
         """The cause of each of these invocations, for those whose cause is among them."""
         from livetui.session.causes import parents
 
-        return parents(map(self._store.invocation, ids))
+        def held() -> Iterator[Invocation]:
+            for id in ids:
+                with contextlib.suppress(LivetuiError):  # dropped meanwhile: the others are told all the same
+                    yield self._store.invocation(id)
+
+        return parents(held())
 
     def mark(self, id: int, on: bool = True) -> None:
         """Mark an invocation, or take the mark away."""

@@ -5,14 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import msgspec
 
 from livetui.session.secrets import MASK, is_secret_name, mask_json, mask_text
-from livetui.tui.text import Line, Piece, json_line, line, plain, size
+from livetui.tui.text import LINE_LIMIT, Line, Piece, json_line, line, plain, size
 
 TEXT_LIMIT = 1_000_000
 """Characters of one payload that a pane shows; the pager shows the rest."""
+
+LONG_STRING = 500
+"""Characters of a string that are shown of a payload that is too large to be shown whole."""
 
 MASKED_WHOLE = 512_000
 """Bytes up to which a payload is taken apart to mask it; larger ones are masked line by line."""
@@ -28,11 +32,18 @@ class Target:
     line: int
 
 
+class Unpainted(Protocol):
+    """A line that is painted when it is looked at: there may be more of them than anyone reads."""
+
+    def painted(self) -> Line:
+        """As it is drawn."""
+
+
 @dataclass
 class Document:
     """Lines of a pane. A `str` is a line of JSON that is painted when it is drawn, a tuple is painted already."""
 
-    lines: Sequence[str | Line]
+    lines: Sequence[str | Line | Unpainted]
     note: str = ""
     """One line for the pane's lower border, such as its size."""
     targets: dict[int, Target] = field(default_factory=dict)
@@ -55,12 +66,14 @@ class Document:
     def line(self, index: int) -> Line:
         """A line, painted."""
         content = self.lines[index]
-        return json_line(content) if isinstance(content, str) else content
+        if isinstance(content, str):
+            return json_line(content)
+        return content if isinstance(content, tuple) else content.painted()
 
     def text(self, index: int) -> str:
         """A line's text as it is, for search and copying."""
         content = self.lines[index]
-        return content if isinstance(content, str) else plain(content)
+        return content if isinstance(content, str) else plain(self.line(index))
 
     def closing(self, index: int) -> int | None:
         """The line that closes the object or array opened on a line."""
@@ -75,6 +88,27 @@ class Document:
             if _indent(other) <= depth:
                 return at
         return None
+
+    def outermost(self, first: int) -> dict[int, int]:
+        """The objects and arrays from a line on that lie in no other one: where each opens and closes."""
+        closes: dict[int, int] = {}
+        opened: list[tuple[int, int]] = []
+        for at in range(first, len(self.lines)):
+            content = self.lines[at]
+            if not isinstance(content, str):  # what was opened above is cut off here
+                opened.clear()
+                continue
+            depth = _indent(content)
+            while opened and depth <= opened[-1][1]:
+                closes[opened.pop()[0]] = at
+            if content[-1:] in ("{", "["):
+                opened.append((at, depth))
+        found: dict[int, int] = {}
+        after = first
+        for at in sorted(closes):
+            if at >= after:
+                found[at] = after = closes[at]
+        return found
 
     def folded(self, index: int, end: int) -> Line:
         """The line that stands for a folded object or array."""
@@ -116,7 +150,7 @@ class Document:
         """The JSON value that begins on a line, without indentation of its surroundings; other lines as they are."""
         content = self.lines[index]
         if not isinstance(content, str):
-            return plain(content)
+            return plain(self.line(index))
         end = self.closing(index)
         first = _member(content)[1]
         if end is None:
@@ -177,9 +211,28 @@ def formatted(payload: bytes) -> tuple[list[str] | None, str]:
         return None, "nested too deeply to indent"
     except msgspec.DecodeError as error:
         return None, f"not JSON: {error}"
-    if len(text) <= TEXT_LIMIT:
-        return text.split("\n"), ""
-    return text[:TEXT_LIMIT].split("\n"), f"{size(len(pretty) - TEXT_LIMIT)} more indented"
+    return (text.split("\n"), "") if len(text) <= TEXT_LIMIT else _shortened(pretty)
+
+
+def _shortened(pretty: bytes) -> tuple[list[str], str]:
+    """As many lines as may be shown. Long strings are cut first: what stands behind them matters as much."""
+    lines: list[str] = []
+    left, at, cut_off = TEXT_LIMIT, 0, 0
+    while at < len(pretty) and left > 0:
+        found = pretty.find(b"\n", at)
+        end = found if found >= 0 else len(pretty)
+        words = pretty[at : min(end, at + LINE_LIMIT)].decode("utf-8", "replace")
+        if end - at > LINE_LIMIT:
+            over = end - at - LONG_STRING
+            comma = "," if pretty[end - 1 : end] == b"," else ""
+            words = f'{words[:LONG_STRING]}… {size(over)} more"{comma}'
+            cut_off += 1
+        lines.append(words)
+        left -= len(words) + 1
+        at = end + 1
+    told = f"{cut_off} long string{'' if cut_off == 1 else 's'} cut" if cut_off else ""
+    rest = f"{size(len(pretty) - at)} more indented" if at < len(pretty) else ""
+    return lines, " · ".join(part for part in (told, rest) if part)
 
 
 def of_json(payload: bytes, masked: bool = False, note: str = "") -> Document:
@@ -216,7 +269,7 @@ def _mask_lines(lines: list[str]) -> None:
 
 def joined(documents: Sequence[Document], note: str = "") -> Document:
     """Several documents below one another."""
-    lines: list[str | Line] = []
+    lines: list[str | Line | Unpainted] = []
     targets: dict[int, Target] = {}
     for document in documents:
         targets |= {at + len(lines): target for at, target in document.targets.items()}

@@ -131,8 +131,8 @@ class SessionFace(Protocol):
     def note(self, id: int, text: str) -> object:
         """Write a note on an invocation."""
 
-    def invoke(self, function: str, event: bytes) -> object:
-        """Call a function with an event of one's own."""
+    def invoke(self, function: str, event: bytes, taken: Callable[[str], object] = ...) -> object:
+        """Call a function with an event of one's own; `taken` is called with the request's id, on any thread."""
 
     def answer_now(self, id: int) -> object:
         """Give the caller of a paused invocation a typed error; its handler runs on and ends as `late`."""
@@ -224,6 +224,14 @@ class DebugFace(Protocol):
 
     def run_to(self, thread_id: int, path: str, line: int) -> Future[None]:
         """Run on to a line."""
+
+
+class RequestTaken(Message):
+    """The cloud took an event that was sent from here."""
+
+    def __init__(self, request: str) -> None:
+        super().__init__()
+        self.request = request
 
 
 class EventsWaiting(Message):

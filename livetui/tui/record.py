@@ -12,7 +12,7 @@ from typing import Any
 from livetui.session import decode
 from livetui.session.debugging import PostMortem
 from livetui.session.difference import Change, diff, diff_answers, masked, parsed, spell
-from livetui.session.invocation import FINISHED, AwsCall, Invocation
+from livetui.session.invocation import FAILED, FINISHED, AwsCall, Invocation
 from livetui.session.outcome import hung_at
 from livetui.session.policy import reason_for, statement_for
 from livetui.session.secrets import MASK, is_secret_name, mask, mask_text
@@ -59,7 +59,7 @@ def has_to_say(tab: str, invocation: Invocation) -> bool:
     """Whether a tab is of use for an invocation: there is no error without a failure, no difference but of a replay."""
     row = invocation.row
     if tab == "Error":
-        return row.state in ("error", "timeout", "late", "interrupted", "offline")
+        return row.state in FAILED
     return tab != "Diff" or row.replay_of is not None
 
 
@@ -156,7 +156,7 @@ def log_line(stream: str, words: str, when: str, function: str = "") -> Line:
 
 def _error(opened: Opened) -> Document:
     row, response = opened.invocation.row, opened.invocation.response
-    if row.state in ("ok", "queued", "running", "paused"):
+    if row.state not in FAILED:
         return empty("No error.")
     answer = _error_answer(response)
     if answer is None:

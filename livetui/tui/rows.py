@@ -81,6 +81,10 @@ class Rows:
         """Every row held, oldest first."""
         return (self._held[id] for id in self._ids)
 
+    def newest_first(self, most: int) -> Iterable[Row]:
+        """The rows that came last."""
+        return (self._held[id] for id in reversed(self._ids[-most:]))
+
     def unfinished(self) -> Iterable[Row]:
         """Rows that are not at their end yet."""
         return (self._held[id] for id in self._open)

@@ -22,7 +22,7 @@ class Tally:
     """What a function did since the console was opened."""
 
     calls: int = 0
-    errors: int = 0
+    failed: int = 0
     handler_ms: float = 0.0
     last_error: str = ""
 
@@ -41,9 +41,9 @@ class Seen:
         tally = self.tallies.setdefault(row.function, Tally())
         tally.calls += 1
         tally.handler_ms += row.handler_ms or 0.0
-        if row.state in ("error", "timeout"):
-            tally.errors += 1
-            tally.last_error = row.error
+        if row.failed:
+            tally.failed += 1
+            tally.last_error = row.error or tally.last_error
         if row.replay_of is not None:
             return
         if row.overhead_ms is not None:
@@ -77,7 +77,7 @@ def functions_document(live: SessionLive | None, seen: Seen, workers: Mapping[st
                 (text.fit(text.safe(name), wide) + "  ", "title"),
                 (text.fit(state, 16) + " ", role),
                 (f"{tally.calls or '':>6}", ""),
-                (f"{tally.errors or '':>8}", "error"),
+                (f"{tally.failed or '':>8}", "error"),
                 (f"{mean:>8}", ""),
                 (f"{lane.workers if lane else '':>9}", ""),
                 (f"{(lane.queued or '') if lane else '':>9}", "warn"),

@@ -118,13 +118,13 @@ def broken(words: str, room: int, hang: int) -> list[tuple[int, int]]:
 
 
 def _reach(words: str, start: int, width: int) -> int:
-    """The end of the longest stretch from `start` that fits into `width` cells; at least one character."""
-    end, left = start, width
-    while end < len(words):
-        left -= cell_len(words[end])
-        if left < 0:
-            break
-        end += 1
+    """The end of a stretch from `start` that fits into `width` cells; at least one character."""
+    end = min(len(words), start + max(1, width))
+    if cell_len(words[start:end]) > width:  # half of it fits in any case
+        fits, end = start, end - 1
+        while fits < end:
+            middle = (fits + end + 1) // 2
+            fits, end = (middle, end) if cell_len(words[start:middle]) <= width else (fits, middle - 1)
     return max(end, start + 1)
 
 

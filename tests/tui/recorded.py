@@ -161,8 +161,9 @@ class RecordedSession:
         self._ask("note", id, text)
         self._change(id, note=text)
 
-    def invoke(self, function: str, event: bytes) -> None:
+    def invoke(self, function: str, event: bytes, taken: Callable[[str], object] = lambda _: None) -> None:
         self._ask("invoke", function, event)
+        self.taken = taken
 
     def vscode(self) -> Path:
         self._ask("vscode")

@@ -6,6 +6,7 @@ import json
 import sys
 from pathlib import Path
 
+import pytest
 from console import Console, console
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,7 +17,9 @@ from textual.widgets import Input, OptionList, TextArea
 
 from livetui.session.events import CodeReloaded, Notice, SessionEnded, SessionFailed
 from livetui.tui import app as app_module
+from livetui.tui.screens.prompt import Choose, Pick
 from livetui.tui.text import broken
+from livetui.tui.widgets import invocations
 from livetui.tui.widgets.views import LogsPane
 
 
@@ -37,6 +40,7 @@ async def test_a_failed_start_stays_on_screen_though_its_session_has_ended():
         session.tell(SessionFailed("There is no template here.", "", "Run livetui in another folder.", 2))
         session.tell(SessionEnded(2))
         await shown.sees("There is no template here.", "r Try again")
+        assert shown.main.header.link[0] == "✗ not started"
         await shown.press("r")
         assert ("redeploy",) in session.asked
         await shown.lacks("There is no template here.")
@@ -49,25 +53,76 @@ async def test_a_failed_start_stays_on_screen_though_its_session_has_ended():
 async def test_a_stage_that_is_held_is_taken_from_the_failure():
     session = RecordedSession(end_at_once=False)
     async with console(session) as shown:
-        session.tell(SessionFailed("This stage is held by ada@laptop.", "", "", 1))
+        session.tell(SessionFailed("Ada is at it.", "", "", 1, "ada@laptop"))
         await shown.sees("T Take over")
         await shown.press("T")
         assert ("take_over",) in session.asked
 
 
+@pytest.fixture
+def clock(monkeypatch) -> list[float]:
+    """What time it is for rows that slide: it stands still."""
+    now = [0.0]
+    monkeypatch.setattr(invocations, "monotonic", lambda: now[0])
+    return now
+
+
 # -- the row that is meant -----------------------------------------------------------------------------------------
 
 
-async def test_a_key_is_about_the_row_that_was_seen_not_one_that_slid_under_the_cursor():
+async def test_a_key_is_about_the_row_that_was_seen_not_one_that_slid_under_the_cursor(clock):
     session = live_session()
     async with console(session) as shown:
-        shown.main.table._slid = (0.0, None)
+        clock[0] = 10.0
         session.arrive(invocation(17, "GetOrder", "GET /orders/1", "queued"))
         shown.main.drain()
         await shown.press("m")
         assert ("mark", 16, True) in session.asked
         assert shown.main.table.current.id == 16
         assert not shown.main.table.following
+
+
+async def test_under_steady_traffic_the_row_of_a_moment_ago_is_meant(clock):
+    session = live_session()
+    async with console(session) as shown:
+        table = shown.main.table
+        for id, at in ((17, 10.0), (18, 10.25)):
+            clock[0] = at
+            session.arrive(invocation(id, "GetOrder", "GET /orders/1", "queued"))
+            shown.main.drain()
+        clock[0] = 10.35
+        assert table.meant().id == 17
+        assert table.current.id == 17
+
+
+@pytest.mark.parametrize(("key", "done"), [("enter", "details"), ("b", "source"), ("y", "copy")])
+async def test_no_key_is_about_a_row_that_just_slid_under_the_cursor(key, done, clock):
+    session = live_session()
+    async with console(session) as shown:
+        clock[0] = 10.0
+        opened: list[str] = []
+        shown.main._open_handler = lambda function, path: opened.append(function)
+        shown.main.handler_file = lambda function: f"{function}.py"
+        session.arrive(invocation(17, "Worker", "sqs orders ×1", "queued", event=b'"of 17"'))
+        shown.main.drain()
+        await shown.press(key)
+        assert shown.main.table.current.id == 16, done
+        assert opened == (["CreateOrder"] if key == "b" else [])
+        if key == "y":
+            await shown.sees("event of #16")
+
+
+async def test_a_click_is_on_the_line_that_was_seen_there(clock):
+    rows = [invocation(id, "GetOrder", f"GET /orders/{id}") for id in range(1, 60)]
+    session = live_session(rows)
+    async with console(session) as shown:
+        await shown.sees("GET /orders/59")
+        line = next(at for at, each in enumerate(shown.screen_text("#list").split("\n")) if "GET /orders/50" in each)
+        clock[0] = 10.0
+        session.arrive(invocation(60, "GetOrder", "GET /orders/60"))
+        shown.main.drain()
+        await shown.pilot.click("#list", offset=(5, line))
+        assert shown.main.table.current.id == 50
 
 
 async def test_opening_a_row_ends_following():
@@ -99,6 +154,61 @@ async def test_a_replay_appears_while_the_list_is_frozen_and_nothing_else_does()
         await shown.settle()
         assert shown.main.table.rows.get(18) is None
         assert shown.main.table.rows.get(17).state == "ok"
+
+
+async def test_a_mark_shows_while_the_list_is_frozen():
+    async with console() as shown:
+        await shown.opened(14)
+        await shown.press("space", "m")
+        shown.session.finish(invocation(14, "Nightly", "schedule", marked=True))
+        await shown.settle()
+        row = shown.main.table.current
+        assert (row.marked, row.state) == (True, "paused")
+
+
+async def test_all_rows_of_a_repeated_replay_appear_while_the_list_is_frozen():
+    async with console() as shown:
+        await shown.opened(12)
+        await shown.press("space", "R", "ctrl+u", "3", "enter")
+        await shown.until(lambda: shown.main.table.current.id == 17, "the first of them")
+        assert [shown.main.table.rows.get(id) is not None for id in (17, 18, 19)] == [True] * 3
+        shown.session.arrive(invocation(20, "GetOrder", "replay of #12", "queued", replay_of=12))
+        await shown.settle()
+        assert shown.main.table.rows.get(20) is None  # nobody asked for a fourth
+
+
+async def test_marked_rows_that_run_again_appear_while_the_list_is_frozen():
+    async with console() as shown:
+        await shown.opened(12)
+        await shown.press("m")
+        await shown.opened(10)
+        await shown.press("m", "space", "ctrl+r")
+        await shown.until(lambda: shown.main.table.current.id == 17, "the first of them")
+        assert [shown.main.table.rows.get(id).replay_of for id in (17, 18)] == [10, 12]
+
+
+@pytest.mark.parametrize("row_is_faster", [False, True])
+async def test_the_row_of_an_event_sent_from_here_appears_while_the_list_is_frozen(row_is_faster):
+    async with console() as shown:
+        await shown.opened(12)
+        await shown.press("space", "i", "enter")
+        await shown.until(lambda: bool(shown.app.screen.query("#narrow")), "the samples")
+        await shown.type("an empty")
+        await shown.press("enter")
+        await shown.until(lambda: bool(shown.app.screen.query("#editor")), "the editor")
+        await shown.press("ctrl+s")
+        await shown.until(lambda: any(asked[0] == "invoke" for asked in shown.session.asked), "the call")
+        steps = [
+            lambda: shown.session.taken("r-18"),
+            lambda: [
+                shown.session.arrive(invocation(id, "GetOrder", "event", "queued")) for id in (17, 18)
+            ],
+        ]
+        for step in reversed(steps) if row_is_faster else steps:
+            step()
+            await shown.settle()
+        assert shown.main.table.rows.get(17) is None
+        assert shown.main.table.current.id == 18
 
 
 async def test_the_cursor_is_back_on_its_row_when_a_filter_that_hid_it_goes():
@@ -133,6 +243,21 @@ async def test_half_a_field_hides_nothing_and_a_mistake_is_explained():
         await shown.type("e:err")
         await shown.sees("There is no state `err`", "timeout")
         assert len(shown.main.table.rows) == 8
+
+
+async def test_pinned_rows_can_be_asked_for_as_they_are_now():
+    async with console() as shown:
+        await shown.opened(12)
+        await shown.press("p", "slash")
+        await shown.type("is:pinned")
+        await shown.press("enter")
+        assert [row.id for row in map(shown.main.table.rows.at, range(9)) if row] == [12]
+        await shown.press("p")
+        await shown.sees("No row matches the filter")
+        await shown.press("slash", "ctrl+u")
+        await shown.type("!is:pinned fn:GetOrder")
+        await shown.press("enter", "p")
+        assert len(shown.main.table.rows) == 2  # of 10, 12 and 13, one is pinned now
 
 
 async def test_tab_completes_a_filter():
@@ -185,6 +310,31 @@ async def test_samples_are_narrowed_down_and_the_functions_own_events_come_first
         shown.app.screen.query_one("#narrow", Input).focus()
         await shown.type("sched rule")
         assert 0 < choices.option_count < 5
+
+
+@pytest.mark.parametrize("field", ["answer", "narrow", "logs-filter", "search", "expression"])
+async def test_every_field_takes_a_burst_of_keys_in_its_order(field):
+    async with console() as shown:
+        match field:
+            case "answer":
+                await shown.press("a")
+            case "narrow":
+                shown.app.push_screen(Choose("Which?", [Pick(str(at), f"n {at}") for at in range(12)]))
+            case "logs-filter":
+                await shown.press("f6", "slash")
+            case "search":
+                await shown.opened(12)
+                await shown.press("enter", "slash")
+            case _:
+                await shown.press("f12")
+                shown.main.debugger.show_paused(True)
+        await shown.until(lambda: bool(shown.app.screen.query(f"#{field}")), "the field")
+        line = shown.app.screen.query_one(f"#{field}", Input)
+        line.focus()
+        await shown.settle()
+        burst(shown, "a", "b", "c", "left", "backspace", "x", "home", "y")
+        await shown.settle()
+        assert line.value == "yaxc"
 
 
 # -- looking -------------------------------------------------------------------------------------------------------
@@ -284,6 +434,17 @@ async def test_a_template_that_changed_is_told_until_it_is_deployed():
         await shown.until(lambda: not shown.main.header.badges or "template" not in shown.main.header.badges[0])
 
 
+async def test_a_template_that_is_again_as_deployed_is_told_no_more():
+    async with console() as shown:
+        shown.session.tell(Notice("info", "The template changed: …", lasting="template changed, D deploys it"))
+        await shown.sees("template changed, D deploys it")
+        shown.session.tell(Notice("info", "Something else."))
+        await shown.settle()
+        assert shown.main.header.badges[0] == "template changed, D deploys it"
+        shown.session.tell(Notice("info", "The template is again as it was deployed.", lasting=""))
+        await shown.lacks("template changed")
+
+
 async def test_a_large_event_goes_to_the_editor_at_once(monkeypatch):
     given: list[str] = []
 
@@ -313,12 +474,12 @@ async def test_lines_that_came_while_the_logs_were_hidden_are_seen_at_the_second
         await shown.press("f6")
         await shown.sees("line 59 of")
         logs.move_to(15)
-        chosen, before = logs.current, len(logs.ids)
+        chosen, before = logs.current, len(logs.document)
         await shown.press("escape")
         shown.session.write(12, "a word that came while hidden " * 9)
         await shown.settle()
         await shown.press("f6")
-        await shown.until(lambda: len(logs.ids) == before + 1, "the line to be taken")
+        await shown.until(lambda: len(logs.document) == before + 1, "the line to be taken")
         await shown.settle()
         assert logs.current == chosen
         await shown.press("G")

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from recorded import invocation
+from recorded import LIVE, invocation
 
 from livetui.session.events import StackProgress
 from livetui.session.invocation import LogLine, Row
@@ -19,7 +19,7 @@ from livetui.tui.python_source import first_statement, painted
 from livetui.tui.record import Opened, document
 from livetui.tui.rows import Rows
 from livetui.tui.widgets.invocations import columns_for
-from livetui.tui.widgets.progress import root_cause
+from livetui.tui.widgets.progress import root_cause, summary
 
 
 def row(id: int, state: str = "ok", **values: object) -> Row:
@@ -135,6 +135,38 @@ def test_the_root_cause_is_the_first_failure_of_its_own():
         StackProgress("deploy", "Table", "CREATE_FAILED", reason="Table already exists"),
     ]
     assert root_cause(steps).resource == "Table"
+
+
+def test_what_is_folded_is_what_lies_in_nothing_else_and_closes():
+    document = of_json(b'{"a": {"b": [1, [2]]}, "c": 3, "d": [4], "e": [], "f": {"g": {}}}')
+    lines = [document.text(at).strip() for at in range(len(document))]
+    found = document.outermost(1)
+    assert [(lines[first], lines[last]) for first, last in found.items()] == [
+        ('"a": {', "},"), ('"d": [', "],"), ('"f": {', "}")]
+    assert found == {at: document.closing(at) for at in found}
+    deep = of_json(b"[" * 300 + b"]" * 300)
+    assert deep.outermost(1) == {1: len(deep) - 2}
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_a_long_string_does_not_hide_what_stands_behind_it(masked):
+    payload = msgspec.json.encode({"big": "x" * 2_500_000, "list": [1, 2], "note": "日" * 700_000, "last": True})
+    document = of_json(payload, masked=masked)
+    lines = [document.text(at) for at in range(len(document))]
+    assert [each.strip()[:7] for each in lines] == ["{", '"big": ', '"list":', "1,", "2", "],", '"note":', '"last":', "}",
+                                                    "… 2 lon"]
+    assert lines[1].endswith('x… 2.5 MB more",')
+    assert max(map(len, lines)) < 600
+
+
+def test_the_start_leaves_out_whole_what_does_not_fit():
+    assert summary([], LIVE, None, 200).plain.endswith("1 not (nodejs22)   bootstrap v3")
+    assert summary([], LIVE, None, 72).plain.endswith("3 functions live, 1 not (nodejs22)")
+    assert summary([], LIVE, None, 50).plain.endswith("3 functions live")
+
+
+def test_the_time_of_day_stays_beside_long_names_and_numbers():
+    assert "time" in [column.name for column in columns_for(63, digits=5, names=16)]
 
 
 @pytest.mark.parametrize("width", range(24, 200, 7))

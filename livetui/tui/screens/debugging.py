@@ -312,9 +312,9 @@ class DebugActions(PointActions):
 
     def action_source(self) -> None:
         """Show the source of the chosen invocation's handler."""
-        row = self.details.row or self.table.current
+        row = None if self.thread is not None else self.table.meant() or self.details.row
         path = "" if row is None else self.handler_file(row.function)
-        if row is not None and self.thread is None and path and path != self.debugger.source.path:
+        if row is not None and path and path != self.debugger.source.path:
             self._open_handler(row.function, path)
         elif not path and not self.debugger.source.path:
             self.app.notify("The handler's file is not known yet. O chooses a function.", severity="warning")

@@ -67,7 +67,7 @@ class FailureScreen(ModalScreen[Answer]):
     @property
     def held(self) -> bool:
         """Whether another console has the stage."""
-        return "held by" in self.failure.what
+        return bool(self.failure.held_by)
 
     def action_take_over(self) -> None:
         """Take the stage, when that is what is wrong."""

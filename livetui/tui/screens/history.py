@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -40,6 +41,10 @@ class ShownRows(Screen[None]):
     past: SessionRecord | None
     """The earlier session that is looked at; None shows all rows, as they come."""
     _filter: FilterChanged | None
+    expected: Counter[int | str]
+    """Rows that the user asked for and that have not come yet: so many replays of an origin, or a request's id."""
+    going: bool
+    """The cursor goes to the first of them."""
 
     @on(FilterChanged)
     def _filter_changed(self, event: FilterChanged) -> None:
@@ -77,6 +82,35 @@ class ShownRows(Screen[None]):
             return
         if not worker.is_cancelled:
             self.app.call_from_thread(self.table.filter, matches, known)
+
+    # -- rows of one's own -----------------------------------------------------------------------------------------
+
+    def expect(self, what: int | str, times: int = 1) -> None:
+        """The user asked for replays of an invocation, or sent a request: the cursor goes to the first row of it."""
+        self.expected[what] += times
+        self.going = True
+
+    def claim(self, rows: Iterable[Row]) -> list[int]:
+        """Which of these new rows the user asked for; they are shown even while the list is frozen."""
+        mine: list[int] = []
+        for row in rows if self.expected else ():
+            what = row.request_id if row.replay_of is None else row.replay_of
+            if self.expected[what] > 0:
+                self.expected[what] -= 1
+                mine.append(row.id)
+        self.expected += Counter()  # lets go of what has come
+        self.table.own.update(mine)
+        return mine
+
+    def go_to_own(self, id: int) -> None:
+        """The first row that was asked for has come: the cursor goes to it, once."""
+        if not self.going:
+            return
+        self.going = False
+        if self.past is not None:  # what runs now belongs to this session, not to the one that is looked at
+            self.past, self.invocations.of_session = None, ""
+            self.table.filter(self._matching())
+        self.table.stay(id)
 
     # -- earlier sessions ------------------------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
@@ -43,7 +44,6 @@ from livetui.tui.messages import EventsWaiting, RowOpened, RowSelected, SessionF
 from livetui.tui.record import Opened
 from livetui.tui.screens.debugging import DebugActions
 from livetui.tui.screens.failure import Answer, FailureScreen
-from livetui.tui.screens.history import ShownRows
 from livetui.tui.screens.records import RecordActions
 from livetui.tui.summaries import Seen, functions_document, link_document, stack_document
 from livetui.tui.widgets.debugger import DebugView
@@ -63,8 +63,8 @@ MAXIMISED = {"invocations-pane", "details", "source-pane", "points", "frames", "
 """Panes that can have the whole screen."""
 
 
-class MainScreen(RecordActions, ShownRows, DebugActions):
-    """Everything that is always there. Its actions are in `RecordActions`, `ShownRows` and `DebugActions`."""
+class MainScreen(RecordActions, DebugActions):
+    """Everything that is always there. Its actions are in `RecordActions` and `DebugActions`."""
 
     app: LivetuiApp
     BINDINGS: ClassVar[list[BindingType]] = [*VIEW_KEYS, BACK_KEY]
@@ -100,10 +100,12 @@ class MainScreen(RecordActions, ShownRows, DebugActions):
         self.thread, self.frame, self.editors = None, None, ()
         self._frames, self._siblings = [], []
         self.stepping = False
-        self.expected: int | None = None
+        self.expected: Counter[int | str] = Counter()
+        self.going = False
         self.seen = Seen()
         self.pinned = {}
         self.table.pinned = lambda id: id in self.pinned.values()
+        self.invocations.pins = self.pinned.values
         self.past, self._filter = None, None
         self.ready = False
         """Whether every view is mounted and events are taken in."""
@@ -183,11 +185,10 @@ class MainScreen(RecordActions, ShownRows, DebugActions):
             else:
                 others.append(event)
         if changed:
-            new = {id for id in changed if self.table.rows.get(id) is None}
-            if self.expected is not None:
-                self.table.own |= {id for id in new if changed[id].replay_of == self.expected}
+            new = {id for id in changed if not self.table.knows(id)}
+            mine = self.claim(changed[id] for id in sorted(new))
             self.table.take(changed.values())
-            self._rows_changed(changed, new)
+            self._rows_changed(changed, mine)
         for event in others:  # they may speak of the rows
             self.hear(event)
         self._ticks += 1
@@ -216,6 +217,7 @@ class MainScreen(RecordActions, ShownRows, DebugActions):
                 self.failed = event
                 self.progress.expanded = bool(self.steps)
                 self._show_start()
+                self._show_header()
                 self.app.push_screen(FailureScreen(event, self.progress.steps.document), self._failure_seen)
             case SessionEnded():
                 # A start that failed has ended too: the user reads why, and leaves or tries again.
@@ -237,7 +239,7 @@ class MainScreen(RecordActions, ShownRows, DebugActions):
             case Notice():
                 severity = {"info": "information", "warning": "warning", "error": "error"}[event.level]
                 words = "\n".join(map(text.safe, event.text[:1_000].split("\n")))
-                if event.lasting:
+                if event.lasting is not None:
                     self.lasting = text.safe(event.lasting)[:60]
                     self.show_badges()
                 self.app.notify(words, severity=severity, markup=False)  # type: ignore[arg-type]
@@ -258,6 +260,7 @@ class MainScreen(RecordActions, ShownRows, DebugActions):
         self.app.ask(ask)
         self.progress.expanded = True
         self._show_start()
+        self._show_header()
 
     def _link_changed(self, event: LinkChanged) -> None:
         if event.state == "offline" and (self.link is None or self.link.state != "offline"):
@@ -296,7 +299,10 @@ class MainScreen(RecordActions, ShownRows, DebugActions):
         if live is not None and live.local:
             place = f"local cloud/{live.region}"
         self.header.where = (text.safe(app), text.safe(stage), text.safe(place))
-        self.header.link = link_words(self.link, live is not None, self._offline_since)
+        failed = self.failed is not None and live is None
+        self.header.link = (
+            ("✗ not started", "error") if failed else link_words(self.link, live is not None, self._offline_since)
+        )
         self.header.endpoint = endpoint_of(live)
 
     # -- the selected row ------------------------------------------------------------------------------------------
@@ -322,14 +328,9 @@ class MainScreen(RecordActions, ShownRows, DebugActions):
             self.table.stay(event.row.id)
         self.details.pane.focus()
 
-    def _rows_changed(self, changed: dict[int, Row], new: set[int]) -> None:
-        for each in changed.values():
-            if self.expected is not None and each.replay_of == self.expected and each.id in new:
-                self.expected = None
-                if self.past is not None:  # what runs now belongs to this session, not to the one that is looked at
-                    self.past, self.invocations.of_session = None, ""
-                    self.table.filter(self._matching())
-                self.table.stay(each.id)
+    def _rows_changed(self, changed: dict[int, Row], mine: list[int]) -> None:
+        if mine:
+            self.go_to_own(mine[0])
         row = self.details.row
         if row is not None and row.id in changed:
             self.details.show_row(changed[row.id], self.clock())

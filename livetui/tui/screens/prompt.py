@@ -18,6 +18,7 @@ from textual.widgets.option_list import Option
 
 from livetui.tui.keys import bind
 from livetui.tui.text import fit, safe
+from livetui.tui.widgets.typing import Field, Narrowing
 
 Problem = Callable[[str], str]
 """Says what is wrong with an answer; empty when it can be taken."""
@@ -38,7 +39,7 @@ class Ask(ModalScreen[str | None]):
     def compose(self) -> ComposeResult:
         """The line and what is wrong with it."""
         with Vertical(id="dialog", classes="-small"):
-            yield Input(self._value, id="answer", select_on_focus=False)
+            yield Field(self._value, id="answer", select_on_focus=False)
             yield Static(Content(self._hint), id="problem")
 
     def on_mount(self) -> None:
@@ -97,7 +98,7 @@ class Choose(ModalScreen[str | None]):
         """The line, when there are many, and the choices."""
         with Vertical(id="dialog", classes="-choice"):
             if len(self._picks) > MANY:
-                yield Input(placeholder="type to narrow them down", id="narrow", select_on_focus=False)
+                yield Narrowing(placeholder="type to narrow them down", id="narrow", select_on_focus=False)
             yield OptionList(*self._options(""), id="choices", compact=True)
 
     def _options(self, typed: str) -> list[Option]:

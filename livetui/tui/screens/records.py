@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from textual import on
-from textual.screen import Screen
 
 from livetui.errors import LivetuiError
 from livetui.session.invocation import Row
 from livetui.tui import text
-from livetui.tui.messages import CopyRequested, SessionFace, TargetOpened
+from livetui.tui.messages import CopyRequested, EventsWaiting, RequestTaken, TargetOpened
 from livetui.tui.outside import editor_command, pager_command, run_outside, text_file
 from livetui.tui.screens.causes import causes_of
+from livetui.tui.screens.history import ShownRows
 from livetui.tui.screens.prompt import Ask, Choose, Pick
 from livetui.tui.widgets.lines import LinesPane
 
@@ -23,10 +23,8 @@ if TYPE_CHECKING:
     from textual.widgets import ContentSwitcher
 
     from livetui.session.events import SessionLive
-    from livetui.tui.app import LivetuiApp
     from livetui.tui.widgets.details import Details
     from livetui.tui.widgets.header import Header
-    from livetui.tui.widgets.invocations import InvocationList
     from livetui.tui.widgets.views import LogsView
 
 MOST_TIMES = 1_000
@@ -50,23 +48,17 @@ def is_like(sample: str, trigger: str) -> bool:
     return sample.startswith(names)
 
 
-class RecordActions(Screen[None]):
+class RecordActions(ShownRows):
     """Actions on the chosen invocation; the main screen inherits them."""
 
-    app: LivetuiApp
-    session: SessionFace
     clock: Callable[[], float]
     live: SessionLive | None
-    table: InvocationList
     details: Details
     header: Header
     views: ContentSwitcher
     logs: LogsView
     pinned: dict[str, int]
     """Function to the invocation that is run again at each of its reloads."""
-
-    expected: int | None
-    """The cursor goes to the next replay of this invocation as soon as it has a row."""
 
     def chosen(self) -> Row | None:
         """The row that actions are about; says so when there is none."""
@@ -86,7 +78,7 @@ class RecordActions(Screen[None]):
     def replay_row(self, row: Row) -> None:
         """Run its event again; the cursor goes to the new row."""
         if self.app.ask(lambda: self.session.replay(row.id)):
-            self.expected = row.id
+            self.expect(row.id)
 
     def action_replay_times(self) -> None:
         """Ask how often, then run it."""
@@ -99,7 +91,7 @@ class RecordActions(Screen[None]):
 
         def run(answer: str | None) -> None:
             if answer is not None and self.app.ask(lambda: self.session.replay(row.id, times=int(answer))):
-                self.expected = row.id
+                self.expect(row.id, int(answer))
 
         self.app.push_screen(Ask(f"Replay #{row.id} how many times?", "10", problem=problem), run)
 
@@ -109,9 +101,10 @@ class RecordActions(Screen[None]):
         if not rows:
             self.app.notify("Mark rows with m first.", severity="warning")
             return
-        sent = sum(self.app.ask(partial(self.session.replay, row.id)) for row in rows[:MOST_TIMES])
-        self.app.notify(f"{sent} of {len(rows)} marked rows run again.", timeout=3)
-        self.expected = rows[0].id
+        sent = [row for row in rows[:MOST_TIMES] if self.app.ask(partial(self.session.replay, row.id))]
+        self.app.notify(f"{len(sent)} of {len(rows)} marked rows run again.", timeout=3)
+        for row in sent:
+            self.expect(row.id)
 
     def action_edit(self) -> None:
         """Change the event, then run it as a new row."""
@@ -127,7 +120,7 @@ class RecordActions(Screen[None]):
 
         def run(edited: bytes | None) -> None:
             if edited is not None and self.app.ask(lambda: self.session.replay(row.id, edited)):
-                self.expected = row.id
+                self.expect(row.id)
 
         self.app.push_screen(EditScreen(f"Edit #{row.id} {row.function} · {row.trigger}", event, masked=masked), run)
 
@@ -151,14 +144,13 @@ class RecordActions(Screen[None]):
             self.app.tell(error)
             return
         if self.app.ask(lambda: self.session.replay(row.id, changed)):
-            self.expected = row.id
+            self.expect(row.id)
 
     def action_pin(self) -> None:
         """Run this invocation at each reload of its function, or stop doing so."""
         row = self.chosen()
         if row is None:
             return
-        self.table.redraw()
         if self.pinned.get(row.function) == row.id:
             del self.pinned[row.function]
             self.app.notify(f"#{row.id} is not pinned any more.", timeout=3)
@@ -167,6 +159,8 @@ class RecordActions(Screen[None]):
             self.app.notify(
                 f"#{row.id} runs again whenever {text.safe(row.function)} is saved.", timeout=4, markup=False
             )
+        self.table.redraw()
+        self.invocations.pins_changed()
 
     def replay_pinned(self, function: str) -> None:
         """New code of a function is there: run the invocation that is pinned to it."""
@@ -185,7 +179,7 @@ class RecordActions(Screen[None]):
             if function is not None:
                 self._choose_sample(function)
 
-        current = self.table.current
+        current = self.table.meant()
         functions.sort(key=lambda name: (current is None or name != current.function, name))
         self.app.push_screen(Choose("Invoke which function?", [Pick(name, name) for name in functions]), chosen)
 
@@ -255,8 +249,19 @@ class RecordActions(Screen[None]):
             self._edit_and_invoke(function, event)
 
     def _invoke(self, function: str, event: bytes | None) -> None:
-        if event is not None and self.app.ask(lambda: self.session.invoke(function, event)):
+        def taken(request: str) -> None:
+            self.post_message(RequestTaken(request))
+
+        if event is not None and self.app.ask(lambda: self.session.invoke(function, event, taken)):
             self.app.notify(f"Sent to {text.safe(function)}; its row comes in a moment.", timeout=3, markup=False)
+
+    @on(RequestTaken)
+    def _request_taken(self, event: RequestTaken) -> None:
+        self.expect(event.request)
+        id = self.table.let_through(event.request)
+        if id is not None:  # its row was faster
+            del self.expected[event.request]
+            self.go_to_own(id)
 
     # -- keeping ---------------------------------------------------------------------------------------------------
 
@@ -266,6 +271,7 @@ class RecordActions(Screen[None]):
         if row is not None:
             current = self.table.rows.get(row.id) or row
             self.app.ask(lambda: self.session.mark(row.id, not current.marked))
+            self.post_message(EventsWaiting())  # what the next key does may depend on it
 
     def action_mark_all(self) -> None:
         """Mark every row that the filter shows, or take the marks away when all have one."""
@@ -381,7 +387,8 @@ class RecordActions(Screen[None]):
         if event.row is None:
             return
         event.stop()
-        self._with_event(lambda row, payload: self.app.copy(payload.decode("utf-8", "replace"), f"event of #{row.id}"))
+        id = event.row.id
+        self._with_event_of(id, lambda payload: self.app.copy(payload.decode("utf-8", "replace"), f"event of #{id}"))
 
     def action_causes(self) -> None:
         """Show what caused what."""
@@ -390,11 +397,12 @@ class RecordActions(Screen[None]):
             return
 
         def read() -> None:
-            related = self.session.related(row.id)[:MOST_RELATED]
             try:
+                related = self.session.related(row.id)[:MOST_RELATED]
                 parents = self.session.parents([each.id for each in related])
-            except LivetuiError:  # one of them was dropped meanwhile: the others are told by their times alone
-                parents = {}
+            except LivetuiError as error:
+                self.app.call_from_thread(self.app.tell, error)
+                return
             self.app.call_from_thread(self._causes, row, related, parents)
 
         self.run_worker(read, thread=True, group="causes", description="causes")

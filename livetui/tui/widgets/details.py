@@ -20,6 +20,7 @@ from livetui.tui.documents import Document, empty, of_lines
 from livetui.tui.record import TABS, Opened, document, has_to_say, label
 from livetui.tui.widgets.invocations import state_words, trigger_words
 from livetui.tui.widgets.lines import DetailPane, LinesPane
+from livetui.tui.widgets.typing import Field
 
 _MOST_KEPT = 16
 
@@ -47,7 +48,7 @@ class Details(Vertical):
 
     async def fill(self) -> None:
         """Tabs, pane, search line, buttons; nothing is chosen yet."""
-        search = Input(placeholder="find in this pane · n N move · esc closes", id="search", select_on_focus=False)
+        search = Field(placeholder="find in this pane · n N move · esc closes", id="search", select_on_focus=False)
         search.display = False
         replay = Button(
             "↻ Replay", id="button-replay", compact=True, action="screen.replay", tooltip="Run this event again (r)"
@@ -143,7 +144,7 @@ class Details(Vertical):
         event.stop()
         name = (event.tab.id or "tab-Event").removeprefix("tab-")
         if name != self.tab:
-            self._places[self.tab] = self.pane.cursor
+            self._places[self.tab] = self.pane.current
             self.tab = name
             self._draw()
 
@@ -178,7 +179,7 @@ class Details(Vertical):
         self._documents[(tab, opened.invocation.row.id, opened.unmasked)] = made
         self.pane.show(made, keep)
         if not keep and tab in self._places:
-            self.pane.move_to(self._places[tab])
+            self.pane.show_line(self._places[tab])
         self.border_subtitle = Content(made.note)
 
     @on(LinesPane.Moved)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
-from typing import ClassVar
+from time import monotonic
+from typing import ClassVar, NamedTuple
 
+import msgspec
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
@@ -42,6 +45,16 @@ UNDER_THE_FINGER_S = 0.3
 """A row that came under the cursor so shortly before a key was pressed is not the one that was meant."""
 
 
+class Slide(NamedTuple):
+    """The list moved by itself, because it follows the newest row."""
+
+    when: float
+    row: int | None
+    """What was under the cursor before."""
+    top: int
+    """The list's line that was the first on screen before."""
+
+
 @dataclass(frozen=True)
 class Column:
     """A column: its name, its width in cells and on which side its text stands."""
@@ -66,7 +79,7 @@ def columns_for(width: int, digits: int = 3, names: int = 11) -> tuple[Column, .
     free = width - 2 - (number.width + 1) - (state.width + 1) - (took.width + 1)
     extra: dict[str, Column] = {}
     # What is named first stays longest. Each needs room beside a trigger that can be read.
-    for column, room in ((Column("time", 8), 15), (Column("+ms", 4, True), 23), (Column("size", 7, True), 30)):
+    for column, room in ((Column("time", 8), 11), (Column("+ms", 4, True), 23), (Column("size", 7, True), 30)):
         if free - (column.width + 1) >= min(function, 16) + 2 + room:
             extra[column.name] = column
             free -= column.width + 1
@@ -142,7 +155,7 @@ class InvocationList(ScrollView, can_focus=True):
         self._strips: LRUCache[tuple[int, int], tuple[Row, Strip]] = LRUCache(1_000)
         self._columns: tuple[Column, ...] = ()
         self._names = 8
-        self._slid: tuple[float, int | None] = (0.0, None)
+        self._slides: deque[Slide] = deque()
         self.own: set[int] = set()
         """Rows that the user asked for: they are shown even while the list is frozen."""
         self.pinned: Callable[[int], bool] = lambda id: False
@@ -158,6 +171,21 @@ class InvocationList(ScrollView, can_focus=True):
     def current(self) -> Row | None:
         """The row under the cursor."""
         return self.rows.at(self.cursor)
+
+    def knows(self, id: int) -> bool:
+        """Whether a row came before, shown or held back."""
+        return id in self._held_back or self.rows.get(id) is not None
+
+    def let_through(self, request: str) -> int | None:
+        """Show the held row of this request of the user's own, even while the list is frozen; its id."""
+        for row in self._held_back.values():
+            if row.request_id == request:
+                self.own.add(row.id)
+                del self._held_back[row.id]
+                self.unseen -= 1
+                self.take([row])
+                return row.id
+        return next((row.id for row in self.rows.newest_first(200) if row.request_id == request), None)
 
     def take(self, batch: Iterable[Row]) -> None:
         """Take new and changed rows in: once per tick, however many they are."""
@@ -190,30 +218,41 @@ class InvocationList(ScrollView, can_focus=True):
         self._tell(selected)
 
     def _hold_back(self, batch: list[Row]) -> list[Row]:
-        """Keep rows until the list goes on; the user's own replays are not held back."""
-        own = [row for row in batch if row.id in self.own]
+        """Keep rows until the list goes on. What the user did is not held back: own rows, marks and notes."""
+        through: list[Row] = []
         for row in batch:
-            if row.id not in self.own:
-                if self.rows.get(row.id) is None and row.id not in self._held_back:
-                    self.unseen += 1
-                self._held_back[row.id] = row
-        return own
+            shown = self.rows.get(row.id)
+            if row.id in self.own:
+                through.append(row)
+                continue
+            if shown is None and row.id not in self._held_back:
+                self.unseen += 1
+            elif shown is not None and (row.marked, row.note) != (shown.marked, shown.note):
+                through.append(msgspec.structs.replace(shown, marked=row.marked, note=row.note))
+            self._held_back[row.id] = row
+        return through
 
     def _slide(self, before: Row | None) -> None:
-        """Follow the newest row, remembering which one it took the place of."""
+        """Follow the newest row, remembering what it took the place of."""
+        top = self.scroll_offset.y
         self._go(len(self.rows) - 1)
-        if self.current is not before and time.monotonic() - self._slid[0] > UNDER_THE_FINGER_S:
-            self._slid = (time.monotonic(), None if before is None else before.id)
+        if self.current is not before:
+            self._slides.append(Slide(monotonic(), None if before is None else before.id, top))
+            self._seen()  # lets go of what is too long ago
+
+    def _seen(self) -> Slide | None:
+        """How the list stood for whoever presses a key now; None when it stands as it did then."""
+        while self._slides and monotonic() - self._slides[0].when >= UNDER_THE_FINGER_S:
+            self._slides.popleft()
+        return self._slides[0] if self._slides and self.following and not self.frozen else None
 
     def meant(self) -> Row | None:
         """The row that a key is about: not one that slid under the cursor a moment before. Following ends there."""
-        row = self.current
-        if self.following and not self.frozen:
-            when, before = self._slid
-            if time.monotonic() - when < UNDER_THE_FINGER_S and before is not None:
-                row = self.rows.get(before) or row
-            if row is not None:
-                self.stay(row.id)
+        row, seen = self.current, self._seen()
+        if seen is not None and seen.row is not None:
+            row = self.rows.get(seen.row) or row
+        if self.following and not self.frozen and row is not None:
+            self.stay(row.id)
         return row
 
     def filter(self, matches: Matches | None, known: Collection[int] | None = None) -> None:
@@ -346,6 +385,7 @@ class InvocationList(ScrollView, can_focus=True):
         """Put the cursor on a line; following ends when it leaves the newest row and begins when it comes back."""
         before = self.current
         self._wanted = None
+        self._slides.clear()
         self._go(at)
         newest = self.cursor >= len(self.rows) - 1
         if newest != self.following and not (self.frozen and newest) and not (newest and self.rows.sort != "#"):
@@ -402,13 +442,15 @@ class InvocationList(ScrollView, can_focus=True):
 
     def action_open(self) -> None:
         """To the details of this row."""
-        if self.current is not None:
-            self.post_message(RowOpened(self.current))
+        row = self.meant()
+        if row is not None:
+            self.post_message(RowOpened(row))
 
     def action_copy(self) -> None:
         """Copy this row's event."""
-        if self.current is not None:
-            self.post_message(CopyRequested("", "event", self.current))
+        row = self.meant()
+        if row is not None:
+            self.post_message(CopyRequested("", "event", row))
 
     def follow(self) -> None:
         """Keep the cursor on the newest row from now on."""
@@ -466,7 +508,9 @@ class InvocationList(ScrollView, can_focus=True):
     def on_click(self, event: events.Click) -> None:
         """A click moves the cursor, a second one opens."""
         offset = event.get_content_offset(self)
-        at = -1 if offset is None else self.scroll_offset.y + offset.y
+        seen = self._seen()
+        top = self.scroll_offset.y if seen is None else seen.top
+        at = -1 if offset is None else top + offset.y
         if event.widget is self and 0 <= at < len(self.rows):
             self.move_to(at)
             if event.chain == 2:

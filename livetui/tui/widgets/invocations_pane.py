@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 from rich.segment import Segment
 from textual import events, on
@@ -18,7 +19,7 @@ from textual.widgets import Input, Static
 from livetui.session.filter import FIELDS, FLAGS, STATES, Filter, FilterError, parse
 from livetui.tui import text
 from livetui.tui.widgets.invocations import InvocationList
-from livetui.tui.widgets.typing import LastWord, Line
+from livetui.tui.widgets.typing import Completed, LastWord
 
 
 def words_of_filters(functions: Iterable[str] = ()) -> list[str]:
@@ -26,9 +27,12 @@ def words_of_filters(functions: Iterable[str] = ()) -> list[str]:
     return [
         *(f"{name}:" for name in FIELDS),
         *(f"state:{state}" for state in STATES),
-        *(f"is:{flag}" for flag in FLAGS),
+        *(f"is:{flag}" for flag in (*FLAGS, "pinned")),
         *(f"fn:{name}" for name in functions),
     ]
+
+
+_PINNED = re.compile(r"(?<!\S)(!*)is:pinned(?!\S)", re.IGNORECASE)
 
 
 class ListHead(Widget):
@@ -90,12 +94,14 @@ class InvocationsPane(Vertical):
         self.table = InvocationList(clock, id="list")
         self.head = ListHead(self.table)
         self.suggests = LastWord(words_of_filters())
-        self.filter = Line(
+        self.filter = Completed(
             placeholder="/ filter   fn:Get*  state:error  trigger:sqs  ms:>100",
             id="filter",
             select_on_focus=False,
             suggester=self.suggests,
         )
+        self.pins: Callable[[], Collection[int]] = tuple
+        """The rows that are pinned: what `is:pinned` means, which only this console knows."""
         self.of_session = ""
         """The earlier session whose rows are shown, in words."""
         self.waiting: tuple[str, ...] = ()
@@ -140,6 +146,11 @@ class InvocationsPane(Vertical):
         else:
             rows.explain(*self.waiting)
 
+    def pins_changed(self) -> None:
+        """Other rows are pinned: a filter that asks for them shows others."""
+        if _PINNED.search(self.filter.value):
+            self._apply(self.filter.value, half=False)
+
     @on(Input.Changed, "#filter")
     def _typed(self, event: Input.Changed) -> None:
         event.stop()
@@ -151,6 +162,7 @@ class InvocationsPane(Vertical):
         # Half the name of a field is no word to look for yet.
         if half and last.isalpha() and any(name.startswith(last.lower()) for name in FIELDS):
             words = before.strip()
+        words = _PINNED.sub(rf"\1id:{','.join(map(str, sorted(self.pins()))) or 0}", words)
         try:
             parsed = parse(words) if words else None
         except FilterError as error:

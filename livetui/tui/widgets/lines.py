@@ -17,24 +17,22 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.selection import Selection
 from textual.strip import Strip
+from textual.timer import Timer
 
-from livetui.tui.documents import Document, empty
+from livetui.tui.documents import Document, Unpainted, empty
 from livetui.tui.keys import DETAIL_KEYS, TEXT_KEYS
 from livetui.tui.messages import CopyRequested, TargetOpened
 from livetui.tui.paint import ink
-from livetui.tui.text import LINE_LIMIT, Line, broken, cut, plain, safe
+from livetui.tui.text import LINE_LIMIT, Line, plain, safe
+from livetui.tui.widgets.layout import Layout
 from livetui.tui.widgets.scrolling import resize
 
 LEAST_ROOM = 10
 """Cells up to which nothing is wrapped."""
 WRAPPED_UP_TO = 25_000
 """Lines of a document that is wrapped; a longer one is scrolled sideways."""
-WHOLE = (0, LINE_LIMIT * 2)
-"""The part of a line that fits."""
-
-
-def _length(pieces: Line) -> int:
-    return sum(len(words) for words, _ in pieces)
+AT_ONCE_S = 0.02
+"""How long lines are wrapped before anything else is done; the rest follows in the background."""
 
 
 class LinesPane(ScrollView, can_focus=True):
@@ -57,13 +55,13 @@ class LinesPane(ScrollView, can_focus=True):
         super().__init__(id=id, classes=classes)
         self.document: Document = empty("")
         self.cursor = 0
-        self._order: list[int] | None = None
-        self._parts: list[tuple[int, int]] | None = None
-        """Which characters of its line each line of the pane shows, while lines are wrapped."""
         self._folds: dict[int, int] = {}
+        self._layout = Layout(self.document, self._folds)
+        self._growth: Timer | None = None
         self._pattern: re.Pattern[str] | None = None
         self._hits: list[int] = []
-        self._strips: LRUCache[tuple[int, bool, bool], Strip] = LRUCache(1_000)
+        """Lines of the document that the search found."""
+        self._strips: LRUCache[tuple[tuple[int, tuple[int, int]], bool, bool], Strip] = LRUCache(1_000)
         self._styles: dict[str, Style] = {}
         self._width = 0
         self._seen = 0
@@ -71,69 +69,105 @@ class LinesPane(ScrollView, can_focus=True):
 
     # -- what is shown ---------------------------------------------------------------------------------------------
 
-    def show(self, document: Document, keep: bool = False) -> None:
-        """Show a document; `keep` stays at the place, as for a log that grows."""
-        at_end = self.cursor >= len(self) - 1 and len(self) > 1
+    def show(self, document: Document, keep: bool = False, at_end: bool = False) -> None:
+        """Show a document; `keep` stays at the place, as for a log that grows, or at its end."""
+        at_end = at_end or (self.cursor >= len(self) - 1 and len(self) > 1)
+        line = self.current
+        part = self.cursor - self._layout.row(line)
         self.document = document
-        if not keep:
-            self._folds = {}
-            self.cursor = 0
-        self._arrange()
-        if keep and at_end:
-            self.cursor = max(0, len(self) - 1)
-        self.cursor = min(self.cursor, max(0, len(self) - 1))
-        self._search_again()
         if keep:
+            self._arrange(line, part, at_end)
             self._into_view()
         else:
+            self._folds = {}
+            self.cursor = 0
+            self._arrange(0)
             self.scroll_to(0, 0, animate=False, immediate=True)
         self.post_message(self.Moved(self))
 
-    def append(self, lines: Sequence[Line], note: str) -> None:
-        """Lines were added to the end of a document of painted lines: costs what they cost, not what is there."""
+    def append(self, lines: Sequence[Line | Unpainted], note: str) -> None:
+        """Lines were added to the end of a document that is no JSON: costs what they cost, not what is there."""
         held = self.document.lines
         assert isinstance(held, list)
-        first, at_end, rows = len(held), self.cursor >= len(self) - 1, len(self)
+        first, at_end = len(held), self.cursor >= len(self) - 1
         held += lines
         self.document.note = note
-        if self._parts is not None and self._order is not None:
-            order, parts = self._order, self._parts
-            self._wrap(range(first, len(held)))
-            self._order, self._parts = order + self._order, parts + self._parts
-        else:
-            self._width = max(self._width, min(max(map(_length, lines), default=0), LINE_LIMIT + 40) + 2)
+        self._layout.append(len(lines))
+        if not self._layout.wraps:
+            longest = max((len(self.document.text(at)) for at in range(first, len(held))), default=0)
+            self._width = max(self._width, min(longest, LINE_LIMIT + 40) + 2)
+        self._layout.grow(AT_ONCE_S)
+        if at_end and self._layout.growing:  # too many for now: those at the end are seen
+            self._arrange(len(held) - 1)
         resize(self, Size(self._width, len(self)))
         if self._pattern is not None:
-            self._hits += self._found(range(rows, len(self)))
+            self._hits += self._found(range(first, len(held)))
         if at_end:
             self.move_to(len(self) - 1)
         self.refresh()
+        self._grow_later()
 
-    def __len__(self) -> int:
-        return len(self.document) if self._order is None else len(self._order)
-
-    def _arrange(self) -> None:
-        self._order = self._unfolded() if self._folds else None
-        self._parts = None
-        lines, room = self.document.lines, self._room
-        self._arranged_for = room
-        longest = max((len(each) if isinstance(each, str) else _length(each) for each in lines), default=0)
-        if self.document.wrap and room > LEAST_ROOM and len(lines) <= WRAPPED_UP_TO:
-            self._wrap(self._order if self._order is not None else range(len(lines)))
-            longest = room
-        # Wide characters take two cells: room for a line of nothing else costs only empty space to scroll into.
-        self._width = min(longest, LINE_LIMIT + 40) + 2
+    def drop(self, count: int) -> None:
+        """Take the first lines of a document away; what is on screen stays where it is."""
+        held, top = self.document.lines, self.scroll_offset.y
+        assert isinstance(held, list)
+        del held[:count]
+        rows = self._layout.drop(count)
+        self._hits = [hit - count for hit in self._hits if hit >= count]
         self._strips.clear()
+        self.cursor = max(0, self.cursor - rows)
         resize(self, Size(self._width, len(self)))
+        self.scroll_to(y=max(0, top - rows), animate=False, immediate=True, force=True)
         self.refresh()
 
-    def _unfolded(self) -> list[int]:
-        order: list[int] = []
-        at, total = 0, len(self.document)
-        while at < total:
-            order.append(at)
-            at = self._folds[at] + 1 if at in self._folds else at + 1
-        return order
+    def __len__(self) -> int:
+        return len(self._layout)
+
+    def _arrange(self, line: int, part: int = 0, at_end: bool = False) -> None:
+        """Lay the lines out anew, the cursor on a line: first those around it."""
+        lines, room = self.document.lines, self._room
+        self._arranged_for = room
+        if at_end:
+            line = len(lines) - 1
+        wraps = self.document.wrap and room > LEAST_ROOM and len(lines) <= WRAPPED_UP_TO
+        self._layout = Layout(self.document, self._folds, room if wraps else None, line)
+        self._layout.grow(AT_ONCE_S, self.size.height)
+        longest = (
+            room
+            if wraps
+            else max((len(self.document.text(at)) for at in range(len(lines))), default=0)
+        )
+        # Wide characters take two cells: room for a line of nothing else costs only empty space to scroll into.
+        self._width = min(longest, LINE_LIMIT + 40) + 2
+        self._search_again()
+        before, row = self.cursor, self._layout.row(line) + part
+        self.cursor = max(0, len(self) - 1 if at_end else min(row, len(self) - 1))
+        self._strips.clear()
+        resize(self, Size(self._width, len(self)))
+        if self.cursor != before:  # it stays where it is on screen
+            self.scroll_to(y=self.scroll_offset.y + self.cursor - before, animate=False, immediate=True, force=True)
+        self.refresh()
+        self._grow_later()
+
+    def _grow_later(self) -> None:
+        if self._layout.growing and self._growth is None:
+            self._growth = self.set_timer(AT_ONCE_S, self._grow)
+
+    def _grow(self) -> None:
+        """Wrap some more lines; what is on screen stays where it is."""
+        self._growth = None
+        top, before = self.scroll_offset.y, self._on_screen()
+        self.cursor, first = self._layout.grow(AT_ONCE_S, rows=[self.cursor, top])
+        resize(self, Size(self._width, len(self)))
+        if first != top:
+            self.scroll_to(y=first, animate=False, immediate=True, force=True)
+        if self._on_screen() != before:
+            self.refresh()
+        self._grow_later()
+
+    def _on_screen(self) -> list[tuple[int, tuple[int, int]]]:
+        top = self.scroll_offset.y
+        return [self._layout.place(row) for row in range(top, min(top + self.size.height, len(self)))]
 
     @property
     def _room(self) -> int:
@@ -141,38 +175,15 @@ class LinesPane(ScrollView, can_focus=True):
         self._seen = self.scrollable_content_region.width or self._seen
         return self._seen - 2
 
-    def _wrap(self, shown: Iterable[int]) -> None:
-        """Break the lines that do not fit, and go on with them on lines of the pane of their own."""
-        room, lines = self._room, self.document.lines
-        order: list[int] = []
-        parts: list[tuple[int, int]] = []
-        for at in shown:
-            content = lines[at]
-            if at in self._folds or (isinstance(content, str) and len(content) <= room and content.isascii()):
-                order.append(at)
-                parts.append(WHOLE)
-                continue
-            words = plain(self.document.line(at))
-            spans = [WHOLE] if cell_len(words) <= room else broken(words, room, self._hang(words))
-            order += [at] * len(spans)
-            parts += spans
-        self._order, self._parts = order, parts
-
-    def _hang(self, words: str) -> int:
-        return min(len(words) - len(words.lstrip(" ")) + self.document.hang, self._room // 2)
-
     def on_resize(self) -> None:
         """Wrapped lines depend on the width: the cursor stays on its line, or at the end."""
         if self.document.wrap and self._room != self._arranged_for:
             self._anew(self.current, len(self) > 1 and self.cursor >= len(self) - 1)
 
     def _anew(self, line: int, at_end: bool = False) -> None:
-        self._arrange()
-        self._search_again()
-        self.cursor = -1
-        self.move_to(
-            len(self) - 1 if at_end else next((row for row in range(len(self)) if self.line_at(row) == line), 0)
-        )
+        self._arrange(line, at_end=at_end)
+        self._into_view()
+        self.post_message(self.Moved(self))
 
     def action_wrap(self) -> None:
         """Wrap long lines, or let them go on beyond the border."""
@@ -181,12 +192,16 @@ class LinesPane(ScrollView, can_focus=True):
 
     def line_at(self, y: int) -> int:
         """The document's line on a line of the pane."""
-        return y if self._order is None else self._order[y]
+        return self._layout.line(y)
 
     @property
     def current(self) -> int:
         """The document's line under the cursor."""
-        return self.line_at(min(self.cursor, len(self) - 1)) if len(self) else 0
+        return self.line_at(max(0, min(self.cursor, len(self) - 1))) if len(self) else 0
+
+    def show_line(self, line: int) -> None:
+        """Put the cursor on a line of the document."""
+        self.move_to(self._layout.row(line))
 
     # -- drawing ---------------------------------------------------------------------------------------------------
 
@@ -211,7 +226,7 @@ class LinesPane(ScrollView, can_focus=True):
         if row >= len(self):
             return Strip.blank(width, self.role(""))
         under = row == self.cursor and self.has_focus
-        key = (row, under, self._pattern is not None)
+        key = (self._layout.place(row), under, self._pattern is not None)
         strip = self._strips.get(key)
         if strip is None:
             strip = self._draw(row, under)
@@ -226,7 +241,7 @@ class LinesPane(ScrollView, can_focus=True):
     def _draw(self, row: int, under: bool) -> Strip:
         index = self.line_at(row)
         end = self._folds.get(index)
-        pieces = self._pieces(row) if end is None else self.document.folded(index, end)
+        pieces = self._layout.pieces(row) if end is None else self.document.folded(index, end)
         marker = "▸" if end is not None else " "
         if under:
             marker = "▌" if end is None else "▸"
@@ -264,16 +279,8 @@ class LinesPane(ScrollView, can_focus=True):
 
     def get_selection(self, selection: Selection) -> tuple[str, str] | None:
         """The text that the mouse selected."""
-        text = "\n".join(" " + plain(self._pieces(row)) for row in range(len(self)))
+        text = "\n".join(" " + plain(self._layout.pieces(row)) for row in range(len(self)))
         return selection.extract(text), "\n"
-
-    def _pieces(self, row: int) -> Line:
-        pieces = self.document.line(self.line_at(row))
-        if self._parts is None or self._parts[row] is WHOLE:
-            return pieces
-        start, end = self._parts[row]
-        part = cut(pieces, start, end - start)
-        return part if start == 0 else ((" " * self._hang(plain(pieces)), ""), *part)
 
     def selection_updated(self, selection: Selection | None) -> None:
         """The mouse selects: draw the lines again."""
@@ -371,24 +378,12 @@ class LinesPane(ScrollView, can_focus=True):
             if end is None:
                 return
             self._folds[index] = end
-        self._arrange()
-        self._search_again()
+        self._arrange(index)
 
     def action_fold_all(self) -> None:
         """Fold everything below the first level, or unfold all."""
-        if self._folds:
-            self._folds = {}
-        else:
-            at = 1
-            while at < len(self.document):
-                end = self.document.closing(at)
-                if end is not None:
-                    self._folds[at] = end
-                    at = end
-                at += 1
-        self._arrange()
-        self._search_again()
-        self.move_to(min(self.cursor, len(self) - 1))
+        self._folds = {} if self._folds else self.document.outermost(1)
+        self._anew(self.current)
 
     def action_copy(self) -> None:
         """Copy the value that begins on this line."""
@@ -417,7 +412,7 @@ class LinesPane(ScrollView, can_focus=True):
         self._strips.clear()
         self._search_again()
         if self._hits:
-            self._to_hit(next((hit for hit in self._hits if hit >= self.cursor), self._hits[0]))
+            self.show_line(next((hit for hit in self._hits if hit >= self.current), self._hits[0]))
         self.refresh()
         return len(self._hits)
 
@@ -427,20 +422,12 @@ class LinesPane(ScrollView, can_focus=True):
         return len(self._hits)
 
     def _search_again(self) -> None:
-        self._hits = self._found(range(len(self)))
+        self._hits = self._found(self._layout.shown()) if self._pattern is not None else []
 
-    def _found(self, rows: Iterable[int]) -> list[int]:
-        pattern, parts = self._pattern, self._parts
-        if pattern is None:
-            return []
-        return [
-            row
-            for row in rows
-            if (parts is None or parts[row][0] == 0) and pattern.search(self.document.text(self.line_at(row)))
-        ]
-
-    def _to_hit(self, row: int) -> None:
-        self.move_to(row)
+    def _found(self, lines: Iterable[int]) -> list[int]:
+        pattern, document = self._pattern, self.document
+        assert pattern is not None
+        return [line for line in dict.fromkeys(lines) if pattern.search(document.text(line))]
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Without hits the key of the next one is free for others."""
@@ -449,12 +436,12 @@ class LinesPane(ScrollView, can_focus=True):
     def action_next_hit(self) -> None:
         """To the next line found."""
         if self._hits:
-            self._to_hit(next((hit for hit in self._hits if hit > self.cursor), self._hits[0]))
+            self.show_line(next((hit for hit in self._hits if hit > self.current), self._hits[0]))
 
     def action_previous_hit(self) -> None:
         """To the line found before."""
         if self._hits:
-            self._to_hit(next((hit for hit in reversed(self._hits) if hit < self.cursor), self._hits[-1]))
+            self.show_line(next((hit for hit in reversed(self._hits) if hit < self.current), self._hits[-1]))
 
 
 class DetailPane(LinesPane, inherit_bindings=False):

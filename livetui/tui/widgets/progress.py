@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 from textual import events
 from textual.app import ComposeResult
@@ -88,12 +89,14 @@ def steps_document(steps: Sequence[StackProgress]) -> Document:
     return of_lines(lines or [text.line("Reading the template and the settings …", "dim")])
 
 
-def summary(steps: Sequence[StackProgress], live: SessionLive | None, failed: SessionFailed | None) -> Content:
-    """The whole start in one line."""
+def summary(
+    steps: Sequence[StackProgress], live: SessionLive | None, failed: SessionFailed | None, room: int = 1_000
+) -> Content:
+    """The whole start in one line of `room` cells."""
     if failed is not None:
         return Content.assemble((" ✗ ", "$text-error"), text.safe(failed.what)[:200])
     if live is not None:
-        return _live_summary(live)
+        return _live_summary(live, room)
     last = latest(steps)
     if not last:
         return Content.assemble((" … ", "$text-warning"), "reading the template and the settings")
@@ -107,25 +110,27 @@ def summary(steps: Sequence[StackProgress], live: SessionLive | None, failed: Se
     return Content.assemble((" … ", "$text-warning"), f"{_DOING.get(phase, phase)}{count}")
 
 
-def _live_summary(live: SessionLive) -> Content:
+def _live_summary(live: SessionLive, room: int) -> Content:
     what = (
         f"deployed {live.resources} resources in {live.deploy_s:.0f} s" if live.changed else "unchanged, not deployed"
     )
     on = sum(function.live for function in live.functions.values())
     off = [function for function in live.functions.values() if not function.live]
-    parts: list[str | tuple[str, str]] = [
-        (" ✓ ", "$text-success"),
-        f"{what}   {on} function{'' if on == 1 else 's'} live",
-    ]
+    said = Content.assemble((" ✓ ", "$text-success"), f"{what}   {on} function{'' if on == 1 else 's'} live")
+    more: list[Content] = []
     if off:
         reasons = ", ".join(sorted({function.reason or "not chosen" for function in off}))
-        parts.append(f", {len(off)} not ({text.safe(reasons)[:60]})")
+        more.append(Content(f", {len(off)} not ({text.safe(reasons)[:60]})"))
     warnings = sum(len(function.warnings) for function in live.functions.values())
     if warnings:
-        parts.append((f", {warnings} warning{'' if warnings == 1 else 's'} (f3)", "$text-warning"))
+        words = f", {warnings} warning{'' if warnings == 1 else 's'} (f3)"
+        more.append(Content.assemble((words, "$text-warning")))
     if live.bootstrap_version:
-        parts.append(f"   bootstrap v{live.bootstrap_version.lstrip('v')}")
-    return Content.assemble(*parts)
+        more.append(Content(f"   bootstrap v{live.bootstrap_version.lstrip('v')}"))
+    for part in more:  # what does not fit is left out whole
+        if said.cell_length + part.cell_length <= room:
+            said += part
+    return said
 
 
 def waiting_words(live: SessionLive | None, failed: SessionFailed | None) -> tuple[str, ...]:
@@ -146,12 +151,24 @@ def waiting_words(live: SessionLive | None, failed: SessionFailed | None) -> tup
     )
 
 
+class Summary(Static):
+    """The start in one line."""
+
+    def __init__(self) -> None:
+        super().__init__(id="summary", markup=False)
+        self.words: Callable[[int], Content] = lambda room: Content("")
+
+    def on_resize(self) -> None:
+        """Say as much as fits."""
+        self.update(self.words(self.size.width), layout=False)
+
+
 class Progress(Vertical):
     """The line, and below it the steps while they matter."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._line = Static(id="summary", markup=False)
+        self._line = Summary()
         self.views = ViewBar()
         self.steps = LinesPane(id="steps")
 
@@ -174,7 +191,8 @@ class Progress(Vertical):
 
     def show(self, steps: Sequence[StackProgress], live: SessionLive | None, failed: SessionFailed | None) -> None:
         """Write line and steps anew."""
-        self._line.update(summary(steps, live, failed))
+        self._line.words = partial(summary, steps, live, failed)
+        self._line.on_resize()
         self.steps.show(steps_document(steps), keep=True)
 
     def on_click(self, event: events.Click) -> None:

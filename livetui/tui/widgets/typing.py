@@ -53,10 +53,23 @@ class Editor(InOrder, TextArea):
         self.move_cursor(self.document.end if end else (0, 0))
 
 
-class Line(InOrder, Input):
+class Field(InOrder, Input):
+    """One line."""
+
+
+class Completed(Field):
     """One line; tab takes what is suggested."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("tab", "cursor_right", "Complete", show=False)]
+
+
+class Narrowing(Field):
+    """One line above a list; the arrows move in the list."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("down", "screen.down", "Down", show=False),
+        Binding("up", "screen.up", "Up", show=False),
+    ]
 
 
 class LastWord(Suggester):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import islice
 
 from textual import on
@@ -17,8 +18,9 @@ from livetui.session.invocation import LogLine
 from livetui.session.secrets import mask_text
 from livetui.tui.documents import Document, empty
 from livetui.tui.record import log_line
-from livetui.tui.text import Line, clock, plain, safe
+from livetui.tui.text import Line, clock, line, safe
 from livetui.tui.widgets.lines import LinesPane
+from livetui.tui.widgets.typing import Field
 
 MOST_LINES = 20_000
 
@@ -45,6 +47,30 @@ class TextView(Vertical):
         self.border_subtitle = Content(document.note)
 
 
+@dataclass(slots=True)
+class Written:
+    """A line that a handler wrote."""
+
+    id: int
+    function: str
+    line: LogLine
+    began: float | None
+    """When its invocation came."""
+    _painted: Line | None = None
+
+    def has(self, words: str) -> bool:
+        """Whether a filter lets it through."""
+        return words in f"#{self.id} {self.function} {self.line.text}".lower()
+
+    def painted(self) -> Line:
+        """As it is drawn, its secrets masked."""
+        if self._painted is None:
+            when = "" if self.began is None else clock(self.began + self.line.at_ms / 1e3)
+            shown = log_line(self.line.stream, mask_text(self.line.text), when, self.function)
+            self._painted = ((f"{f'#{self.id} ' if self.id else '':<7}", "dim"), *shown)
+        return self._painted
+
+
 class LogsPane(LinesPane):
     """What handlers wrote; enter goes to the invocation that wrote a line."""
 
@@ -55,13 +81,11 @@ class LogsPane(LinesPane):
             super().__init__()
             self.id = id
 
-    ids: list[int]
-    """The invocation of each line of the document."""
-
     def action_open(self) -> None:
         """Go to the invocation that wrote this line."""
-        if self.current < len(self.ids) and self.ids[self.current]:
-            self.post_message(self.Opened(self.ids[self.current]))
+        written = self.document.lines[self.current]
+        if isinstance(written, Written) and written.id:
+            self.post_message(self.Opened(written.id))
 
 
 class LogsView(TextView):
@@ -72,13 +96,14 @@ class LogsView(TextView):
     def __init__(self, *, id: str) -> None:
         super().__init__("Logs of all functions", id=id)
         self.pane = LogsPane(id=f"{id}-pane")
-        self.pane.ids = []
-        self.lines: deque[tuple[str, int, Line]] = deque(maxlen=MOST_LINES)
+        self.lines: deque[Written] = deque(maxlen=MOST_LINES)
         self.written = 0
         self._shown_at = 0
         self._words = ""
         self._afresh = True
-        self.filter = Input(placeholder="/ filter: function or words", id="logs-filter", select_on_focus=False)
+        self._shown = 0
+        """Lines in the pane; while there are none it says so."""
+        self.filter = Field(placeholder="/ filter: function or words", id="logs-filter", select_on_focus=False)
 
     def compose(self) -> ComposeResult:
         """Pane above filter."""
@@ -92,41 +117,35 @@ class LogsView(TextView):
 
     def add(self, function: str, id: int, lines: Sequence[LogLine], began: float | None = None) -> None:
         """A handler wrote something; `began` is when its invocation came."""
-        number = f"#{id}" if id else ""
-        for each in lines[-MOST_LINES:]:
-            when = "" if began is None else clock(began + each.at_ms / 1e3)
-            shown = log_line(each.stream, mask_text(each.text), when, function)
-            line: Line = ((f"{number:<6}", "dim"), *shown)
-            self.lines.append((plain(line).lower(), id, line))
+        self.lines += [Written(id, function, each, began) for each in lines[-MOST_LINES:]]
         self.written += len(lines)
 
     def refresh_lines_shown(self) -> None:
-        """Show what came since the last tick: only that is drawn, unless the pane holds more than it may."""
+        """Show what came since the last tick: only that is looked at, unless the filter is another one."""
         new = self.written - self._shown_at
         if not self.lines or not (new or self._afresh):
             return
-        self._shown_at = self.written
-        afresh = self._afresh or new >= len(self.lines) or len(self.pane.ids) + new > MOST_LINES * 6 // 5
+        afresh, self._afresh, self._shown_at = self._afresh or new >= len(self.lines), False, self.written
         fresh = self.lines if afresh else islice(self.lines, len(self.lines) - new, None)
-        found = [(id, line) for words, id, line in fresh if self._words in words]
-        if afresh:
-            self._afresh = not found
+        found = [each for each in fresh if each.has(self._words)] if self._words else list(fresh)
+        if afresh or (found and not self._shown):
+            self._shown = len(found)
             self._show_afresh(found)
         elif found:
-            self.pane.ids += [id for id, _ in found]
-            self.pane.append([line for _, line in found], "")
+            self._shown += len(found)
+            self.pane.append(found, "")
+            if self._shown > MOST_LINES * 6 // 5:
+                self.pane.drop(self._shown - MOST_LINES)
+                self._shown = MOST_LINES
         dropped = self.written - len(self.lines)
         self.border_subtitle = Content(
-            f"{len(self.pane.ids):,} of {self.written:,} lines{f' · {dropped:,} dropped' if dropped else ''}"
+            f"{self._shown:,} of {self.written:,} lines{f' · {dropped:,} dropped' if dropped else ''}"
         )
 
-    def _show_afresh(self, found: list[tuple[int, Line]]) -> None:
-        follow = self.pane.cursor >= len(self.pane) - 1
-        self.pane.ids = [id for id, _ in found]
-        lines: list[str | Line] = [line for _, line in found] or [(("Nothing matches.", "dim"),)]
-        self.pane.show(Document(lines, kind="log", wrap=True, hang=32), keep=True)
-        if follow:
-            self.pane.action_bottom()
+    def _show_afresh(self, found: list[Written]) -> None:
+        at_end = self.pane.cursor >= len(self.pane) - 1  # of a document with one line, too
+        document = Document(found or [line("Nothing matches.", "dim")], kind="log", wrap=True, hang=33)
+        self.pane.show(document, keep=True, at_end=at_end)
 
     @on(Input.Changed, "#logs-filter")
     def _filter(self, event: Input.Changed) -> None:
