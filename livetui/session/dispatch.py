@@ -167,8 +167,7 @@ class Dispatcher:
 
     def cancelled(self, attempt: str) -> None:
         """The stub gave up: drop the work if no worker has it yet; an answer that was sent did not reach its caller."""
-        live = self._live.get(attempt)
-        if live is not None:
+        if live := self._live.get(attempt):
             live.cancelled = True
         if self._pool is not None:
             self._pool.cancel(attempt)

@@ -407,11 +407,11 @@ class Engine:
             live = drift.live_ones(self.stack.functions.values())
             found = await asyncio.to_thread(drift.changed_elsewhere, aws, live)
             if not self._redeploying:
-                live = {function.id for function in self.stack.functions.values() if function.live}
-                if not self.attach and live - told and all(found.get(id) == drift.DELETED for id in live):
+                ids = set(live)
+                if not self.attach and ids - told and all(found.get(id) == drift.DELETED for id in ids):
                     self.hub.publish(Notice("error", "The live stack was removed: no calls come. D deploys it again.",
                                             lasting="✗ stack removed, D deploys it"))
-                    told |= live
+                    told |= ids
                 for id in found.keys() - told:
                     again = f"livetui attach {self.stack.functions[id].name}" if self.attach else "livetui"
                     self.hub.publish(Notice("warning", f"{id} was changed by something else ({found[id]}): its calls "

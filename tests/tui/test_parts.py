@@ -18,7 +18,7 @@ from livetui.tui.documents import Target, of_json
 from livetui.tui.python_source import first_statement, painted
 from livetui.tui.record import Opened, document
 from livetui.tui.rows import Rows
-from livetui.tui.widgets.invocations import columns_for
+from livetui.tui.widgets.columns import columns_for
 from livetui.tui.widgets.progress import root_cause, summary
 
 

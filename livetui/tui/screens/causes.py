@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from livetui.session.invocation import Row
 from livetui.tui import text
 from livetui.tui.screens.prompt import Pick
-from livetui.tui.widgets.invocations import state_words, trigger_words
+from livetui.tui.widgets.columns import state_words, trigger_words
 
 
 def causes_of(chosen: Row, related: Iterable[Row], parents: Mapping[int, int]) -> list[Pick]:

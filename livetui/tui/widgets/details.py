@@ -18,7 +18,7 @@ from livetui.session.invocation import Invocation, LogLine, Row
 from livetui.tui import text
 from livetui.tui.documents import Document, empty, of_lines
 from livetui.tui.record import TABS, Opened, document, has_to_say, label
-from livetui.tui.widgets.invocations import state_words, trigger_words
+from livetui.tui.widgets.columns import state_words, trigger_words
 from livetui.tui.widgets.lines import DetailPane, LinesPane
 from livetui.tui.widgets.typing import Field
 
