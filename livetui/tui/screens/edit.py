@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
-from textual import on
+from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
@@ -23,7 +23,7 @@ from livetui.tui.keys import bind
 from livetui.tui.record import change_lines
 from livetui.tui.text import line, safe, size
 from livetui.tui.widgets.lines import LinesPane
-from livetui.tui.widgets.typing import Editor
+from livetui.tui.widgets.typing import InOrder
 
 if TYPE_CHECKING:
     from livetui.tui.app import LivetuiApp
@@ -67,6 +67,23 @@ def unmasked(edited: bytes, shown: bytes, original: bytes) -> bytes:
             "Unmask with u before you edit.",
         )
     return json.dumps(apply(json.loads(original), changes), ensure_ascii=False).encode("utf-8", "surrogatepass")
+
+
+class Editor(InOrder, TextArea):
+    """The text area of an event."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+home", "to(False)", "Start", show=False),
+        Binding("ctrl+end", "to(True)", "End", show=False),
+    ]
+
+    async def _on_key(self, event: events.Key) -> None:
+        if event.key == "escape":  # closes the dialog; a text area would give the focus away
+            event.prevent_default()
+
+    def action_to(self, end: bool) -> None:
+        """To the start or the end of the text."""
+        self.move_cursor(self.document.end if end else (0, 0))
 
 
 class EditScreen(ModalScreen[bytes | None]):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 from textual import events
 from textual.binding import Binding, BindingType, NoBinding
 from textual.suggester import Suggester
-from textual.widgets import Input, TextArea
+from textual.widgets import Input
 
 if TYPE_CHECKING:
     from textual.widget import Widget as _Field
@@ -34,23 +34,6 @@ class InOrder(_Field):
         event.prevent_default()
         for binding in bound:
             await self.run_action(binding.action)
-
-
-class Editor(InOrder, TextArea):
-    """The text area of an event."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("ctrl+home", "to(False)", "Start", show=False),
-        Binding("ctrl+end", "to(True)", "End", show=False),
-    ]
-
-    async def _on_key(self, event: events.Key) -> None:
-        if event.key == "escape":  # closes the dialog; a text area would give the focus away
-            event.prevent_default()
-
-    def action_to(self, end: bool) -> None:
-        """To the start or the end of the text."""
-        self.move_cursor(self.document.end if end else (0, 0))
 
 
 class Field(InOrder, Input):
