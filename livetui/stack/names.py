@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
+from livetui.stack.intrinsics import Unknown
 from livetui.stack.template import Application, Template
 
 NAMES = {
@@ -48,8 +50,22 @@ def fixed_names(application: Application) -> dict[str, str]:
 
 
 def fixed_resources(application: Application) -> list[tuple[str, str, str]]:
-    """Resource id, type (CloudFormation's, of what SAM makes) and name of the same."""
-    return [(id, _SAME.get(kind, kind), name) for id, kind, name, _ in _fixed(application.root)]
+    """Resource id, type (CloudFormation's, of what SAM makes) and name of those that are made in any case."""
+    return [(id, _SAME.get(kind, kind), name) for id, kind, name, sure in _fixed(application.root) if sure]
+
+
+def sure_templates(template: Template) -> Iterator[Template]:
+    """The template and its nested ones, without those that a condition may leave out."""
+    yield template
+    for logical_id, child in template.children.items():
+        if holds(template, template.resources[logical_id]) is True:
+            yield from sure_templates(child)
+
+
+def holds(template: Template, part: Mapping[str, Any]) -> bool | Unknown:
+    """Whether the condition of a resource or an output holds; True without one."""
+    condition = part.get("Condition")
+    return template.resolver.condition(condition) if isinstance(condition, str) else True
 
 
 def _fixed(template: Template, sure: bool = True) -> Iterator[tuple[str, str, str, bool]]:
@@ -57,13 +73,12 @@ def _fixed(template: Template, sure: bool = True) -> Iterator[tuple[str, str, st
     for logical_id, resource in template.resources.items():
         if not isinstance(resource, dict):
             continue
-        condition = resource.get("Condition")
-        holds = template.resolver.condition(condition) if isinstance(condition, str) else True
-        if holds is False:
+        there = holds(template, resource)
+        if there is False:
             continue
         if logical_id in template.children:
-            yield from _fixed(template.children[logical_id], sure and holds is True)
+            yield from _fixed(template.children[logical_id], sure and there is True)
         place = NAMES.get(str(resource.get("Type")))
         name = template.resolver.resolve((resource.get("Properties") or {}).get(place)) if place else None
         if isinstance(name, str):
-            yield template.prefix + logical_id, str(resource["Type"]), name, sure and holds is True
+            yield template.prefix + logical_id, str(resource["Type"]), name, sure and there is True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -11,7 +12,7 @@ from botocore.exceptions import ClientError
 from livetui.aws import Aws
 from livetui.errors import UsageError
 from livetui.stack.changeset import STACK_TYPE
-from livetui.stack.names import fixed_resources
+from livetui.stack.names import fixed_resources, holds, sure_templates
 from livetui.stack.template import Application
 
 _LOOKS = {
@@ -27,6 +28,8 @@ _LOOKS = {
 }
 """Type → the call that finds a resource by its name. The others are found by CloudFormation itself."""
 
+_SECRET = re.compile(r"arn:[^:]+:secretsmanager:[^:]*:[^:]*:secret:(.+)-[A-Za-z0-9]{6}")
+
 
 def refuse_taken(aws: Aws, application: Application, stack: str, resources: Iterable[Mapping[str, Any]]) -> None:
     """Raise `UsageError` that names them; `resources` are those of the live stack (its ARN: `stack`), which may stay.
@@ -34,10 +37,10 @@ def refuse_taken(aws: Aws, application: Application, stack: str, resources: Iter
     What one may not look at is left to CloudFormation, which says it while it deploys.
     """
     found = list(resources)
-    own = {str(item.get("PhysicalResourceId", "")).rpartition("/")[2] for item in found}
+    own = {(item["ResourceType"], _name_in(str(item.get("PhysicalResourceId", "")))) for item in found}
     stacks = {stack, *(item.get("PhysicalResourceId", "") for item in found if item["ResourceType"] == STACK_TYPE)}
     fixed = [(id, kind, name) for id, kind, name in fixed_resources(application)
-             if kind in _LOOKS and name.rpartition("/")[2] not in own]
+             if kind in _LOOKS and (kind, name) not in own]
     exports = set(_exports(application))
     with ThreadPoolExecutor(8, "livetui-names") as pool:
         listed = pool.submit(_exported, aws, exports, stacks) if exports else None
@@ -47,6 +50,13 @@ def refuse_taken(aws: Aws, application: Application, stack: str, resources: Iter
     if taken:
         raise UsageError("Names that the template fixes are taken.", ", ".join(taken),
                          "A live copy cannot have them too: make them of ${AWS::StackName}, or pass a --parameter.")
+
+
+def _name_in(physical: str) -> str:
+    """The name in a physical id: a queue's is its URL, a secret's its ARN that ends in six random characters."""
+    if physical.startswith(("http://", "https://")):
+        return physical.rpartition("/")[2]
+    return _SECRET.sub(r"\1", physical)
 
 
 def _is_there(aws: Aws, kind: str, name: str) -> bool:
@@ -60,10 +70,11 @@ def _is_there(aws: Aws, kind: str, name: str) -> bool:
 
 
 def _exports(application: Application) -> Iterator[str]:
-    """The export names that are fixed; those between CDK's stacks are not exported by a live copy."""
-    for template in application.root.walk():
+    """The export names that are fixed and made in any case; those between CDK's stacks are not by a live copy."""
+    for template in sure_templates(application.root):
         for output in (template.long.get("Outputs") or {}).values():
-            export = output.get("Export") if isinstance(output, Mapping) else None
+            sure = isinstance(output, Mapping) and holds(template, output) is True
+            export = output.get("Export") if sure else None
             name = template.resolver.resolve(export.get("Name")) if isinstance(export, Mapping) else None
             if isinstance(name, str) and not (template.assets and name in template.assets.exports):
                 yield name
