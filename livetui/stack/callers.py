@@ -6,12 +6,13 @@ parameters, outputs, exports, SSM parameters and fixed names is followed.
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from livetui.stack.intrinsics import references
+from livetui.stack.intrinsics import Resolver, Unknown, references
 from livetui.stack.queues import names_of, outputs_of
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ Place = tuple[str, str]
 """A resource of the application: its template's prefix and its logical id."""
 _SSM = re.compile(r"\{\{resolve:ssm:([^:}]+)")
 _ARN = re.compile(r":function:([\w-]+)")
+_TOPIC = re.compile(r":sns:[\w-]+:\w+:([\w-]+)")
+_FUNCTIONS = ("AWS::Lambda::Function", "AWS::Serverless::Function")
 
 
 def leave_alone(root: Template) -> Template:
@@ -33,7 +36,7 @@ def leave_alone(root: Template) -> Template:
             properties = (resource.get("Properties") or {}) if kind else {}
             if kind.startswith("Custom::") or kind == "AWS::CloudFormation::CustomResource":
                 reason = "it answers CloudFormation while stacks are deployed"
-                found = links.called_by(links.behind(template, properties.get("ServiceToken")))
+                found = links.called_by(links.with_subscribed(links.behind(template, properties.get("ServiceToken"))))
             elif kind == "AWS::CloudFormation::Macro":
                 reason = "it is a template macro, called while stacks are deployed"
                 found = links.behind(template, properties.get("FunctionName"))
@@ -54,6 +57,7 @@ class _Links:
         self._by_prefix = {template.prefix: template for template in self.templates}
         self._parents = {child.prefix: (template, logical_id) for template in self.templates
                          for logical_id, child in template.children.items()}
+        self._resolvers = {template.prefix: _with_words(template) for template in self.templates}
 
     def behind(self, template: Template, node: Any) -> set[Place]:
         """The resources that `node`, written in `template`, stands for."""
@@ -76,7 +80,8 @@ class _Links:
                               if name in names_of(template, function)}
                     found.add((template.prefix, name))
                     work += self._held(template, name)
-            work += [item for text in _texts(node) for item in self._named(text)]
+            texts = {*_texts(node), *_texts(self._resolvers[template.prefix].resolve(node))}
+            work += [item for text in texts for item in self._named(text)]
             work += [item for export in _imports(node) for item in self._exported(template.resolver.resolve(export))]
         return found
 
@@ -91,6 +96,22 @@ class _Links:
             properties = (resource.get("Properties") or {}) if isinstance(resource, Mapping) else {}
             places = places | self.behind(template, properties.get("Environment"))
         return reached
+
+    def with_subscribed(self, places: set[Place]) -> set[Place]:
+        """`places` and what is subscribed to the topics among them."""
+        found = set(places)
+        for template in self.templates:
+            for logical_id, resource in template.resources.items():
+                kind = resource.get("Type") if isinstance(resource, Mapping) else None
+                properties = (resource.get("Properties") or {}) if isinstance(resource, Mapping) else {}
+                if kind == "AWS::SNS::Topic" and (template.prefix, logical_id) in places:
+                    found |= self.behind(template, properties.get("Subscription"))
+                elif kind == "AWS::SNS::Subscription" and self.behind(template, properties.get("TopicArn")) & places:
+                    found |= self.behind(template, properties.get("Endpoint"))
+                elif kind == "AWS::Serverless::Function" and any(
+                        self.behind(template, topic) & places for topic in _topics(properties)):
+                    found.add((template.prefix, logical_id))
+        return found
 
     @staticmethod
     def _output(template: Template, name: str) -> Any:
@@ -123,14 +144,17 @@ class _Links:
             yield template, (resource.get("Properties") or {}).get(handed)
 
     def _named(self, text: str) -> Iterator[tuple[Template, Any]]:
-        """The resources of the application whose fixed name a text has in it."""
-        for pattern, kinds, name in ((_ARN, ("AWS::Lambda::Function", "AWS::Serverless::Function"), "FunctionName"),
-                                     (_SSM, ("AWS::SSM::Parameter",), "Name")):
+        """The resources of the application whose name a text has in it."""
+        for pattern, kinds, name in ((_ARN, _FUNCTIONS, "FunctionName"), (_SSM, ("AWS::SSM::Parameter",), "Name"),
+                                     (_TOPIC, ("AWS::SNS::Topic",), "TopicName")):
             wanted = set(pattern.findall(text))
             for template in self.templates if wanted else ():
                 for logical_id, resource in template.resources.items():
-                    if isinstance(resource, Mapping) and resource.get("Type") in kinds \
-                            and template.resolver.resolve((resource.get("Properties") or {}).get(name)) in wanted:
+                    if not isinstance(resource, Mapping) or resource.get("Type") not in kinds:
+                        continue
+                    node = (resource.get("Properties") or {}).get(name)
+                    if any(resolver.resolve(node) in wanted
+                           for resolver in (template.resolver, self._resolvers[template.prefix])):
                         yield template, {"Ref": logical_id}
 
     def _exported(self, name: Any) -> Iterator[tuple[Template, Any]]:
@@ -139,6 +163,25 @@ class _Links:
                 export = output.get("Export") if isinstance(output, Mapping) else None
                 if isinstance(export, Mapping) and template.resolver.resolve(export.get("Name")) == name:
                     yield template, output.get("Value")
+
+
+def _with_words(template: Template) -> Resolver:
+    """A resolver in which a word stands for each parameter and account fact that only AWS knows, the same everywhere
+    but for the stack's name and the parameters, which are the template's own."""
+    resolver = copy.copy(template.resolver)
+    resolver.pseudo = {name: name.replace("::", "_") + (f"_{template.prefix}" if "Stack" in name else "")
+                       if isinstance(value, Unknown) else value for name, value in resolver.pseudo.items()}
+    resolver.parameters = {name: f"Parameter_{template.prefix}_{name}" if isinstance(value, Unknown) else value
+                           for name, value in resolver.parameters.items()}
+    return resolver
+
+
+def _topics(function: Mapping[str, Any]) -> Iterator[Any]:
+    """The topics that a function of SAM is subscribed to."""
+    events = function.get("Events")
+    for event in events.values() if isinstance(events, Mapping) else ():
+        if isinstance(event, Mapping) and event.get("Type") == "SNS":
+            yield (event.get("Properties") or {}).get("Topic")
 
 
 def _marked(template: Template, reasons: Mapping[Place, str]) -> Template:

@@ -118,3 +118,52 @@ def test_stacks_of_a_cdk_application_share_a_provider_by_an_export(tmp_path: Pat
         (folder / name).write_text(json.dumps(content))
     application = load(load_settings(tmp_path, {"app": "shop", "stage": "dev"}, {}))
     assert [name for name, function in application.functions.items() if function.live] == ["Base-Hello"]
+
+
+NAMED = """
+    Transform: AWS::Serverless-2016-10-31
+    Globals: {Function: {CodeUri: ., Runtime: python3.12, Handler: a.b}}
+    Parameters: {Suffix: {Type: "AWS::SSM::Parameter::Value<String>", Default: /suffix}}
+    Resources:
+      Answers: {Type: AWS::Serverless::Function, Properties: {FunctionName: !Sub "${AWS::StackName}-%s"}}
+      Live: {Type: AWS::Serverless::Function, Properties: {FunctionName: !Sub "${AWS::StackName}-live"}}
+      Custom: {Type: Custom::Thing, Properties: {ServiceToken: %s}}
+"""
+
+
+@pytest.mark.parametrize(("name", "token"), [
+    ("provider", '!Sub "arn:aws:lambda:${AWS::Region}:${AWS::AccountId}:function:${AWS::StackName}-provider"'),
+    ("provider-${Suffix}",
+     '!Sub "arn:${AWS::Partition}:lambda:${AWS::Region}:${AWS::AccountId}:function:${AWS::StackName}-provider-${Suffix}"'),
+    ("provider", '!Join [":", [arn, aws, lambda, !Ref AWS::Region, !Ref AWS::AccountId, function, '
+                 '!Sub "${AWS::StackName}-provider", live]]'),
+], ids=["sub", "parameter that AWS knows", "join"])
+def test_a_provider_named_after_the_stack_is_left_alone(project: Project, name: str, token: str) -> None:
+    application = load(project(NAMED % (name, token)))
+    assert [name for name, function in application.functions.items() if function.live] == ["Live"]
+
+
+@pytest.mark.parametrize(("topic", "subscription", "event"), [
+    ("", "Sub: {Type: AWS::SNS::Subscription, Properties: "
+         "{Protocol: lambda, TopicArn: !Ref Topic, Endpoint: !GetAtt Answers.Arn}}", ""),
+    ("Subscription: [{Protocol: lambda, Endpoint: !GetAtt Answers.Arn}]", "", ""),
+    ("", "", "Events: {E: {Type: SNS, Properties: {Topic: !Ref Topic}}}"),
+], ids=["subscription", "the topic's own", "SAM's event"])
+@pytest.mark.parametrize("token", [
+    "!Ref Topic", '!Sub "arn:aws:sns:${AWS::Region}:${AWS::AccountId}:${AWS::StackName}-t"'])
+def test_who_is_subscribed_to_the_topic_that_answers_is_left_alone(project: Project, topic: str, subscription: str,
+                                                                   event: str, token: str) -> None:
+    application = load(project(f"""
+        Transform: AWS::Serverless-2016-10-31
+        Globals: {{Function: {{CodeUri: ., Runtime: python3.12, Handler: a.b}}}}
+        Resources:
+          Topic: {{Type: AWS::SNS::Topic, Properties: {{TopicName: !Sub "${{AWS::StackName}}-t", {topic}}}}}
+          Other: {{Type: AWS::SNS::Topic}}
+          Answers: {{Type: AWS::Serverless::Function, Properties: {{{event}}}}}
+          Live:
+            Type: AWS::Serverless::Function
+            Properties: {{Events: {{E: {{Type: SNS, Properties: {{Topic: !Ref Other}}}}}}}}
+          Custom: {{Type: Custom::Thing, Properties: {{ServiceToken: {token}}}}}
+          {subscription}
+    """))
+    assert [name for name, function in application.functions.items() if function.live] == ["Live"]
