@@ -198,6 +198,11 @@ class Link:
         return total(list(self._counters), len(self._connections), time.monotonic())
 
     @property
+    def taken_over(self) -> bool:
+        """Whether the stage is another console's by now."""
+        return self._machine is not None and self._machine.taken_over
+
+    @property
     def duplicates(self) -> int:
         """Repeated calls (frames of an attempt that is known already) that were not run again."""
         return self._machine.duplicates if self._machine is not None else 0

@@ -10,9 +10,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
-
-from botocore.exceptions import ClientError
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from livetui import config
 from livetui.aws import Aws, CloudAccess, Keys
@@ -43,6 +41,7 @@ _DRIFT_EVERY_S = 60.0
 """How often to look whether something else deployed a live function."""
 _DRAIN_S = 1.5
 """How long handlers that run when the session ends may take to answer their callers."""
+_R = TypeVar("_R")
 log = logging.getLogger(__name__)
 
 
@@ -83,6 +82,8 @@ class Engine:
         self._pool: Pool | None = None
         self._link: Link | None = None
         self._redeploying = False
+        self._switching = threading.Lock()
+        """Held while event sources are parked or resumed."""
         self._changing = asyncio.Lock()
         """Held while what is live is compared, deployed or configured anew."""
         self._functions = Functions(
@@ -110,8 +111,9 @@ class Engine:
 
     @property
     def can_park(self) -> bool:
-        """Whether a live stack is there that is ours and does not end with this run."""
-        return self.ready and self.serve and not self.attach and self.owned_cloud is None
+        """Whether a live stack is there that is ours, not another console's, and does not end with this run."""
+        ours = self._link is not None and not self._link.taken_over
+        return self.ready and self.serve and not self.attach and self.owned_cloud is None and ours
 
     def stop(self) -> None:
         """Ask the run to end; from any thread, at any stage."""
@@ -129,17 +131,18 @@ class Engine:
             await self._deploy(aws, application)
             assert self.stack is not None
             async with self._open_pool(aws, self.stack) as pool:
-                if self._bootstrap is not None and self.serve:
-                    self._background.create_task(self._look_around(aws, self._bootstrap))
                 while await self._serve_linked(aws, pool):
                     pass
 
     async def _serve_linked(self, aws: Aws, pool: Pool) -> bool:
         """Serve until it is time to end; True when the stage has a new key, so that the link is to be opened anew."""
         assert self.stack is not None
+        self.ready = False
         self._key_changed.clear()
-        async with self._open_link(aws, self.stack, pool):
+        async with self._open_link(aws, self.stack, pool), Background(self.hub) as around:
             self.ready = True
+            if self._bootstrap is not None and self.serve:
+                around.create_task(self._look_around(aws, self._bootstrap))
             await asyncio.to_thread(self._announce, aws, self.stack)
             with self._traffic(aws, self.stack):
                 try:
@@ -252,17 +255,24 @@ class Engine:
         try:
             yield
         finally:
-            if self.park and not self.attach:  # the sources of attached functions belong to a real deployment
+            # The sources of attached functions belong to a real deployment, those of a stage taken over to another.
+            again = self.hands_on or (self._key_changed.is_set() and not self._stopping.is_set())
+            if self.park and not self.attach and not again and not link.taken_over:
                 await self._park(aws)
             await self.dispatcher.drain(_DRAIN_S)
             await link.close()
 
     async def _park(self, aws: Aws) -> None:
-        assert self._bootstrap is not None
         try:
-            await asyncio.to_thread(park.park, aws, self._bootstrap, self.settings, self._progress)
+            await asyncio.to_thread(self._switch, park.park, aws)
         except LivetuiError as error:
             self.hub.publish(Notice("error", str(error)))
+
+    def _switch(self, switch: Callable[..., _R], aws: Aws) -> _R:
+        """Park or resume; one waits for the other, also for one whose task has ended."""
+        assert self._bootstrap is not None
+        with self._switching:
+            return switch(aws, self._bootstrap, self.settings, self._progress)
 
     @contextlib.contextmanager
     def _traffic(self, aws: Aws, stack: LiveStack) -> Iterator[None]:
@@ -379,7 +389,7 @@ class Engine:
         """Once live: wake what was parked, tell of functions that an earlier session left attached, look for drift."""
         assert self.stack is not None
         if not self.attach:
-            await self._resume(aws, started)
+            await self._resume(aws)
         try:
             mine = {function.name for function in self.stack.functions.values()}
             stale = [item.function for item in await asyncio.to_thread(attachment.attached, aws, started)
@@ -387,13 +397,13 @@ class Engine:
             if stale:
                 self.hub.publish(Notice("warning", f"Still attached from an earlier session: {', '.join(stale[:5])}. "
                                         "`livetui restore` puts them back."))
-            await self._look_for_drift(aws)
-        except (LivetuiError, ClientError) as error:
+        except LivetuiError as error:
             self.hub.publish(Notice("warning", f"What is attached could not be read: {error}"))
+        await self._look_for_drift(aws)
 
-    async def _resume(self, aws: Aws, started: bootstrap.Bootstrap) -> None:
+    async def _resume(self, aws: Aws) -> None:
         try:
-            resumed = await asyncio.to_thread(park.resume, aws, started, self.settings, self._progress)
+            resumed = await asyncio.to_thread(self._switch, park.resume, aws)
         except LivetuiError as error:
             self.hub.publish(Notice("error", str(error)))
         else:
@@ -403,10 +413,19 @@ class Engine:
     async def _look_for_drift(self, aws: Aws) -> None:
         """Tell, once each, of functions that something else deployed: their calls no longer come."""
         told: set[str] = set()
+        unread = False
         while self.stack is not None:
             live = drift.live_ones(self.stack.functions.values())
-            found = await asyncio.to_thread(drift.changed_elsewhere, aws, live)
-            if not self._redeploying:
+            found: dict[str, str] | None = None
+            try:
+                found = await asyncio.to_thread(drift.changed_elsewhere, aws, live)
+                unread = False
+            except LivetuiError as error:
+                if not unread:
+                    self.hub.publish(Notice("warning", "Whether something else changed the functions cannot be seen; "
+                                            f"it is tried again every minute. {error}"))
+                unread = True
+            if found is not None and not self._redeploying:
                 ids = set(live)
                 if not self.attach and ids - told and all(found.get(id) == drift.DELETED for id in ids):
                     self.hub.publish(Notice("error", "The live stack was removed: no calls come. D deploys it again.",

@@ -113,7 +113,7 @@ class LivetuiApp(App[int]):
         if self.session.can_park:
             self._end("park")
         else:
-            self.notify("There is nothing to park: no live stack outlives this session.", markup=False)
+            self.notify("There is nothing to park: no live stack of this console outlives the session.", markup=False)
 
     def _end(self, answer: str | None) -> None:
         if answer is None or self.leaving:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import queue
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from livetui.aws import Aws
 from livetui.cloud import LocalCloud
@@ -17,6 +22,29 @@ from livetui.session.session import Session
 from tests.integration.events import Heard
 
 ORDERS = Path(__file__).parents[2] / "examples" / "orders"
+
+
+@contextlib.contextmanager
+def refused_for(session: Session, rounds: int) -> Iterator[None]:
+    """At least so many times the functions' configurations may not be read; it ends with the last."""
+    aws = session._engine.aws
+    assert aws is not None
+    events, name = aws.client("lambda").meta.events, "before-call.lambda.GetFunctionConfiguration"
+    asked: queue.Queue[str] = queue.Queue()
+
+    def refuse(params: dict[str, Any], **_: Any) -> None:
+        asked.put(params["url_path"])
+        raise ClientError({"Error": {"Code": "ServiceException", "Message": "later"}}, "GetFunctionConfiguration")
+
+    events.register(name, refuse, unique_id="refuse")
+    try:
+        yield
+        first = asked.get(timeout=30)
+        for _ in range(rounds - 1):
+            while asked.get(timeout=30) != first:
+                pass
+    finally:
+        events.unregister(name, unique_id="refuse")
 
 
 @pytest.mark.timeout(120)
@@ -42,6 +70,10 @@ def test_the_stage_taken_back_or_deployed_again_serves_on_the_same_cloud(
         assert after is not None
         assert after.record == before.record
         assert "made-by-hand" in sqs.get_queue_url(QueueName="made-by-hand")["QueueUrl"]
+
+        with refused_for(session, rounds=2):
+            heard.wait_for(lambda event: isinstance(event, Notice) and "cannot be seen" in event.text)
+        assert sum("cannot be seen" in getattr(event, "text", "") for event in heard.events) == 1
 
         assert "removed" in chores.remove(settings, on_progress=lambda step: None)
         heard.wait_for(lambda event: isinstance(event, Notice) and "stack removed" in (event.lasting or ""))
