@@ -9,7 +9,7 @@ from __future__ import annotations
 import fnmatch
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -40,7 +40,7 @@ from livetui.stack.functions import out_of_range
 from livetui.stack.live import LIVE_MEMORY_MB, Wiring, too_long
 from livetui.stack.network import network_warnings
 from livetui.stack.permissions import instruction
-from livetui.stack.targets import Target, aliases, find_targets, held_by, ids_of, longest_timeout, problems
+from livetui.stack.targets import Target, aliases, find_targets, held_by, ids_of, longest_timeout, problems, unqualified
 from livetui.stack.template import Application
 from stub_runtime.config import VARIABLE, StubConfig
 from stub_runtime.topics import Topics, stub_policy
@@ -89,6 +89,7 @@ def attach(aws: Aws, bootstrap: Bootstrap, settings: Settings, targets: Sequence
     if reasons:
         raise LivetuiError("These functions cannot be attached.", "; ".join(reasons),
                            "Leave them out, or deploy a live copy: livetui deploy")
+    told = {plan.id: list(_warnings(aws, plan.target)) for plan in planned if not plan.missing}
     seed = signing_key(aws, settings)
     work = replace(work, wiring=wiring_of(aws, settings, seed, bootstrap.bucket, endpoint))
     functions: dict[str, LiveFunction] = {}
@@ -96,7 +97,7 @@ def attach(aws: Aws, bootstrap: Bootstrap, settings: Settings, targets: Sequence
         warnings: list[str] = []
         if not plan.missing:
             on_progress(Progress("deploy", plan.target.name, "started", _TYPE))
-            warnings = work.arm(plan, held.get(plan.target.name))
+            warnings = [*work.arm(plan, held.get(plan.target.name)), *told[plan.id]]
             on_progress(Progress("deploy", plan.target.name, "done", _TYPE, elapsed_s=time.monotonic() - begun))
         functions[plan.id] = plan.as_live_function(warnings)
     return LiveStack(", ".join(targets), "", settings.app, settings.stage, {}, functions, bootstrap.bucket,
@@ -114,6 +115,7 @@ def restore(aws: Aws, bootstrap: Bootstrap, on_progress: OnProgress, targets: Se
     restored: list[str] = []
     stages: set[tuple[str, str]] = set()
     failed: list[LivetuiError] = []
+    targets = [unqualified(target) for target in targets]
     for before in attached(aws, bootstrap):
         named = any(fnmatch.fnmatchcase(name, target) for target in targets for name in (before.function, before.arn))
         if not (named if targets else everyones or before.owner == user_name()):
@@ -198,6 +200,13 @@ def _folders_with(root: Path, handler: str) -> list[Path]:
                    for path in cdk.python_files(root, file.name) if path.parts[-len(file.parts):] == file.parts})
 
 
+def _warnings(aws: Aws, target: Target) -> Iterator[str]:
+    """What is to be asked of AWS, and said, before the function is changed."""
+    yield from network_warnings(aws, target.configuration)
+    if behind := aliases(aws, target):
+        yield f"Its aliases stay on their versions: who calls {', '.join(behind)} does not come here."
+
+
 @dataclass(frozen=True)
 class _Work:
     aws: Aws
@@ -234,10 +243,7 @@ class _Work:
                 _delete_layer(self.aws, old)
             replace(before, live_timeouts_s=(timeout,), live_memories_mb=(memory,),
                     made_layers=(layer,)).write(self.aws, self.bootstrap)
-        warnings = [*warnings, *network_warnings(self.aws, now), *out_of_range(now)]
-        behind = aliases(self.aws, target)
-        return warnings + ([f"Its aliases stay on their versions: who calls {', '.join(behind)} does not come here."]
-                           if behind else [])
+        return [*warnings, *out_of_range(now)]
 
     def told(self, before: Attachment) -> StubConfig:
         """What the stub of one function is told."""

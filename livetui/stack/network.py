@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from livetui.aws import Aws
 
@@ -29,7 +29,7 @@ def network_warnings(aws: Aws, configuration: Mapping[str, Any]) -> Iterator[str
         if not closed:
             return
         there = _endpoints(aws, network["VpcId"])
-    except ClientError:  # who may not look is told what is needed
+    except (ClientError, BotoCoreError):  # who may not look, or cannot, is told what is needed
         yield f"Its stub needs a NAT gateway, or endpoints {' and '.join(wanted.values())}."
         return
     if wanted["iot.data"] not in there:

@@ -19,6 +19,7 @@ from livetui.stack import template
 from livetui.stack.attachment import layer_name
 from livetui.stack.bootstrap import STACK
 from livetui.stack.names import fixed_names, stack_name
+from livetui.stack.targets import name_of
 from stub_runtime.topics import Topics, console_policy
 
 _KEPT = 24
@@ -159,8 +160,8 @@ def _bootstrap(place: Place) -> Iterator[dict[str, Any]]:
 
 def _attach(app: str, stage: str, place: Place, targets: Sequence[str]) -> Iterator[dict[str, Any]]:
     """Functions by their names, and those of stacks, whose names CloudFormation makes."""
-    # Of an ARN its name counts; what CloudFormation made for a stack begins with the stack's name and a dash.
-    targets = [target.rpartition(":function:")[2] for target in targets]
+    # The bare name counts; what CloudFormation made for a stack begins with the stack's name and a dash.
+    targets = [name_of(target) for target in targets]
     names = sorted({name for target in targets
                     for name in (target, f"{target[:_KEPT]}*" if len(target) > _KEPT else f"{target}-*")})
     layer = place.arn("lambda", f"layer:{layer_name(app, stage)}")

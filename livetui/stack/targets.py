@@ -22,6 +22,7 @@ from stub_runtime.config import VARIABLE
 MAX_LAYERS = 5
 _STACK_NAME = "[a-zA-Z][-a-zA-Z0-9]{0,127}"
 """CloudFormation refuses the question for any other name, such as a function's with an underscore."""
+_STACK_ARN = re.compile(r"arn:[^:]+:cloudformation:[^:]*:[^:]*:stack/([^/]+)(?:/.*)?")
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ def find_targets(aws: Aws, names: Sequence[str]) -> list[Target]:
 
 def _found_by(aws: Aws, name: str) -> Iterator[Target]:
     awslambda = aws.client("lambda")
-    name = _unqualified(aws, name)
+    name = _meant(aws, name)
     named = False
     if any(sign in name for sign in "*?["):
         pages = awslambda.get_paginator("list_functions").paginate()
@@ -106,13 +107,29 @@ def _found_by(aws: Aws, name: str) -> Iterator[Target]:
             yield target
 
 
-def _unqualified(aws: Aws, name: str) -> str:
-    """The function that a name or an ARN means, of which only the newest state ($LATEST) can be changed."""
+def unqualified(target: str) -> str:
+    """A function's name or ARN without the version or alias that may follow."""
+    before, mark, name = target.rpartition(":function:")
+    return before + mark + name.partition(":")[0]
+
+
+def name_of(target: str) -> str:
+    """The name of the function or stack that a name or an ARN means."""
+    return stack.group(1) if (stack := _STACK_ARN.fullmatch(target)) else unqualified(target).rpartition(":")[2]
+
+
+def _meant(aws: Aws, name: str) -> str:
+    """The stack or function that a name or an ARN means; of one only the newest state ($LATEST) can be changed."""
     arn = name.split(":")
     if name.startswith("arn:") and len(arn) > 3 and arn[3] != aws.region:
         raise UsageError(f"{name} is in {arn[3]}, and this session in {aws.region}.", "", f"Pass --region {arn[3]}.")
+    if _STACK_ARN.fullmatch(name):
+        return name_of(name)
+    if name.startswith("arn:") and ":function:" not in name:
+        raise UsageError(f"{name} is no function and no stack.", "",
+                         "Give the name or the ARN of a function or of a CloudFormation stack.")
     qualifier = name.rsplit(":function:", maxsplit=1)[-1].partition(":")[2]
-    plain = name.removesuffix(f":{qualifier}") if qualifier else name
+    plain = unqualified(name)
     if qualifier in ("", "$LATEST"):
         return plain
     frozen = "A published version cannot be changed, so nothing was."

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from botocore.exceptions import EndpointConnectionError
 
 from livetui.aws import Aws
 from livetui.config import Settings
@@ -115,6 +116,57 @@ def test_a_network_without_a_way_to_iot_is_told_with_what_to_add(aws: Aws) -> No
     ec2.create_route(RouteTableId=table, DestinationCidrBlock="0.0.0.0/0", NatGatewayId=nat)
     assert "no way" not in told()
     assert "com.amazonaws" not in told()
+
+
+def test_the_network_is_looked_at_before_anything_changes_and_a_silent_one_hinders_nothing(
+        aws: Aws, bootstrap: Bootstrap, function: str, make_settings: MakeSettings) -> None:  # noqa: F811
+    ec2, awslambda = aws.client("ec2"), aws.client("lambda")
+    vpc = ec2.create_vpc(CidrBlock="10.8.0.0/16")["Vpc"]["VpcId"]
+    subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.8.1.0/24")["Subnet"]["SubnetId"]
+    awslambda.update_function_configuration(FunctionName=function, VpcConfig={
+        "SubnetIds": [subnet], "SecurityGroupIds": [ec2.create_security_group(
+            GroupName=function, Description="s", VpcId=vpc)["GroupId"]]})
+    before = awslambda.get_function_configuration(FunctionName=function)
+    handlers: list[str] = []
+
+    def unreachable(**_: Any) -> None:
+        handlers.append(awslambda.get_function_configuration(FunctionName=function)["Handler"])
+        raise EndpointConnectionError(endpoint_url="https://ec2.eu-west-1.amazonaws.com")
+
+    ec2.meta.events.register("before-call.ec2.DescribeRouteTables", unreachable, unique_id="unreachable")
+    try:
+        live = attach(aws, bootstrap, local_code(make_settings(), "app"), [function], lambda _: None)
+    finally:
+        ec2.meta.events.unregister("before-call.ec2.DescribeRouteTables", unique_id="unreachable")
+        restore(aws, bootstrap, lambda _: None, [function])
+    assert "needs a NAT gateway" in " ".join(live.functions[function].warnings)
+    assert set(handlers) == {before["Handler"]}
+
+
+def test_an_alias_restores_its_function(aws: Aws, bootstrap: Bootstrap, aliased: str,
+                                        make_settings: MakeSettings) -> None:
+    attach(aws, bootstrap, local_code(make_settings(), "app"), [f"{aliased}:newest"], lambda _: None)
+    assert restore(aws, bootstrap, lambda _: None, [f"{aliased}:newest"]) == [aliased]
+    attach(aws, bootstrap, local_code(make_settings(), "app"), [aliased], lambda _: None)
+    arn = aws.client("lambda").get_function_configuration(FunctionName=aliased)["FunctionArn"]
+    assert restore(aws, bootstrap, lambda _: None, [f"{arn}:$LATEST"]) == [aliased]
+
+
+def test_a_stack_is_a_target_by_its_arn_too_and_nothing_else_is(aws: Aws, function: str) -> None:  # noqa: F811
+    cloudformation = aws.client("cloudformation")
+    role = aws.client("iam").get_role(RoleName=function)["Role"]["Arn"]
+    stack = cloudformation.create_stack(StackName=f"s-{function}", TemplateBody=json.dumps({"Resources": {"Made": {
+        "Type": "AWS::Lambda::Function", "Properties": {
+            "Runtime": "python3.12", "Handler": "index.handler", "Role": role,
+            "Code": {"ZipFile": "def handler(event, context): ..."}}}}}))["StackId"]
+    cloudformation.get_waiter("stack_create_complete").wait(StackName=stack, WaiterConfig={"Delay": 1})
+    assert [target.logical_id for target in find_targets(aws, [stack])] == ["Made"]
+    with pytest.raises(UsageError, match="us-west-2"):
+        find_targets(aws, [stack.replace(aws.region, "us-west-2")])
+    with pytest.raises(UsageError, match="no function and no stack") as refused:
+        find_targets(aws, [f"arn:aws:sqs:{aws.region}:000000000000:orders"])
+    assert "CloudFormation stack" in refused.value.hint
+    cloudformation.delete_stack(StackName=stack)
 
 
 def test_a_function_without_a_network_of_its_own_is_not_warned_of(aws: Aws) -> None:

@@ -57,9 +57,12 @@ def test_an_error_of_ours_passes_unchanged() -> None:
 def test_what_attaching_needs_is_named_exactly() -> None:
     place = Place("aws", "eu-west-1", "1", "b")
     statements = {item["Sid"]: item["Resource"] for item in attach_policy("shop", "dev", place, [
-        "orders", "arn:aws:lambda:eu-west-1:1:function:bills"])["Statement"]}
-    assert statements["AttachRoles"] == [f"arn:aws:iam::1:role/{name}" for name in ("bills", "bills-*", "orders",
-                                                                                   "orders-*")]
+        "orders:live", "arn:aws:lambda:eu-west-1:1:function:bills:live",
+        "arn:aws:cloudformation:eu-west-1:1:stack/shop/1-2"])["Statement"]}
+    names = [name for bare in ("bills", "orders", "shop") for name in (bare, f"{bare}-*")]
+    assert statements["AttachRoles"] == [f"arn:aws:iam::1:role/{name}" for name in names]
+    assert statements["AttachFunctions"] == [f"arn:aws:lambda:eu-west-1:1:function:{name}" for name in names]
+    assert "arn:aws:cloudformation:eu-west-1:1:stack/shop/*" in statements["AttachStacks"]
 
 
 def test_the_simulator_is_told_what_a_condition_asks_for() -> None:
