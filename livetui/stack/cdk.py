@@ -6,6 +6,7 @@ which templates mention them (AWS CDK, "Cloud assembly" and "asset manifest" sch
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import re
@@ -94,8 +95,7 @@ def stacks(folder: Path, project: Path, only: str = "") -> list[CdkStack]:
 
     Raises `UsageError` for a broken or empty assembly.
     """
-    manifest = _json(folder / "manifest.json")
-    artifacts: Mapping[str, Any] = manifest.get("artifacts", {})
+    artifacts = _artifacts(folder)
     found: dict[str, CdkStack] = {}
     for name, artifact in artifacts.items():
         if artifact.get("type") != "aws:cloudformation:stack":
@@ -116,11 +116,19 @@ def stacks(folder: Path, project: Path, only: str = "") -> list[CdkStack]:
 
 
 def is_part(path: Path) -> bool:
-    """Whether a template's file is that of a stack in an assembly."""
+    """Whether a template's file is that of a stack in an assembly; a `manifest.json` may be anything else, too."""
     if path.suffix != ".json" or not (path.parent / "manifest.json").is_file():
         return False
-    artifacts = _json(path.parent / "manifest.json").get("artifacts", {})
-    return any(artifact.get("properties", {}).get("templateFile") == path.name for artifact in artifacts.values())
+    with contextlib.suppress(UsageError):
+        return any(isinstance(properties := artifact.get("properties"), dict)
+                   and properties.get("templateFile") == path.name for artifact in _artifacts(path.parent).values())
+    return False
+
+
+def _artifacts(folder: Path) -> dict[str, dict[str, Any]]:
+    artifacts = _json(folder / "manifest.json").get("artifacts")
+    return {name: artifact for name, artifact in artifacts.items() if isinstance(artifact, dict)} \
+        if isinstance(artifacts, dict) else {}
 
 
 def check_place(places: Mapping[str, tuple[str, str]], account: str, region: str) -> None:

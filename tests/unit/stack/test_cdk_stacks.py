@@ -106,3 +106,19 @@ def test_what_the_manifest_leaves_open_is_open(tmp_path: Path, environment: str,
                                                place: tuple[str, str] | None) -> None:
     application = load(assembly(tmp_path, {"Only": {"Hello": function()}}, Only=environment))
     assert application.places == ({"Only": place} if place else {})
+
+
+@pytest.mark.parametrize("manifest", ["not json", "[]", "{}", '{"artifacts": ["a"]}', '{"artifacts": {"A": "b"}}',
+                                      '{"artifacts": {"A": {"properties": "b"}}}'])
+def test_a_manifest_that_is_no_cdk_manifest_beside_a_template_is_none_of_ours(project: Project, manifest: str) -> None:
+    settings = project(json.dumps({"Resources": {"Q": {"Type": "AWS::SQS::Queue"}, "F": function()}}),
+                       {"manifest.json": manifest}, name="stack.json", template="stack.json")
+    assert list(load(settings).root.resources) == ["Q", "F"]
+
+
+@pytest.mark.parametrize("manifest", ["not json", "[]", '{"artifacts": ["a"]}', '{"artifacts": {"A": "b"}}'])
+def test_an_assembly_with_a_broken_manifest_is_said(tmp_path: Path, manifest: str) -> None:
+    settings = assembly(tmp_path, {"A": {"F": function()}})
+    (tmp_path / "cdk.out" / "manifest.json").write_text(manifest)
+    with pytest.raises(UsageError, match=r"is not complete|has no stack"):
+        load(settings)
