@@ -2,7 +2,8 @@
 
 Called in two ways: by CloudFormation as the custom resource `EmptyBucket` (answered at its ResponseURL on every path,
 or the stack would hang for an hour), and directly with `{"remove": {"app": "orders", "stage": "dev", "until": TIME}}`.
-What was written after that time (ISO 8601) stays: such a call may come hours late, when a newer session is at work.
+What was written at that time (ISO 8601, whole seconds) or after it stays: such a call may come hours late, when a newer
+session is at work.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ def answer_cloudformation(event: dict[str, Any], context: Any) -> dict[str, Any]
 
 
 def empty(bucket: str, prefix: str, context: Any = None, until: datetime | None = None) -> int:
-    """Delete every object and version under `prefix`, or those of `until` and before; no bucket counts as empty.
+    """Delete every object and version under `prefix`, or those from before `until`; no bucket counts as empty.
 
     Raises `TimeoutError` half a minute before the function's own deadline, while there is time to answer.
     """
@@ -64,7 +65,7 @@ def empty(bucket: str, prefix: str, context: Any = None, until: datetime | None 
         for page in s3.get_paginator("list_object_versions").paginate(Bucket=bucket, Prefix=prefix):
             found = [{"Key": item["Key"], "VersionId": item["VersionId"]}
                      for item in page.get("Versions", []) + page.get("DeleteMarkers", [])
-                     if until is None or item["LastModified"].replace(microsecond=0) <= until]
+                     if until is None or item["LastModified"].replace(microsecond=0) < until]
             if not found:
                 continue
             failed = s3.delete_objects(Bucket=bucket, Delete={"Objects": found, "Quiet": True}).get("Errors")

@@ -2,7 +2,7 @@
 
 Called by EventBridge with "CloudFormation Stack Status Change". Such events come for every stack of the account:
 the rule lets only `*-live` through, and stacks without livetui's tags are ignored here. They come late and in any
-order: what is written down is the stack as it is, and what is taken away is no younger than the event.
+order: what is written down is the stack as it is, and what is taken away is older than the event.
 """
 
 from __future__ import annotations

@@ -173,11 +173,18 @@ def test_removal_takes_stack_key_and_metadata(aws: Aws, bootstrap: Bootstrap, ma
     assert not remove_live(aws, settings, lambda _: None)
 
 
+def remove_in_another_second(aws: Aws, settings: Settings) -> None:
+    """Within the second of the deployment nothing would tell its objects from a newer session's."""
+    deployed = datetime.now(UTC).replace(microsecond=0)
+    eventually(lambda: datetime.now(UTC).replace(microsecond=0) > deployed)
+    remove_live(aws, settings, lambda _: None)
+
+
 def test_events_that_come_late_undo_nothing_newer(aws: Aws, bootstrap: Bootstrap, make_settings: MakeSettings) -> None:
     """EventBridge and asynchronous calls may deliver hours later and in any order."""
     settings = make_settings()
     live = deploy(aws, bootstrap, settings)
-    remove_live(aws, settings, lambda _: None)
+    remove_in_another_second(aws, settings)
     s3, place = aws.client("s3"), f"{settings.app}/{settings.stage}"
     eventually(lambda: not s3.list_objects_v2(Bucket=bootstrap.bucket, Prefix=f"apps/{place}")["KeyCount"])
     eventually(lambda: not s3.list_objects_v2(Bucket=bootstrap.bucket, Prefix=f"artifacts/{place}/")["KeyCount"])
@@ -200,6 +207,8 @@ def test_events_that_come_late_undo_nothing_newer(aws: Aws, bootstrap: Bootstrap
     arrives("UPDATE_COMPLETE", now - timedelta(hours=1))
     assert not s3.list_objects_v2(Bucket=bootstrap.bucket, Prefix=f"apps/{place}")["KeyCount"], "the stack is gone"
     assert clean(now - timedelta(hours=1)) == 0
+    written = s3.head_object(Bucket=bootstrap.bucket, Key=newer)["LastModified"].replace(microsecond=0)
+    assert clean(written) == 0, "within one second nothing tells which was first"
     assert s3.head_object(Bucket=bootstrap.bucket, Key=newer)
     arrives("DELETE_COMPLETE", now + timedelta(seconds=2))
     eventually(lambda: not s3.list_objects_v2(Bucket=bootstrap.bucket, Prefix=newer)["KeyCount"])
@@ -212,7 +221,7 @@ def test_a_new_stack_brings_its_objects_itself(aws: Aws, bootstrap: Bootstrap, m
     s3, prefix = aws.client("s3"), f"artifacts/{settings.app}/{settings.stage}/"
     kept = {item["Key"]: s3.get_object(Bucket=bootstrap.bucket, Key=item["Key"])["Body"].read()
             for item in s3.list_objects_v2(Bucket=bootstrap.bucket, Prefix=prefix)["Contents"]}
-    remove_live(aws, settings, lambda _: None)
+    remove_in_another_second(aws, settings)
     eventually(lambda: not s3.list_objects_v2(Bucket=bootstrap.bucket, Prefix=prefix)["KeyCount"])
     for key, body in kept.items():
         s3.put_object(Bucket=bootstrap.bucket, Key=key, Body=body, Metadata={"left": "behind"})
