@@ -7,12 +7,13 @@ switched off is written to the bootstrap bucket before the first change, so that
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable, Iterator
 from collections.abc import Set as AbstractSet
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 from botocore.exceptions import ClientError
@@ -29,6 +30,7 @@ from livetui.stack.names import stack_name
 Kind = Literal["mapping", "rule", "schedule"]
 _TYPES: dict[str, Kind] = {"AWS::Lambda::EventSourceMapping": "mapping", "AWS::Events::Rule": "rule",
                            "AWS::Scheduler::Schedule": "schedule"}
+_RATE = re.compile(r"rate\(\s*(\d+)\s+(minute|hour|day)s?\s*\)")
 _SCHEDULE_PARTS = ("ActionAfterCompletion", "Description", "EndDate", "FlexibleTimeWindow", "GroupName", "KmsKeyArn",
                    "Name", "ScheduleExpression", "ScheduleExpressionTimezone", "StartDate", "Target")
 
@@ -95,13 +97,15 @@ def resume(aws: Aws, bootstrap: Bootstrap, settings: Settings, on_progress: OnPr
     existing = list(_sources(aws, stack_name(settings.app, settings.stage)))
     # One that a deployment made anew under another name is as its template says.
     same = [source for source in sources if any((source.kind, source.name) == (now.kind, now.name) for now in existing)]
+    ended = {source.id for source in same if source.kind == "schedule" and _has_ended(aws, source)}
+    same = [source for source in same if source.id not in ended]
     gone, failed = _switch_all(aws, same, True, on_progress)
     gone |= {source.id for source in sources} - {now.id for now in existing}
     if failed:
         _note(aws, bootstrap, settings, [source for source in sources if source.id in failed])
         _tell(failed, "on")
     aws.client("s3").delete_object(Bucket=bootstrap.bucket, Key=_key(settings))
-    return Resumed(sorted({source.id for source in sources} - gone), sorted(gone))
+    return Resumed(sorted({source.id for source in sources} - gone - ended), sorted(gone))
 
 
 @refusing("What is parked cannot be listed.")
@@ -176,7 +180,8 @@ def _is_on(aws: Aws, source: Source) -> bool:
             state = aws.client("lambda").get_event_source_mapping(UUID=source.name)["State"]
             return state in ("Enabled", "Enabling", "Creating", "Updating")
         case "rule":
-            return bool(aws.client("events").describe_rule(Name=source.name, **_bus(source))["State"] != "DISABLED")
+            # One that hears all of CloudTrail's management events would come back as one that does not.
+            return bool(aws.client("events").describe_rule(Name=source.name, **_bus(source))["State"] == "ENABLED")
         case "schedule":
             schedule = _schedule(aws, source)
             return bool(schedule["State"] == "ENABLED" and not _is_past(schedule.get("EndDate")))
@@ -216,6 +221,16 @@ def _is_gone(error: ClientError) -> bool:
     return bool(error.response["Error"]["Code"] == "ResourceNotFoundException")
 
 
+def _has_ended(aws: Aws, source: Source) -> bool:
+    """AWS refuses to change a schedule whose end has passed."""
+    try:
+        return _is_past(_schedule(aws, source).get("EndDate"))
+    except ClientError as error:
+        if _is_gone(error):
+            return False
+        raise
+
+
 def _is_past(moment: datetime | None) -> bool:
     return moment is not None and moment <= datetime.now(UTC)
 
@@ -241,13 +256,24 @@ def _switch_rule(aws: Aws, source: Source, on: bool) -> None:
 
 
 def _switch_schedule(aws: Aws, source: Source, on: bool) -> None:
-    # UpdateSchedule replaces everything: what is not passed would fall back to its default. A start that has passed
-    # says nothing any more, and AWS refuses it ("cannot be earlier than 5 minutes ago").
+    # UpdateSchedule replaces everything: what is not passed would fall back to its default. AWS refuses a start that
+    # has passed ("cannot be earlier than 5 minutes ago"); of a rate the turns are counted from it.
     schedule = _schedule(aws, source)
     if _is_past(schedule.get("StartDate")):
-        del schedule["StartDate"]
+        turn = _next_turn(schedule["ScheduleExpression"], schedule.pop("StartDate"), datetime.now(UTC))
+        if turn is not None and turn < schedule.get("EndDate", datetime.max.replace(tzinfo=UTC)):
+            schedule["StartDate"] = turn
     aws.client("scheduler").update_schedule(State="ENABLED" if on else "DISABLED",
                                             **{key: schedule[key] for key in _SCHEDULE_PARTS if key in schedule})
+
+
+def _next_turn(expression: str, start: datetime, now: datetime) -> datetime | None:
+    """When a `rate(…)` that began at `start` is due next; None for other expressions."""
+    rate = _RATE.fullmatch(expression.strip())
+    if rate is None or not int(rate[1]):
+        return None
+    every = timedelta(**{f"{rate[2]}s": int(rate[1])})
+    return start + every * -((start - now) // every)
 
 
 def _schedule(aws: Aws, source: Source) -> dict[str, Any]:

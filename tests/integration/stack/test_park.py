@@ -19,7 +19,7 @@ from livetui.stack.apps import apps
 from livetui.stack.bootstrap import Bootstrap
 from livetui.stack.contract import Progress
 from livetui.stack.deployment import deploy_live, resources_of, stack_name
-from livetui.stack.park import park, parked, resume
+from livetui.stack.park import _next_turn, park, parked, resume
 from tests.integration.stack.conftest import eventually
 
 MakeSettings = Callable[..., Settings]
@@ -156,11 +156,13 @@ def test_a_schedule_that_began_in_the_past_is_parked_and_one_that_ended_is_left_
                 if key in ("Name", "ScheduleExpression", "FlexibleTimeWindow", "Target")}
     # What AWS answers to a start in the past, which the local cloud takes.
     def late(params: dict[str, Any], **_: Any) -> None:
-        if params.get("StartDate") and params["StartDate"] < now - timedelta(minutes=5):
-            raise ClientError({"Error": {"Code": "ValidationException", "Message":
-                               "The StartDate you specify cannot be earlier than 5 minutes ago."}}, "UpdateSchedule")
+        for name, oldest in (("StartDate", now - timedelta(minutes=5)), ("EndDate", now)):
+            if params.get(name) and params[name] < oldest:
+                raise ClientError({"Error": {"Code": "ValidationException", "Message": f"The {name} is too early."}},
+                                  "UpdateSchedule")
 
-    scheduler.update_schedule(**schedule, StartDate=now - timedelta(days=3), EndDate=now + timedelta(days=3))
+    began = (now - timedelta(days=3, minutes=20)).replace(microsecond=0)
+    scheduler.update_schedule(**schedule, StartDate=began, EndDate=now + timedelta(days=3))
     scheduler.meta.events.register("provide-client-params.scheduler.UpdateSchedule", late, unique_id="late")
     try:
         assert "ConsumerLater" in park(aws, bootstrap, settings, lambda _: None)
@@ -168,11 +170,42 @@ def test_a_schedule_that_began_in_the_past_is_parked_and_one_that_ended_is_left_
         assert "ConsumerLater" in resume(aws, bootstrap, settings, lambda _: None).on
         back = scheduler.get_schedule(Name=names["ConsumerLater"])
         assert (back["State"], back["EndDate"].date()) == ("ENABLED", (now + timedelta(days=3)).date())
+        assert back["StartDate"] == began + timedelta(days=3, hours=1), "its turns stay where they were"
+
+        park(aws, bootstrap, settings, lambda _: None)
+        scheduler.meta.events.unregister("provide-client-params.scheduler.UpdateSchedule", unique_id="late")
+        scheduler.update_schedule(**schedule, State="DISABLED", EndDate=now - timedelta(seconds=1))
+        scheduler.meta.events.register("provide-client-params.scheduler.UpdateSchedule", late, unique_id="late")
+        ended = resume(aws, bootstrap, settings, lambda _: None)
+        assert "ConsumerLater" not in [*ended.on, *ended.gone], "it ended while it was parked"
+        assert parked(aws, bootstrap, settings) == []
     finally:
         scheduler.meta.events.unregister("provide-client-params.scheduler.UpdateSchedule", unique_id="late")
     scheduler.update_schedule(**schedule, EndDate=now - timedelta(days=1))
     assert "ConsumerLater" not in park(aws, bootstrap, settings, lambda _: None)
     resume(aws, bootstrap, settings, lambda _: None)
+
+
+@pytest.mark.parametrize(("expression", "now", "turn"), [
+    ("rate(1 hour)", "2026-03-02T10:20", "2026-03-02T11:00"), ("rate(7 days)", "2026-03-02T10:20", "2026-03-08T08:00"),
+    ("rate(15 minutes)", "2026-03-01T08:30", "2026-03-01T08:30"), ("cron(0 8 * * ? *)", "2026-03-02T10:20", None),
+    ("at(2026-04-01T08:00:00)", "2026-03-02T10:20", None)])
+def test_the_next_turn_of_a_rate(expression: str, now: str, turn: str | None) -> None:
+    moments = [moment and datetime.fromisoformat(moment).replace(tzinfo=UTC) for moment in
+               ("2026-03-01T08:00", now, turn)]
+    assert _next_turn(expression, moments[0], moments[1]) == moments[2]
+
+
+def test_a_rule_for_all_of_cloudtrail_stays_on(aws: Aws, bootstrap: Bootstrap, make_settings: MakeSettings,
+                                               project: Path) -> None:
+    settings = deployed_with_sources(aws, bootstrap, make_settings, project)
+    rule = next(item["PhysicalResourceId"] for item in resources_of(aws, stack_name(settings.app, settings.stage))
+                if item["Id"] == "ConsumerWasOn")
+    every = "ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS"
+    aws.client("events").put_rule(Name=rule, EventPattern='{"source": ["aws.s3"]}', State=every)
+    assert "ConsumerWasOn" not in park(aws, bootstrap, settings, lambda _: None)
+    resume(aws, bootstrap, settings, lambda _: None)
+    assert aws.client("events").describe_rule(Name=rule)["State"] == every
 
 
 @contextlib.contextmanager
