@@ -139,10 +139,10 @@ def remove_live(aws: Aws, settings: Settings, on_progress: OnProgress,
                            "Switch its termination protection off first.")
     functions = list(function_resources(aws, name).values()) if log_groups else []
     StackWork(aws, name, "remove", on_progress, cancel).delete()
-    drop_key(aws, settings.app, settings.stage)
-    for function in functions:
+    for function in functions:  # before the key, which another call can still delete
         with contextlib.suppress(aws.client("logs").exceptions.ResourceNotFoundException):
             aws.client("logs").delete_log_group(logGroupName=f"/aws/lambda/{function}")
+    drop_key(aws, settings.app, settings.stage)
     on_progress(Progress("remove", name, "done", STACK_TYPE, elapsed_s=time.monotonic() - begun))
     return True
 

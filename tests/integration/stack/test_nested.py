@@ -7,13 +7,17 @@ import textwrap
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from livetui.aws import Aws
 from livetui.config import Settings
+from livetui.errors import LivetuiError
 from livetui.stack import guard, template
 from livetui.stack.bootstrap import Bootstrap
 from livetui.stack.changeset import StackState
 from livetui.stack.contract import LiveStack, Progress
-from livetui.stack.deployment import deploy_live, remove_live
+from livetui.stack.deployment import deploy_live, key_name, remove_live
+from tests.integration.stack.test_park import answering
 
 MakeSettings = Callable[..., Settings]
 
@@ -120,8 +124,13 @@ def test_log_groups_go_on_request(aws: Aws, bootstrap: Bootstrap, make_settings:
     logs = aws.client("logs")
     if not logs.describe_log_groups(logGroupNamePrefix=group)["logGroups"]:
         logs.create_log_group(logGroupName=group)
-    remove_live(aws, settings, lambda _: None, log_groups=True)
+    with (answering(aws, "ssm", "DeleteParameter", "AccessDeniedException", "not authorized: ssm:DeleteParameter"),
+          pytest.raises(LivetuiError, match="key")):
+        remove_live(aws, settings, lambda _: None, log_groups=True)
     assert not logs.describe_log_groups(logGroupNamePrefix=group)["logGroups"]
+    remove_live(aws, settings, lambda _: None)
+    with pytest.raises(aws.client("ssm").exceptions.ParameterNotFound):
+        aws.client("ssm").get_parameter(Name=key_name(settings.app, settings.stage))
 
 
 def test_the_guard_knows_production_by_its_names(aws: Aws, make_settings: MakeSettings) -> None:
