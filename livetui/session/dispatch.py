@@ -248,7 +248,7 @@ class Dispatcher:
                  "errorMessage": "The handler stands at a breakpoint, so livetui answered its caller."}
         if self._link.answer(attempt, Answer(json.dumps(error).encode(), True, _log(live))):
             live.answered = True
-            self._hub.publish(InvocationChanged(self._store.changed(live.id, deadline=0.0)))
+            self._changed(InvocationChanged, live.id, deadline=0.0)
             stays = "stays paused" if live.paused else "runs on"
             self._hub.publish(Notice("info", f"#{live.id}: the caller has its answer; the handler {stays}."))
         else:
@@ -402,10 +402,10 @@ class Dispatcher:
         return True
 
     def _changed(self, event: type[InvocationChanged] | type[InvocationPaused], number: int, *,
-                 state: State | None = None, trace_id: str | None = None) -> None:
+                 state: State | None = None, deadline: float | None = None, trace_id: str | None = None) -> None:
         """Record a change and tell of it; of a row that was dropped from the history there is nothing to tell."""
         with contextlib.suppress(NotHeld):
-            self._hub.publish(event(self._store.changed(number, state=state, trace_id=trace_id)))
+            self._hub.publish(event(self._store.changed(number, state=state, deadline=deadline, trace_id=trace_id)))
 
     def row_of(self, work_id: str) -> int | None:
         """The number of an invocation in flight."""

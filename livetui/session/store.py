@@ -217,10 +217,13 @@ class Store(Reader):
             self._log_bytes[number] = used
             self._log_bytes.move_to_end(number)
             if len(self._log_bytes) > _LOGS_MEASURED:
-                self._log_bytes.popitem(last=False)
+                self._log_lines_lost.pop(self._log_bytes.popitem(last=False)[0], None)
+            waiting = self._pending.setdefault(number, _Pending()).lines
+            waiting.extend(lines[:kept])
             if kept < len(lines):
+                if number not in self._log_lines_lost and all(row.id != number for row in self._live.values()):
+                    waiting.append(LogLine("stderr", "livetui: more lines were not kept."))  # no end will count them
                 self._log_lines_lost[number] = self._log_lines_lost.get(number, 0) + len(lines) - kept
-            self._pending.setdefault(number, _Pending()).lines.extend(lines[:kept])
             self._linger(sum(len(line.text) + 16 for line in lines[:kept]))
 
     def called(self, number: int, call: AwsCall) -> None:

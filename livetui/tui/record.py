@@ -139,9 +139,10 @@ def _logs(opened: Opened) -> Document:
     return made
 
 
-def log_line(stream: str, words: str, when: str, function: str = "") -> Line:
-    """A line that a handler wrote: when, where, what."""
-    shown, left_out = text.clipped(text.without_colours(words))
+def log_line(stream: str, words: str, when: str, function: str = "", left_out: int = 0) -> Line:
+    """A line that a handler wrote: when, where, what; so many of its characters are left out already."""
+    shown, more = text.clipped(text.without_colours(words))
+    left_out += more
     pieces: list[Piece] = [(f"{when:>8} " if function else f"{when:>6} ", "dim")]
     if function:
         pieces.append((text.fit(text.safe(function), 16) + " ", "title"))

@@ -15,6 +15,7 @@ from livetui.tui.text import Line
 from livetui.tui.widgets.progress import latest, step_line
 
 _BARS = "▁▂▃▄▅▆▇█"
+MOST_OVERRAN = 1_000
 
 
 @dataclass
@@ -35,10 +36,20 @@ class Seen:
     reloads: dict[str, CodeReloaded] = field(default_factory=dict)
     round_trips: deque[float] = field(default_factory=lambda: deque(maxlen=120))
     overheads: deque[float] = field(default_factory=lambda: deque(maxlen=1_000))
+    _overran: dict[int, float] = field(default_factory=dict)
+    """Calls that were counted as timeouts and may end yet, with the time counted for them."""
 
     def finished(self, row: Row) -> None:
-        """Count an invocation that has its final state."""
+        """Count an invocation that has its final state; once, though one that overran may end after that."""
         tally = self.tallies.setdefault(row.function, Tally())
+        counted_ms = self._overran.pop(row.id, None)
+        if counted_ms is not None:
+            tally.handler_ms += (row.handler_ms or 0.0) - counted_ms
+            return
+        if row.state == "timeout":
+            self._overran[row.id] = row.handler_ms or 0.0
+            if len(self._overran) > MOST_OVERRAN:
+                del self._overran[next(iter(self._overran))]
         tally.calls += 1
         tally.handler_ms += row.handler_ms or 0.0
         if row.failed:

@@ -135,3 +135,13 @@ async def test_functions_tell_of_their_workers_and_the_link_of_its_quotas():
         assert row.strip("│▌ ").split() == ["GetOrder", "●", "live", "2", "3", "src/orders.handler"]
         await shown.press("f9")
         await shown.sees("64 of 100 a second", "131 KB of 512 KiB", "480 units of 5 KB", "about $0.0005")
+
+
+async def test_a_call_that_overran_and_ended_after_that_is_counted_once():
+    session = live_session([])
+    async with console(session) as shown:
+        session.finish(invocation(1, "GetOrder", "GET /", "timeout", handler_ms=3_000.0))
+        session.finish(invocation(1, "GetOrder", "GET /", "late", handler_ms=5_000.0))
+        await shown.settle()
+        tally = shown.main.seen.tallies["GetOrder"]
+        assert (tally.calls, tally.failed, tally.handler_ms) == (1, 1, 5_000.0)

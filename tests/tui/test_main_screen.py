@@ -113,6 +113,23 @@ async def test_the_list_follows_until_the_cursor_leaves_the_newest_row():
         await shown.sees("FOLLOW")
 
 
+async def test_a_row_gone_to_from_the_logs_or_among_the_causes_ends_following():
+    session = live_session([invocation(id, "GetOrder", "GET /", trace_id="1-a") for id in (1, 2)])
+    async with console(session) as shown:
+        session.write(2, "a line of the newest")
+        await shown.press("f6")
+        await shown.sees("a line of the newest")
+        await shown.press("enter")
+        await shown.until(lambda: shown.main.table.current.id == 2, "the row of the line")
+        assert not shown.main.table.following
+        shown.main.table.focus()
+        await shown.press("g", "t")
+        await shown.sees("What belongs to #1")
+        await shown.press("end", "enter")
+        assert shown.main.table.current.id == 2
+        assert not shown.main.table.following
+
+
 async def test_space_freezes_the_list_and_lets_it_go_on():
     session = live_session()
     async with console(session) as shown:

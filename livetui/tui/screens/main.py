@@ -317,7 +317,7 @@ class MainScreen(RecordActions, DebugActions):
     @on(LogsPane.Opened)
     def _log_opened(self, event: LogsPane.Opened) -> None:
         self.action_view("invocations")
-        if self.table.select(event.id):
+        if self.table.stay(event.id):
             self.action_tab(3)
         else:
             self.app.notify(f"#{event.id} is not in the list: a filter hides it, or it is too old.", severity="warning")

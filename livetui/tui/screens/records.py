@@ -165,8 +165,8 @@ class RecordActions(ShownRows):
     def replay_pinned(self, function: str) -> None:
         """New code of a function is there: run the invocation that is pinned to it."""
         id = self.pinned.get(function)
-        if id is not None:
-            self.app.ask(lambda: self.session.replay(id))
+        if id is not None and self.app.ask(lambda: self.session.replay(id)):
+            self.expect(id)
 
     def action_sample(self) -> None:
         """Send an event of one's own to a function."""
@@ -409,7 +409,7 @@ class RecordActions(ShownRows):
 
     def _causes(self, row: Row, related: list[Row], parents: dict[int, int]) -> None:
         def chosen(answer: str | None) -> None:
-            if answer is not None and not self.table.select(int(answer)):
+            if answer is not None and not self.table.stay(int(answer)):
                 self.app.notify(
                     f"#{answer} is not in the list: the filter hides it, or it is too old.", severity="warning"
                 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterable
+from itertools import islice
 from time import monotonic
 from typing import ClassVar, NamedTuple
 
@@ -24,12 +25,14 @@ from livetui.tui import text
 from livetui.tui.keys import LIST_KEYS
 from livetui.tui.messages import CopyRequested, RowOpened, RowSelected
 from livetui.tui.paint import ink
-from livetui.tui.rows import SORTS, Matches, Rows
+from livetui.tui.rows import MOST_ROWS, SORTS, Matches, Rows
 from livetui.tui.widgets.columns import Column, cell, columns_for
 from livetui.tui.widgets.scrolling import resize
 
 UNDER_THE_FINGER_S = 0.3
 """A row that came under the cursor so shortly before a key was pressed is not the one that was meant."""
+AT_ONCE = 5_000
+"""Rows held back that are taken in between two keys."""
 
 
 class Slide(NamedTuple):
@@ -106,6 +109,9 @@ class InvocationList(ScrollView, can_focus=True):
             if not batch:
                 self.post_message(self.Changed())
                 return
+        elif self._held_back:  # what comes now is newer
+            for row in batch:
+                self._held_back.pop(row.id, None)
         selected = self.current
         shown = len(self.rows)
         self._names = max(self._names, max((len(row.function) for row in batch), default=0))
@@ -141,6 +147,8 @@ class InvocationList(ScrollView, can_focus=True):
             elif shown is not None and (row.marked, row.note) != (shown.marked, shown.note):
                 through.append(msgspec.structs.replace(shown, marked=row.marked, note=row.note))
             self._held_back[row.id] = row
+        while len(self._held_back) > MOST_ROWS:  # the list could not hold more of them either
+            del self._held_back[next(iter(self._held_back))]
         return through
 
     def _slide(self, before: Row | None) -> None:
@@ -313,11 +321,13 @@ class InvocationList(ScrollView, can_focus=True):
         self.move_to(at)
         return True
 
-    def stay(self, id: int) -> None:
-        """Put the cursor on a row and leave it there, however many come after it."""
-        if self.select(id):
-            self.following = False
-            self.post_message(self.Changed())
+    def stay(self, id: int) -> bool:
+        """Put the cursor on a row and leave it there, however many come after it; False when it is not shown."""
+        if not self.select(id):
+            return False
+        self.following = False
+        self.post_message(self.Changed())
+        return True
 
     def action_down(self) -> None:
         """One row down."""
@@ -386,13 +396,20 @@ class InvocationList(ScrollView, can_focus=True):
         """Hold the list still, or let it go on."""
         self.frozen = not self.frozen
         if self.frozen:
-            self.unseen = 0
+            self.unseen = len(self._held_back)
         else:
-            held_back, self._held_back = self._held_back, {}
             self.own.clear()
             self.unseen = 0
-            self.take(held_back.values())
+            self._catch_up()
         self.post_message(self.Changed())
+
+    def _catch_up(self) -> None:
+        """Take the rows in that were held back: as many at a time as leave a key unnoticed."""
+        if self.frozen or not self._held_back:
+            return
+        self.take([self._held_back.pop(id) for id in list(islice(self._held_back, AT_ONCE))])
+        if self._held_back:
+            self.set_timer(0.01, self._catch_up)
 
     def action_sort(self) -> None:
         """Sort by the next column."""

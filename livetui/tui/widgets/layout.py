@@ -13,8 +13,8 @@ from livetui.tui.text import LINE_LIMIT, Line, broken, cut, plain
 
 WHOLE = (0, LINE_LIMIT * 2)
 """The part of a line that fits."""
-_CHUNK = 64
-"""Lines that are broken in one go."""
+_CHUNK = 8
+"""Lines that are broken between two looks at the clock."""
 
 
 class Layout:
@@ -88,7 +88,7 @@ class Layout:
                 count = min(_CHUNK, self._below)
                 moved = self._break(len(self._lines) - self._below, count, moved)
                 self._below -= count
-            if self._above:
+            if self._above and (least > 0 or monotonic() < ends):
                 count = min(_CHUNK, self._above)
                 moved = self._break(self._above - count, count, moved)
                 self._above -= count

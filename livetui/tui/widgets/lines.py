@@ -12,7 +12,7 @@ from rich.style import Style
 from textual import events
 from textual.binding import BindingType
 from textual.cache import LRUCache
-from textual.geometry import Region, Size
+from textual.geometry import Offset, Region, Size
 from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.selection import Selection
@@ -96,10 +96,9 @@ class LinesPane(ScrollView, can_focus=True):
         if not self._layout.wraps:
             longest = max((len(self.document.text(at)) for at in range(first, len(held))), default=0)
             self._width = max(self._width, min(longest, LINE_LIMIT + 40) + 2)
-        self._layout.grow(AT_ONCE_S)
+        self._grow_now()
         if at_end and self._layout.growing:  # too many for now: those at the end are seen
             self._arrange(len(held) - 1)
-        resize(self, Size(self._width, len(self)))
         if self._pattern is not None:
             self._hits += self._found(range(first, len(held)))
         if at_end:
@@ -154,16 +153,20 @@ class LinesPane(ScrollView, can_focus=True):
             self._growth = self.set_timer(AT_ONCE_S, self._grow)
 
     def _grow(self) -> None:
-        """Wrap some more lines; what is on screen stays where it is."""
         self._growth = None
-        top, before = self.scroll_offset.y, self._on_screen()
+        before = self._on_screen()
+        self._grow_now()
+        if self._on_screen() != before:
+            self.refresh()
+        self._grow_later()
+
+    def _grow_now(self) -> None:
+        """Wrap some more lines; what is on screen stays where it is."""
+        top = self.scroll_offset.y
         self.cursor, first = self._layout.grow(AT_ONCE_S, rows=[self.cursor, top])
         resize(self, Size(self._width, len(self)))
         if first != top:
             self.scroll_to(y=first, animate=False, immediate=True, force=True)
-        if self._on_screen() != before:
-            self.refresh()
-        self._grow_later()
 
     def _on_screen(self) -> list[tuple[int, tuple[int, int]]]:
         top = self.scroll_offset.y
@@ -278,9 +281,16 @@ class LinesPane(ScrollView, can_focus=True):
         return Strip.join([parts[0], chosen, *parts[2:]])
 
     def get_selection(self, selection: Selection) -> tuple[str, str] | None:
-        """The text that the mouse selected."""
-        text = "\n".join(" " + plain(self._layout.pieces(row)) for row in range(len(self)))
-        return selection.extract(text), "\n"
+        """The text that the mouse selected: only its rows are painted."""
+        start, end = selection
+        first = 0 if start is None else start.y
+        rows = range(first, len(self) if end is None else min(end.y + 1, len(self)))
+        if not rows:
+            return None
+        text = "\n".join(" " + plain(self._layout.pieces(row)) for row in rows)
+        above = Offset(0, first)
+        chosen = Selection(None if start is None else start - above, None if end is None else end - above)
+        return chosen.extract(text), "\n"
 
     def selection_updated(self, selection: Selection | None) -> None:
         """The mouse selects: draw the lines again."""

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 
+import msgspec
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Vertical
@@ -18,11 +19,13 @@ from livetui.session.invocation import LogLine
 from livetui.session.secrets import mask_text
 from livetui.tui.documents import Document, empty
 from livetui.tui.record import log_line
-from livetui.tui.text import Line, clock, line, safe
+from livetui.tui.text import LINE_LIMIT, Line, clock, line, safe
 from livetui.tui.widgets.lines import LinesPane
 from livetui.tui.widgets.typing import Field
 
 MOST_LINES = 20_000
+KEPT = 4 * LINE_LIMIT
+"""Characters of a line that are held: more than are drawn, since masking and colours may take some away."""
 
 
 class TextView(Vertical):
@@ -56,6 +59,8 @@ class Written:
     line: LogLine
     began: float | None
     """When its invocation came."""
+    left_out: int = 0
+    """Characters at its end that are not held."""
     _painted: Line | None = None
 
     def has(self, words: str) -> bool:
@@ -66,9 +71,18 @@ class Written:
         """As it is drawn, its secrets masked."""
         if self._painted is None:
             when = "" if self.began is None else clock(self.began + self.line.at_ms / 1e3)
-            shown = log_line(self.line.stream, mask_text(self.line.text), when, self.function)
+            words = mask_text(self.line.text)
+            shown = log_line(self.line.stream, words, when, self.function, self.left_out)
             self._painted = ((f"{f'#{self.id} ' if self.id else '':<7}", "dim"), *shown)
         return self._painted
+
+
+def _written(id: int, function: str, line: LogLine, began: float | None) -> Written:
+    """The part of a line that is held: twenty thousand of a megabyte each would be too many."""
+    left_out = max(0, len(line.text) - KEPT)
+    if left_out:
+        line = msgspec.structs.replace(line, text=line.text[:KEPT])
+    return Written(id, function, line, began, left_out)
 
 
 class LogsPane(LinesPane):
@@ -117,7 +131,7 @@ class LogsView(TextView):
 
     def add(self, function: str, id: int, lines: Sequence[LogLine], began: float | None = None) -> None:
         """A handler wrote something; `began` is when its invocation came."""
-        self.lines += [Written(id, function, each, began) for each in lines[-MOST_LINES:]]
+        self.lines += [_written(id, function, each, began) for each in lines[-MOST_LINES:]]
         self.written += len(lines)
 
     def refresh_lines_shown(self) -> None:
@@ -137,14 +151,16 @@ class LogsView(TextView):
             if self._shown > MOST_LINES * 6 // 5:
                 self.pane.drop(self._shown - MOST_LINES)
                 self._shown = MOST_LINES
-        dropped = self.written - len(self.lines)
+        dropped = self.written - (len(self.lines) if self._words else self._shown)
         self.border_subtitle = Content(
             f"{self._shown:,} of {self.written:,} lines{f' · {dropped:,} dropped' if dropped else ''}"
         )
 
     def _show_afresh(self, found: list[Written]) -> None:
         at_end = self.pane.cursor >= len(self.pane) - 1  # of a document with one line, too
-        document = Document(found or [line("Nothing matches.", "dim")], kind="log", wrap=True, hang=33)
+        before = self.pane.document
+        wrap = before.wrap or before.kind != "log"
+        document = Document(found or [line("Nothing matches.", "dim")], kind="log", wrap=wrap, hang=33)
         self.pane.show(document, keep=True, at_end=at_end)
 
     @on(Input.Changed, "#logs-filter")

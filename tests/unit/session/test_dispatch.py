@@ -14,7 +14,7 @@ import pytest
 from livetui.link.messages import Answer, Call
 from livetui.runtime.contract import Outcome, Work
 from livetui.session.dispatch import Dispatcher
-from livetui.session.events import InvocationChanged, InvocationFinished, LogLines, SessionEvent
+from livetui.session.events import InvocationChanged, InvocationFinished, LogLines, Notice, SessionEvent
 from livetui.session.hub import Hub
 from livetui.session.store import Store
 
@@ -162,6 +162,29 @@ async def test_near_its_deadline_a_call_is_let_run_once_and_stays_where_it_stops
     await dispatcher.drain(1.0)
     assert debugger.let == ["a"]
     await dispatcher.close()
+
+
+async def test_a_paused_call_that_was_dropped_from_the_history_is_answered_early_all_the_same(tmp_path: Path) -> None:
+    store, hub = Store.open(tmp_path / "small.sqlite"), Hub()
+    dispatcher = Dispatcher(store, hub, lambda function: pytest.fail("no replay"))
+    dispatcher.debugger = LetsRun()
+    told: list[str] = []
+    hub.subscribe(lambda event: told.append(event.text) if isinstance(event, Notice) else None)
+    answered = asyncio.Event()
+
+    class Stops(Pool):
+        async def invoke(self, function_id: str, work: Work) -> Outcome:
+            store._write(lambda db: db.execute("DELETE FROM invocations"))
+            dispatcher.answer_now(1)
+            answered.set()
+            return Outcome("ok", b"1")
+
+    dispatcher.connect(Stops(dispatcher), Link())
+    dispatcher.call(call("a", time.monotonic()))
+    await answered.wait()
+    await dispatcher.close()
+    store.close()
+    assert "#1: the caller has its answer; the handler runs on." in told
 
 
 class Answers(Link):

@@ -167,13 +167,25 @@ def test_endless_logs_are_cut_and_say_so(store: Store) -> None:
 def test_what_a_call_writes_after_its_end_counts_too(store: Store) -> None:
     attempt, row = arrive(store)
     lines = [LogLine("stdout", "x" * 1000)] * 100
-    for _ in range(42):
+    for _ in range(40):
         store.logged(row.id, lines)
     store.finished(attempt, "ok", b"null")
-    kept = len(store.invocation(row.id).logs)
     for _ in range(3):
         store.logged(row.id, lines)
-    assert len(store.invocation(row.id).logs) == kept
+    kept = store.invocation(row.id).logs
+    assert len(kept) < 4300
+    assert [line.text for line in kept if line.stream == "stderr"] == ["livetui: more lines were not kept."]
+
+
+def test_what_was_lost_of_calls_long_ended_is_forgotten_with_them(
+        store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("livetui.session.store._LOGS_MEASURED", 3)
+    monkeypatch.setattr("livetui.session.store._LOG_LIMIT", 10)
+    for _ in range(6):
+        attempt, row = arrive(store)
+        store.finished(attempt, "ok", b"null")
+        store.logged(row.id, [LogLine("stdout", "x" * 1000)] * 2)
+    assert set(store._log_lines_lost) == set(store._log_bytes)
 
 
 def test_log_lines_of_a_running_call_can_be_read(store: Store) -> None:

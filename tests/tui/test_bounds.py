@@ -1,0 +1,112 @@
+"""What comes in larger or faster than it can be shown stays within its bounds, and keeps no key waiting."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+from console import console
+from recorded import invocation
+from textual.geometry import Offset
+from textual.selection import Selection
+
+from livetui.session.invocation import LogLine
+from livetui.tui.documents import Document
+from livetui.tui.text import plain
+from livetui.tui.widgets import invocations, layout, lines, views
+
+
+class Slow:
+    """A line that takes a while to paint, on a clock of its own."""
+
+    now = 0.0
+    painted_lines = 0
+
+    def painted(self):
+        Slow.now += 0.004
+        Slow.painted_lines += 1
+        return (("words " * 50, ""),)
+
+
+@pytest.fixture
+def slow(monkeypatch):
+    monkeypatch.setattr(layout, "monotonic", lambda: Slow.now)
+    Slow.now, Slow.painted_lines = 0.0, 0
+    return Slow()
+
+
+async def test_of_a_long_log_line_its_beginning_is_held_and_the_rest_is_counted():
+    async with console() as shown:
+        shown.main.logs.add("GetOrder", 12, [LogLine("stdout", "x" * 1_000_000, 1.0)])
+        assert len(shown.main.logs.lines[0].line.text) == views.KEPT
+        assert plain(shown.main.logs.lines[0].painted()).endswith(" … 998,000 more characters")
+
+
+async def test_lines_before_what_is_read_are_wrapped_while_others_are_added(monkeypatch):
+    async with console() as shown:
+        shown.session.write(11, "a line")
+        await shown.press("f6")
+        pane = shown.main.logs.pane
+        monkeypatch.setattr(lines, "AT_ONCE_S", 1e-6)
+        document = Document([((f"{at} " + "words " * 60, ""),) for at in range(1_000)], wrap=True)
+        pane.show(document, keep=True, at_end=True)
+        pane.move_to(len(pane) - 60)
+        before, line = pane._on_screen(), pane.current
+        assert pane._layout.growing
+        monkeypatch.setattr(lines, "AT_ONCE_S", 60.0)
+        pane.append([(("the last", ""),)], "")
+        assert not pane._layout.growing
+        assert (pane._on_screen(), pane.current) == (before, line)
+
+
+def test_the_clock_is_looked_at_after_a_few_lines_on_either_side(slow):
+    arranged = layout.Layout(Document([slow] * 1_000, wrap=True), {}, 40, 500)
+    arranged.grow(0.02)
+    assert Slow.now < 0.06
+    while arranged.growing:
+        arranged.grow(0.02)
+    assert {arranged.line(row) for row in range(len(arranged))} == set(range(1_000))
+
+
+async def test_only_the_rows_that_the_mouse_chose_are_painted_to_copy_them(slow):
+    async with console() as shown:
+        pane = shown.main.logs.pane
+        pane.show(Document([*[slow] * 500, (("first words", ""),), (("then others", ""),), *[slow] * 500]))
+        Slow.painted_lines = 0
+        assert pane.get_selection(Selection(Offset(7, 500), Offset(5, 501))) == ("words\n then", "\n")
+        assert pane.get_selection(Selection(Offset(0, 1_001), None))[0].startswith(" words")
+        assert Slow.painted_lines == 1
+
+
+async def test_a_frozen_list_holds_no_more_back_than_it_could_show_and_goes_on_in_parts(monkeypatch):
+    monkeypatch.setattr(invocations, "MOST_ROWS", 100)
+    monkeypatch.setattr(invocations, "AT_ONCE", 30)
+    async with console() as shown:
+        table = shown.main.table
+        held = len(table.rows)
+        rows = [invocation(id, "GetOrder", "GET /", "running").row for id in range(100, 300)]
+        table.action_freeze()
+        table.take(rows)
+        assert len(table.rows) == held
+        table.action_freeze()
+        assert len(table.rows) == held + 30
+        table.take([msgspec.structs.replace(rows[-1], state="ok")])  # newer than what is held back of it
+        await shown.until(lambda: not table._held_back, "the rest")
+        assert table.rows.shown[held:] == list(range(200, 300))
+        assert table.rows.get(299).state == "ok"
+
+
+async def test_lines_that_were_let_go_of_are_counted_as_shown_and_wrapping_stays_off(monkeypatch):
+    monkeypatch.setattr(views, "MOST_LINES", 100)
+    async with console() as shown:
+        logs = shown.main.logs
+        await shown.press("f6")
+        logs.lines = type(logs.lines)(maxlen=100)
+        logs.add("GetOrder", 12, [LogLine("stdout", f"line {at}", 1.0) for at in range(90)])
+        await shown.sees("90 of 90 lines")
+        logs.add("GetOrder", 12, [LogLine("stdout", f"line {at}", 1.0) for at in range(90, 110)])
+        await shown.sees("110 of 110 lines")
+        assert "dropped" not in shown.screen_text()
+        logs.pane.action_wrap()
+        await shown.press("slash", "9")
+        await shown.sees("19 of 110 lines · 10 dropped")
+        assert not logs.pane.document.wrap
