@@ -17,7 +17,7 @@ from livetui.runtime.contract import FunctionSpec, LateListener, Outcome, PoolLi
 from livetui.runtime.environment import call_environment
 from livetui.runtime.logs import Lines, LogPipe, Records, Stream
 from livetui.runtime.process import Launch, Spawned, init_frame, kill_group
-from livetui.runtime.whereabouts import ASK_S, SIGNAL, WRITE_S, Whereabouts
+from livetui.runtime.whereabouts import ASK_S, SIGNAL, Whereabouts
 
 INIT_LIMIT_S = 10
 """Lambda's limit of an INIT phase; a call that starts a worker may take this longer than its timeout."""
@@ -217,14 +217,21 @@ class Instance:
                 self._stop_timer()
         elif kind == "modules":
             self._owner.instance_imported(self, header["files"], header["others"])
-        elif kind == "ready":
-            self._stop_timer()
+        elif kind in ("ready", "failed"):
+            self._imported(header, body)
+
+    def _imported(self, header: Mapping[str, Any], body: bytes) -> None:
+        if self._where is not None:
+            self._give_up()
+        if self.killed:  # such as when its time was over
+            return
+        self._stop_timer()
+        if header["t"] == "ready":
             self._set_init(Init(True, header["ms"], changed_environment=frozenset(header["changed_environment"])))
-        elif kind == "failed":
-            self._stop_timer()
-            self._drain()
-            place = f"{header['file']}:{header['line']}" if header.get("file") and header.get("line") else ""
-            self._set_init(Init(False, header["ms"], "error", header["type"], header["message"], body, place))
+            return
+        self._drain()
+        place = f"{header['file']}:{header['line']}" if header.get("file") and header.get("line") else ""
+        self._set_init(Init(False, header["ms"], "error", header["type"], header["message"], body, place))
 
     def _answered(self, header: Mapping[str, Any], body: bytes) -> None:
         if self._where is not None:
@@ -256,9 +263,9 @@ class Instance:
 
     def _line(self, stream: Stream, text: str) -> None:
         if self._where is not None and stream == "stderr" and self._where.takes(text):
-            if self._timer is not None:
+            if self._where.complete and self._timer is not None:
                 self._timer.cancel()
-                self._timer = self._loop.call_later(WRITE_S, self._give_up)
+                self._timer = self._loop.call_later(0, self._give_up)  # not from within a pipe that is read
             return
         if self._log_work is None:
             if len(self._early) < _EARLY_LINES:

@@ -141,6 +141,24 @@ async def test_where_an_import_was_when_its_time_was_over_is_in_its_log(pool: Po
     assert recorder.lines(call.id, "stderr")[-1] == "    time.sleep(60)"
 
 
+async def test_a_handler_that_prints_without_end_times_out_all_the_same(pool: Pool, function) -> None:
+    function("import os\ndef handler(event, context):\n    while True:\n        os.write(2, b'\\n' * 4096)", timeout_s=1)
+    async with asyncio.timeout(20):
+        assert (await pool.invoke("F", work())).kind == "timeout"
+
+
+async def test_an_import_that_ends_just_after_its_limit_was_too_long(pool: Pool, function, monkeypatch) -> None:
+    monkeypatch.setattr("livetui.runtime.instance.INIT_LIMIT_S", 0)
+    function("""
+        import faulthandler, signal
+        faulthandler.unregister(signal.SIGRTMAX - 3)
+        signal.signal(signal.SIGRTMAX - 3, lambda *_: None)
+        signal.pause()  # until somebody asks where it is
+        def handler(event, context): return 1
+    """, timeout_s=1)
+    assert (await pool.invoke("F", work())).kind == "timeout"
+
+
 async def test_held_work_does_not_time_out(pool: Pool, function, recorder: Recorder, tmp_path: Path) -> None:
     with held(tmp_path / "gate") as gate:
         function(f"""
