@@ -148,15 +148,15 @@ class Instance:
         self._loop.call_soon(self._owner.instance_idle, self)
 
     def hold(self) -> None:
-        """Stop the clock of the running call (it is paused in a debugger)."""
-        if self._timer is not None and self.item is not None and self._where is None:
+        """Stop the clock of the running call or import (a debugger has it)."""
+        if self._timer is not None and self._where is None:
             self._left_s = max(0.0, self._timer.when() - self._loop.time())
             self._timer.cancel()
             self._timer = None
 
     def release(self) -> None:
         """Let the clock run on from where it was held."""
-        if self._left_s is not None and self.item is not None:
+        if self._left_s is not None:
             self._timer = self._loop.call_later(self._left_s, self._overran)
         self._left_s = None
 
@@ -213,8 +213,9 @@ class Instance:
             self._called_aws(header)
         elif kind == "attaching":
             self.debugged = True  # by a `breakpoint()`, while nothing else could stop it
-            if not self.init.done():
-                self._stop_timer()
+            self.hold()  # until it ran on from there
+        elif kind == "unattached":
+            self.release()
         elif kind == "modules":
             self._owner.instance_imported(self, header["files"], header["others"])
         elif kind in ("ready", "failed"):

@@ -271,9 +271,12 @@ class Runtime:
         if os.environ.get("PYTHONBREAKPOINT"):
             return sys.__breakpointhook__(*arguments, **named)
         if self.debug is not None and not self.channel.is_forked():
-            if self.debug.may_attach():
+            attaches = self.debug.may_attach()
+            if attaches:
                 self.channel.send({"t": "attaching"})
             stopped = self.debug.stop_at(sys._getframe(1))
+            if attaches and not stopped:
+                self.channel.send({"t": "unattached"})
             sys.breakpointhook = self._breakpoint
             if stopped:
                 return None

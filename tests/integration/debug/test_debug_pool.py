@@ -252,6 +252,56 @@ async def test_breakpoint_at_import_holds_the_workers_init(office: PoolDesk, wri
     assert (await call).body == b"3"
 
 
+SLOW_DEBUGPY = """import sys, time
+
+
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == "debugpy":
+            sys.meta_path.remove(self)
+            {does}
+
+
+sys.meta_path.insert(0, Finder())
+
+
+def handler(event, context):
+    if event:
+        breakpoint()
+    time.sleep(event.get("sleep", 0))
+    return 3
+
+
+"""
+
+
+@pytest.mark.parametrize("photographs", [True])
+async def test_taking_up_the_debugger_is_none_of_the_calls_time(office: PoolDesk, write) -> None:
+    write("app.py", SLOW_DEBUGPY.format(does="time.sleep(1.3)"))  # the function's timeout is 1 s
+    assert (await office.call("w-1")).body == b"3"
+    call = office.call("w-2", stop=True)
+    paused = await office.heard.until("paused")
+    await office.face.resume(paused.thread_id)
+    assert (await call).body == b"3"
+    call = office.call("w-3", sleep=60)  # stops again, and overruns when it runs on
+    paused = await office.heard.until("paused", lambda item: item.work_id == "w-3")
+    await office.face.resume(paused.thread_id)
+    async with asyncio.timeout(20):
+        assert (await call).kind == "timeout"
+
+
+@pytest.mark.parametrize("photographs", [True])
+@pytest.mark.parametrize("at_import", [False, True])
+async def test_the_clock_runs_on_when_the_debugger_cannot_be_taken_up(office: PoolDesk, write, monkeypatch,
+                                                                      at_import: bool) -> None:
+    monkeypatch.setattr("livetui.runtime.instance.INIT_LIMIT_S", 0)
+    at_end = "handler({'sleep': 60}, None)\n" if at_import else ""
+    write("app.py", SLOW_DEBUGPY.format(does="raise ImportError('none')") + at_end)
+    async with asyncio.timeout(20):
+        assert (await office.call("w-1", sleep=60)).kind == "timeout"
+    assert "no debugger is attached" in await office.heard.until("log")
+
+
 @pytest.mark.parametrize("photographs", [True])
 async def test_breakpoint_in_a_process_that_the_handler_forks_passes(office: PoolDesk, write) -> None:
     write("app.py", "import os\n\n\ndef handler(event, context):\n    child = os.fork()\n    if child == 0:\n"
