@@ -250,10 +250,10 @@ def missing_module_hint(message: str, interpreter: Path, code_root: Path, layers
     if found is None:
         return ""
     module, _, part = found[1].partition(".")
+    if (code_root / module).exists() or (code_root / f"{module}.py").exists():
+        return f"{module} is in {code_root}{f', but has no {part}' if part else ''}."
     if module == message.split("'")[1].split(".", maxsplit=1)[0]:
         return f"Looked for {module}.py in {code_root}: the function's Handler or CodeUri does not lead there."
-    if (code_root / module).exists() or (code_root / f"{module}.py").exists():
-        return f"{module} is in {code_root}, but has no {part}."
     places = [f"the packages of {interpreter}", str(code_root), *map(str, layers)]
     looked = f"Looked in {', '.join(places[:5])}{f' and {len(places) - 5} more layers' if len(places) > 5 else ''}."
     package = _PACKAGE_OF.get(module, module)

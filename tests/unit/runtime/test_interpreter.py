@@ -155,10 +155,14 @@ def test_a_missing_package_that_is_required_is_installed_with_the_others(tmp_pat
 
 def test_a_missing_module_of_ones_own_is_no_package(tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
-    for missing, words in (("app", f"Looked for app.py in {tmp_path}: the function's Handler or CodeUri"),
-                           ("mine.part", f"mine is in {tmp_path}, but has no part.")):
-        hint = missing_module_hint(f"Unable to import module 'app': No module named '{missing}'", Path("/p"), tmp_path)
-        assert hint.startswith(words)
+    for handler, missing, words in (
+            ("app", "app", f"Looked for app.py in {tmp_path}: the function's Handler or CodeUri"),
+            ("gone.app", "gone", f"Looked for gone.py in {tmp_path}: the function's Handler or CodeUri"),
+            ("app", "mine.part", f"mine is in {tmp_path}, but has no part."),
+            ("mine.app.handler", "mine.part", f"mine is in {tmp_path}, but has no part."),
+            ("mine.app", "mine", f"mine is in {tmp_path}.")):
+        message = f"Unable to import module '{handler}': No module named '{missing}'"
+        assert missing_module_hint(message, Path("/p"), tmp_path).startswith(words)
 
 
 def test_a_tools_project_without_an_environment_is_told_how_to_make_it(tmp_path: Path,
