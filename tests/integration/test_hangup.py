@@ -14,6 +14,7 @@ import termios
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import FileIO
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there are no ps
 
 
 @contextmanager
-def console(folder: Path, *, ignoring_hangup: bool) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+def console(folder: Path, *, ignoring_hangup: bool) -> Iterator[tuple[subprocess.Popen[bytes], FileIO]]:
     """The console in a folder without a template, drawn; and the terminal's other end."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
@@ -37,26 +38,26 @@ def console(folder: Path, *, ignoring_hangup: bool) -> Iterator[tuple[subprocess
         [sys.executable, "-m", "livetui"], cwd=folder, stdin=theirs, stdout=theirs, stderr=theirs, preexec_fn=prepare,  # noqa: PLW1509  (the terminal is made its own before anything else)
         env={**os.environ, "TERM": "xterm-256color", "HOME": str(folder)})
     os.close(theirs)
-    try:
-        seen = until(ours, b"template", 30)
-        assert b"\x1b[?1049h" in seen
-        yield process, ours
-    finally:
-        process.kill()
-        process.wait()
+    with FileIO(ours, "r+") as terminal:
+        try:
+            assert b"\x1b[?1049h" in until(terminal, b"template", 30)
+            yield process, terminal
+        finally:
+            process.kill()
+            process.wait()
 
 
-def until(terminal: int, words: bytes, seconds: float) -> bytes:
-    """What the terminal shows until it has shown `words`, or is closed."""
+def until(terminal: FileIO, words: bytes, seconds: float) -> bytes:
+    """What the terminal shows until it has shown `words`."""
     seen, end = b"", time.monotonic() + seconds
     while words not in seen and time.monotonic() < end:
         if select.select([terminal], [], [], 0.2)[0]:
             try:
-                more = os.read(terminal, 65536)
+                more = terminal.read(65536)
             except OSError:  # Linux's way to say that the other end was closed
-                return seen
+                break
             if not more:
-                return seen
+                break
             seen += more
     assert words in seen, seen[-2000:]
     return seen
@@ -65,12 +66,12 @@ def until(terminal: int, words: bytes, seconds: float) -> bytes:
 def test_sigterm_gives_the_screen_back(tmp_path: Path) -> None:
     with console(tmp_path, ignoring_hangup=False) as (process, terminal):
         process.send_signal(signal.SIGTERM)
-        until(terminal, b"\x1b[?1049l", 15)
+        assert b"\x1b[?1049l" in until(terminal, b"\x1b[?1049l", 15)
         assert process.wait(15) == 128 + signal.SIGTERM
 
 
 @pytest.mark.parametrize("ignoring", [False, True], ids=["told by SIGHUP", "under nohup"])
 def test_a_console_whose_terminal_was_closed_ends(tmp_path: Path, ignoring: bool) -> None:
     with console(tmp_path, ignoring_hangup=ignoring) as (process, terminal):
-        os.close(terminal)
+        terminal.close()
         assert process.wait(30) == 128 + signal.SIGHUP
