@@ -10,10 +10,12 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import tomllib
 from pathlib import Path
 
 import debugpy
 import pytest
+from packaging.requirements import Requirement
 
 from livetui.debug.worker_link import RefusedError, WorkerLink
 from tests.integration.debug.bench import HANDLER, HELPER, Bench, line_of
@@ -49,6 +51,13 @@ def debugpy_folder(version: str) -> Path:
 @pytest.fixture(params=sorted({OLDEST, debugpy.__version__}))
 def folder(request: pytest.FixtureRequest) -> Path:
     return debugpy_folder(request.param)
+
+
+def test_only_the_versions_that_are_held_to_it_are_asked_for() -> None:
+    project = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text("utf-8"))["project"]
+    asked = next(line for line in map(Requirement, project["dependencies"]) if line.name == "debugpy").specifier
+    assert [version in asked for version in (TOO_OLD, OLDEST, debugpy.__version__, "1.9.0", "2.0.0")] == [
+        False, True, True, False, False]
 
 
 async def test_private_requests_answer(desk: Bench, app: Path, folder: Path) -> None:
