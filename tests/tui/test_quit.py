@@ -60,7 +60,8 @@ async def test_who_parks_always_is_not_asked():
 
 async def test_the_palette_and_the_help_offer_it_where_it_makes_sense():
     async with console(parkable()) as shown:
-        assert any("Park and quit" in line for line in await offered(shown))
+        await offered(shown)
+        await shown.sees("Park and quit")
         await shown.press("escape", "question_mark")
         await shown.until(lambda: shown.app.screen is not shown.main, "the help")
         assert any("Park" in "".join(text for text, _ in document.line(at))
