@@ -48,6 +48,11 @@ def safe(text: str) -> str:
     return text.translate(_UNSAFE) if _NEEDS_CARE.search(text) else text
 
 
+def escaped(text: str) -> str:
+    """`text` with the same characters, but for ends of lines and tabs, as escapes of JSON."""
+    return _NEEDS_CARE.sub(lambda found: found[0] if found[0] in "\t\n\r" else f"\\u{ord(found[0]):04x}", text)
+
+
 def without_colours(text: str) -> str:
     """`text` without the ANSI sequences that log libraries write for terminals."""
     return _SGR.sub("", text) if "\x1b" in text else text

@@ -13,9 +13,11 @@ from console import Console, console
 from hostile import BIDI, ESCAPES, MARKUP, PAYLOADS, WIDE
 from recorded import RecordedSession, invocation, live_session
 
-from livetui.session.events import Notice
+from livetui.errors import LivetuiError
+from livetui.session.events import LogLines, Notice
 from livetui.session.invocation import AwsCall, LogLine
 from livetui.tui.record import TABS
+from livetui.tui.screens.records import EXPORTS
 
 STEERING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\u200e\u200f]")
 BLOCK_S = 0.1
@@ -115,3 +117,41 @@ async def test_hostile_words_of_the_session_itself():
         session.tell(Notice("error", MARKUP + ESCAPES))
         await shown.sees("[/foo]")
         assert not STEERING.search(shown.screen_text())
+
+
+STEERED = ["markup", "escapes", "escapes, no JSON", "bidi", "wide", "nul", "surrogate", "not utf-8", "empty"]
+
+
+async def test_logs_of_all_functions_take_every_payload():
+    session = session_of(STEERED)
+    async with console(session) as shown:
+        for number, name in enumerate(sorted(PAYLOADS), 1):
+            words = PAYLOADS[name][:1_100_000].decode("utf-8", "replace")
+            session.tell(LogLines(number, f"Fn{MARKUP}{ESCAPES}", [LogLine("stdout", words, 1.0)]))
+        await shown.press("f6")
+        await shown.sees(f"{len(PAYLOADS)} of {len(PAYLOADS)} lines")
+        for _ in range(3):
+            assert not STEERING.search(shown.screen_text())
+            await shown.press("pageup")
+
+
+async def test_dialogs_and_lists_take_every_payload():
+    session = session_of(STEERED)
+    async with console(session, size=(160, 45)) as shown:
+        for number, name in enumerate(STEERED, 1):
+            await shown.opened(number)
+            for key, words in (("e", "Changes"), ("x", "aws lambda invoke"), ("t", "What belongs to"), ("P", "all sessions")):
+                await shown.press(key)
+                await shown.sees(words)
+                assert not STEERING.search(shown.screen_text()), (name, key)
+                await shown.press("escape")
+                await shown.until(lambda: shown.app.screen is shown.main, f"{key} to close")
+
+
+@pytest.mark.parametrize("kind", [each.id for each in EXPORTS])
+def test_every_payload_is_exported_or_refused(kind):
+    names = sorted(set(PAYLOADS) - LARGE)
+    session = session_of(names)
+    for number in range(1, len(names) + 1):
+        with contextlib.suppress(LivetuiError):
+            assert session.export(number, kind).encode()  # whole characters: it can be written to a file

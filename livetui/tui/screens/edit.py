@@ -21,7 +21,7 @@ from livetui.session.secrets import mask_json
 from livetui.tui.documents import Document, of_lines
 from livetui.tui.keys import bind
 from livetui.tui.record import change_lines
-from livetui.tui.text import line, safe, size
+from livetui.tui.text import escaped, line, safe, size
 from livetui.tui.widgets.lines import LinesPane
 from livetui.tui.widgets.typing import InOrder
 
@@ -37,11 +37,13 @@ MOST_CHANGES = 5_000
 
 
 def pretty(event: bytes) -> str:
-    """An event as text to edit; what is no JSON is text as it is."""
+    """An event as text to edit; what is no JSON is text as it is. What could steer a terminal is written as JSON's
+    escape, which means the same."""
     try:
-        return msgspec.json.format(event, indent=2).decode("utf-8", "replace")
+        found = msgspec.json.format(event, indent=2).decode("utf-8", "replace")
     except (msgspec.DecodeError, RecursionError):
-        return event.decode("utf-8", "replace")
+        found = event.decode("utf-8", "replace")
+    return escaped(found)
 
 
 def problem_in(text: str) -> str:
