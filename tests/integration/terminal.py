@@ -54,8 +54,9 @@ class Terminal:
             os.write(self._fd, KEYS.get(key, key).encode())
 
     def resize(self, columns: int, lines: int) -> None:
-        """Give the window another size."""
+        """Give the window another size; what is seen from then on was drawn for it."""
         self.screen.resize(lines, columns)
+        self.screen.erase_in_display(2)
         self._tell_size()
         self.process.send_signal(signal.SIGWINCH)
 

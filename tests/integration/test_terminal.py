@@ -16,8 +16,9 @@ import pytest
 from tests.integration.terminal import Terminal
 
 LIVETUI = str(Path(sys.executable).with_name("livetui"))
-VIEWS = {"f3": "handler", "f4": "resources", "f6": "Logs of all functions", "f9": "round trip", "f12": "Breakpoints",
-         "f2": "Invocations"}
+VIEWS = {"f3": "─ Functions ", "f4": "─ Stack ", "f6": "─ Logs of all functions ", "f9": "─ Link ", "f12": "─ Breakpoints ",
+         "f2": "─ Invocations "}
+"""Keys, and the title in the frame of the view that each opens."""
 TEMPLATE = """
 Transform: AWS::Serverless-2016-10-31
 Resources:

@@ -127,6 +127,7 @@ async def test_a_pinned_invocation_runs_again_when_its_function_is_saved():
         shown.session.tell(CodeReloaded("GetOrder", 12.0))
         await shown.settle()
         assert ("replay", 12, None, 1) in shown.session.asked
+        await shown.until(lambda: shown.main.table.current.id == 17, "the cursor on the new row")
 
 
 async def test_what_the_session_refuses_is_told_with_its_hint():
@@ -367,7 +368,7 @@ async def test_help_explains_the_focused_pane():
         await shown.sees("What came in, what went out")
 
 
-async def test_the_palette_offers_every_action():
+async def test_the_palette_finds_an_action_by_its_name():
     async with console() as shown:
         await shown.press("ctrl+p")
         await shown.type("replay n")

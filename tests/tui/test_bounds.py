@@ -45,6 +45,7 @@ async def test_lines_before_what_is_read_are_wrapped_while_others_are_added(monk
     async with console() as shown:
         shown.session.write(11, "a line")
         await shown.press("f6")
+        await shown.sees("a line")  # the pane has its width
         pane = shown.main.logs.pane
         monkeypatch.setattr(lines, "AT_ONCE_S", 1e-6)
         document = Document([((f"{at} " + "words " * 60, ""),) for at in range(1_000)], wrap=True)

@@ -258,6 +258,9 @@ async def test_pinned_rows_can_be_asked_for_as_they_are_now():
         await shown.type("!is:pinned fn:GetOrder")
         await shown.press("enter", "p")
         assert len(shown.main.table.rows) == 2  # of 10, 12 and 13, one is pinned now
+        await shown.press("slash", "ctrl+u")
+        await shown.type("is:pinned,marked")
+        await shown.sees("`is:` knows pinned (on its own), marked")
 
 
 async def test_tab_completes_a_filter():
