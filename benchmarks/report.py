@@ -70,7 +70,8 @@ def soak_section() -> str:
     if not SOAKED.exists():
         return ""
     soaked = json.loads(SOAKED.read_text("utf-8"))
-    verdict = "; ".join(soaked["failures"]) or "nothing lost, wrong, run twice or left behind"
+    verdict = "; ".join(soaked["failures"]) or (
+        "nothing lost, wrong or left behind, no attempt run twice (a queue's own redelivery is counted apart)")
     rows = "".join(f"| {cell(name)} | {cell(words(value))} |\n" for name, value in soaked["rows"].items())
     return (f"{SOAK_HEADING}: {words(soaked['rows']['minutes'])} minutes\n\nWritten by `make soak`.\n\n"
             f"- when: {soaked['when']}\n- machine: {soaked['machine']}\n- verdict: {verdict}\n\n"

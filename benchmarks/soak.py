@@ -292,6 +292,7 @@ class Soak:
         rows = self.rows()
         names = ("lost", "wrong", "duplicates", "told offline, yet executed",
                  "queued messages never executed", "pauses with a foreign call",
+                 "answers of code older than a finished reload",
                  "invocations left unfinished", "processes left")
         found = [f"{name}: {rows[name]}" for name in names if rows[name]]
         if self.minutes >= SETTLED_MINUTES:

@@ -1,6 +1,6 @@
 """How fast the history is: invocations recorded per second, the time of a filter over 100,000 rows, the file's size.
 
-    python benchmarks/store.py [--rows 100000] [--json]
+    python -m benchmarks.store [--rows 100000] [--json]
 """
 
 from __future__ import annotations

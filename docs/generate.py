@@ -219,8 +219,8 @@ def commands() -> str:
     shared = {option.opts[-1]: option for command in cli.commands.values() for option in command.params
               if isinstance(option, click.Option) and option.opts[-1] in COMMON}
     lines = ["## Commands", "", "`livetui` without a command, or with an option first, is `livetui dev`. Exit codes: "
-             "0 done, 1 failed, 2 wrong usage or settings, 130 interrupted. Nearly all commands take the *common "
-             "options*:", "",
+             "0 done, 1 failed, 2 wrong usage or settings, 130 interrupted, 128 + N ended by signal N. Nearly "
+             "all commands take the *common options*:", "",
              table(("option", "meaning"), ((option_words(shared[name]), shared[name].help or "") for name in COMMON))]
     for name, command in cli.commands.items():
         options = [option for option in command.params if isinstance(option, click.Option)]

@@ -58,7 +58,8 @@ for _section in SECTIONS.values():
 
 
 def main() -> None:
-    """Entry point. Exit codes: 0 done, 1 failed, 2 wrong usage or settings, 130 interrupted."""
+    """Entry point. Exit codes: 0 done, 1 failed, 2 wrong usage or settings, 130 interrupted,
+    128 + N ended by signal N."""
     try:
         code = cli.main(standalone_mode=False)
     except click.exceptions.Abort:

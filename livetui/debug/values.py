@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 
 from livetui.debug.breakpoints import Breakpoint
@@ -152,8 +150,3 @@ class DebugListener:
 
     def on_notice(self, function_id: str, level: str, text: str) -> None:
         """Something people should know, such as a worker that cannot be debugged."""
-
-
-def body_of(struct: msgspec.Struct) -> dict[str, Any]:
-    """A value as a DAP body."""
-    return msgspec.to_builtins(struct)  # type: ignore[no-any-return]

@@ -25,7 +25,7 @@ class Demo:
         self.folder = folder
         self.temp = folder / "temp"
         self.temp.mkdir()
-        self.console = ConsoleProcess(folder, "demo", environment={"TMPDIR": str(self.temp), "A_SECRET": "of mine"})
+        self.console = ConsoleProcess(folder, "demo", environment={"TMPDIR": str(self.temp)})
         self.live = self.console.live()
         self.url = self.live["outputs"]["ApiUrl"]
 
