@@ -44,7 +44,7 @@ class Traffic:
         self._thread = threading.Thread(target=self._run, name="demo-traffic", daemon=True)
 
     def start(self) -> Traffic:
-        """Begin. All kinds of trigger but the schedule are seen within ten seconds."""
+        """Begin: all kinds of trigger but the schedule, one after the other."""
         self._thread.start()
         return self
 

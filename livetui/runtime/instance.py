@@ -213,9 +213,10 @@ class Instance:
             self._called_aws(header)
         elif kind == "attaching":
             self.debugged = True  # by a `breakpoint()`, while nothing else could stop it
-            self.hold()  # until it ran on from there
-        elif kind == "unattached":
-            self.release()
+            self.hold()
+        elif kind == "attached":
+            if self.item is not None or not header["stops"]:  # an import that stops has all the time it wants
+                self.release()
         elif kind == "modules":
             self._owner.instance_imported(self, header["files"], header["others"])
         elif kind in ("ready", "failed"):

@@ -43,6 +43,8 @@ class Whereabouts:
             self._threads.append([])
             self._asked = line.startswith("Current")
             return True
+        if self._threads and line == "...":  # there are more threads than faulthandler writes
+            return True
         if not self._threads or not (_FRAME.fullmatch(line) or line in _NO_FRAME):
             return parts and not line  # faulthandler parts threads by one empty line
         self._threads[-1].append(line)

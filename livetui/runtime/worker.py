@@ -4,7 +4,7 @@
 header, length of a body; then both). LIFELINE is a pipe that nobody writes to: its end is the end of the console.
 
 From the pool: `init`, then one `invoke` after another. To the pool: `ready` or `failed` (init), `result`, `aws`
-(one AWS call), `modules` (files that the handler's code came from), `attaching` and, when that failed, `unattached`
+(one AWS call), `modules` (files that the handler's code came from), `attaching` and `attached`
 (the debugger, for a `breakpoint()`). Log records travel in the stdout pipe, in order with what is printed, as chunks
 that begin with a token only the pool knows. `python worker.py fork …` is a parent that forks workers (worker_fork.py);
 `python worker.py loopback` inherits no descriptors (worker_loopback.py).

@@ -275,8 +275,8 @@ class Runtime:
             if attaches:
                 self.channel.send({"t": "attaching"})
             stopped = self.debug.stop_at(sys._getframe(1))
-            if attaches and not stopped:
-                self.channel.send({"t": "unattached"})
+            if attaches:
+                self.channel.send({"t": "attached", "stops": stopped})
             sys.breakpointhook = self._breakpoint
             if stopped:
                 return None

@@ -82,6 +82,8 @@ class Engine:
         self._pool: Pool | None = None
         self._link: Link | None = None
         self._redeploying = False
+        self._parks_later = False
+        """Whether the link is being opened anew, so that what is to be parked still is on."""
         self._switching = threading.Lock()
         """Held while event sources are parked or resumed."""
         self._changing = asyncio.Lock()
@@ -131,8 +133,12 @@ class Engine:
             await self._deploy(aws, application)
             assert self.stack is not None
             async with self._open_pool(aws, self.stack) as pool:
-                while await self._serve_linked(aws, pool):
-                    pass
+                try:
+                    while await self._serve_linked(aws, pool):
+                        pass
+                finally:
+                    if self._parks_later and self.park and self._stopping.is_set():
+                        await self._park(aws)
 
     async def _serve_linked(self, aws: Aws, pool: Pool) -> bool:
         """Serve until it is time to end; True when the stage has a new key, so that the link is to be opened anew."""
@@ -252,15 +258,20 @@ class Engine:
         self.dispatcher.connect(pool, link)
         with self._step("connect", "link"):
             await link.open()
+        self._parks_later = False
         try:
             yield
         finally:
             # The sources of attached functions belong to a real deployment, those of a stage taken over to another.
             again = self.hands_on or (self._key_changed.is_set() and not self._stopping.is_set())
-            if self.park and not self.attach and not again and not link.taken_over:
+            ours = not self.attach and not link.taken_over
+            self._parks_later = ours and again and not self.hands_on
+            if self.park and ours and not again:
                 await self._park(aws)
-            await self.dispatcher.drain(_DRAIN_S)
-            await link.close()
+            try:
+                await self.dispatcher.drain(_DRAIN_S)
+            finally:
+                await link.close()
 
     async def _park(self, aws: Aws) -> None:
         try:

@@ -23,6 +23,8 @@ MAX_LAYERS = 5
 _STACK_NAME = "[a-zA-Z][-a-zA-Z0-9]{0,127}"
 """CloudFormation refuses the question for any other name, such as a function's with an underscore."""
 _STACK_ARN = re.compile(r"arn:[^:]+:cloudformation:[^:]*:[^:]*:stack/([^/]+)(?:/.*)?")
+_QUALIFIED = re.compile(r"((?:.*:function:)?[\w-]+):[\w$-]+")
+"""A function with a version or an alias."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,7 @@ def _found_by(aws: Aws, name: str) -> Iterator[Target]:
     elif re.fullmatch(_STACK_NAME, name) and describe(aws, name).status:
         ids = function_resources(aws, name)
     else:
-        ids, named = {name.rsplit(":function:", maxsplit=1)[-1]: name}, True
+        ids, named = {name_of(name): name}, True
     if not ids:
         raise UsageError(f"No function matches {name!r}.", "", "See them with: aws lambda list-functions")
     for logical_id, function in ids.items():
@@ -108,9 +110,8 @@ def _found_by(aws: Aws, name: str) -> Iterator[Target]:
 
 
 def unqualified(target: str) -> str:
-    """A function's name or ARN without the version or alias that may follow."""
-    before, mark, name = target.rpartition(":function:")
-    return before + mark + name.partition(":")[0]
+    """A function's name or ARN without the version or alias that may follow; all else, such as a glob, as it is."""
+    return found[1] if (found := _QUALIFIED.fullmatch(target)) else target
 
 
 def name_of(target: str) -> str:
@@ -128,8 +129,8 @@ def _meant(aws: Aws, name: str) -> str:
     if name.startswith("arn:") and ":function:" not in name:
         raise UsageError(f"{name} is no function and no stack.", "",
                          "Give the name or the ARN of a function or of a CloudFormation stack.")
-    qualifier = name.rsplit(":function:", maxsplit=1)[-1].partition(":")[2]
     plain = unqualified(name)
+    qualifier = name[len(plain) + 1:]
     if qualifier in ("", "$LATEST"):
         return plain
     frozen = "A published version cannot be changed, so nothing was."

@@ -92,3 +92,21 @@ def test_only_who_holds_the_stage_wakes_it_and_parks_it_and_only_at_the_end(tmp_
                 first.stop()
                 assert first.wait(30)
                 assert states_of(awslambda) == {"Enabled"}
+
+
+def test_who_leaves_while_the_link_is_opened_anew_parks_all_the_same(tmp_path: Path) -> None:
+    project = tmp_path / "shop"
+    shutil.copytree(ORDERS, project)
+    with LocalCloud.start(project / ".livetui") as cloud:
+        awslambda = Aws(cloud.access).client("lambda")
+        settings = load(project, {"local": True, "app": "shop", "park": "on-exit"})
+        heard = Heard()
+        session = Session(settings)
+        with live(session, heard):
+            chores.remove(settings, on_progress=lambda step: None)
+            told = len(heard.events)
+            session.subscribe(lambda event: isinstance(event, LinkChanged) and event.state == "connecting" and session.stop())
+            session.redeploy()
+            assert session.wait(60)
+            assert not any(isinstance(event, SessionLive) for event in heard.events[told:])
+        assert states_of(awslambda) == {"Disabled"}

@@ -127,7 +127,8 @@ async def test_a_pinned_invocation_runs_again_when_its_function_is_saved():
         shown.session.tell(CodeReloaded("GetOrder", 12.0))
         await shown.settle()
         assert ("replay", 12, None, 1) in shown.session.asked
-        await shown.until(lambda: shown.main.table.current.id == 17, "the cursor on the new row")
+        await shown.until(lambda: shown.main.table.rows.at(len(shown.main.table.rows) - 1).id == 17, "its row")
+        assert shown.main.table.current.id == 12
 
 
 async def test_what_the_session_refuses_is_told_with_its_hint():

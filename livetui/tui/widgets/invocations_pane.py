@@ -167,8 +167,8 @@ class InvocationsPane(Vertical):
             parsed = parse(words) if words else None
         except FilterError as error:
             # The list keeps its last filter that made sense until this one does.
-            message = error.message.replace("`is:` knows ", "`is:` knows pinned (on its own), ", 1)
-            self._problem.update(Content(f"✗ {text.safe(message)}"))
+            also = " `is:pinned` stands on its own." if "is:" in words.lower() else ""
+            self._problem.update(Content(f"✗ {text.safe(error.message)}{also}"))
             self._problem.display = True
             return
         self._problem.display = False

@@ -291,6 +291,13 @@ async def test_taking_up_the_debugger_is_none_of_the_calls_time(office: PoolDesk
 
 
 @pytest.mark.parametrize("photographs", [True])
+async def test_a_call_that_takes_up_the_debugger_and_never_stops_overruns(office: PoolDesk, write) -> None:
+    write("app.py", "def hangs():\n    while True: pass\n\n\ndef handler(event, context):\n    breakpoint(); hangs()\n")
+    async with asyncio.timeout(30):
+        assert (await office.call("w-1")).kind == "timeout"
+
+
+@pytest.mark.parametrize("photographs", [True])
 @pytest.mark.parametrize("at_import", [False, True])
 async def test_the_clock_runs_on_when_the_debugger_cannot_be_taken_up(office: PoolDesk, write, monkeypatch,
                                                                       at_import: bool) -> None:

@@ -146,6 +146,22 @@ def test_one_that_cannot_be_switched_is_told_and_kept_for_the_next_time(
     assert len(switched) == 5
 
 
+def test_a_schedule_that_cannot_be_read_keeps_no_other_one_off(
+        aws: Aws, bootstrap: Bootstrap, make_settings: MakeSettings, project: Path) -> None:
+    settings = deployed_with_sources(aws, bootstrap, make_settings, project)
+    before = states(aws, settings)
+    switched = park(aws, bootstrap, settings, lambda _: None)
+    with (answering(aws, "scheduler", "GetSchedule", "AccessDeniedException", "not authorized: scheduler:GetSchedule"),
+          pytest.raises(LivetuiError, match="cannot be switched on") as refused):
+        resume(aws, bootstrap, settings, lambda _: None)
+    assert "scheduler:GetSchedule" in refused.value.why
+    left = sorted(source.id for source in parked(aws, bootstrap, settings))
+    assert left
+    assert len(left) < len(switched)
+    assert resume(aws, bootstrap, settings, lambda _: None).on == left
+    assert states(aws, settings) == before
+
+
 def test_a_schedule_that_began_in_the_past_is_parked_and_one_that_ended_is_left_alone(
         aws: Aws, bootstrap: Bootstrap, make_settings: MakeSettings, project: Path) -> None:
     settings = deployed_with_sources(aws, bootstrap, make_settings, project)
@@ -209,15 +225,17 @@ def test_a_rule_for_all_of_cloudtrail_stays_on(aws: Aws, bootstrap: Bootstrap, m
 
 
 @contextlib.contextmanager
-def answering(aws: Aws, service: str, operation: str, code: str, message: str) -> Iterator[None]:
-    """While it lasts, the cloud refuses one call."""
+def answering(aws: Aws, service: str, operation: str, code: str, message: str) -> Iterator[list[str]]:
+    """While it lasts, the cloud refuses one call; gives those that were refused."""
     client = aws.client(service)
+    refused: list[str] = []
 
     def refuse(**_: Any) -> None:
+        refused.append(operation)
         raise ClientError({"Error": {"Code": code, "Message": message}}, operation)
 
     client.meta.events.register(f"before-call.{service}.{operation}", refuse, unique_id="refuse")
     try:
-        yield
+        yield refused
     finally:
         client.meta.events.unregister(f"before-call.{service}.{operation}", unique_id="refuse")

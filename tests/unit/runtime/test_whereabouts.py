@@ -41,6 +41,13 @@ def test_nothing_is_shown_of_a_dump_that_did_not_end(where: Whereabouts, said: i
     assert where.traceback() == []
 
 
+def test_the_sign_that_there_are_more_threads_is_not_the_handlers(where: Whereabouts) -> None:
+    assert not where.takes("...")
+    for line in [*OTHER, "", "..."]:
+        assert where.takes(line)
+    assert where.traceback() == []
+
+
 def test_a_handlers_empty_lines_are_its_own(where: Whereabouts) -> None:
     assert not where.takes("")
     where.takes(OTHER[0])

@@ -10,6 +10,7 @@ from livetui.errors import LivetuiError, UsageError
 from livetui.stack.changeset import refusing
 from livetui.stack.doctor import context_of
 from livetui.stack.policy import Place, attach_policy
+from livetui.stack.targets import unqualified
 from tests.unit.stack.conftest import Project, load
 
 
@@ -52,6 +53,20 @@ def test_an_error_of_ours_passes_unchanged() -> None:
     with pytest.raises(LivetuiError) as raised, refusing("It cannot be done."):
         raise ours
     assert raised.value is ours
+
+
+@pytest.mark.parametrize(("target", "plain"), [
+    ("orders", "orders"),
+    ("orders:live", "orders"),
+    ("orders:$LATEST", "orders"),
+    ("arn:aws:lambda:eu-west-1:123456789012:function:orders", "arn:aws:lambda:eu-west-1:123456789012:function:orders"),
+    ("arn:aws:lambda:eu-west-1:123456789012:function:orders:3", "arn:aws:lambda:eu-west-1:123456789012:function:orders"),
+    ("123456789012:function:orders:3", "123456789012:function:orders"),
+    ("*:orders-*", "*:orders-*"),
+    ("arn:aws:lambda:eu-west-1:*orders*", "arn:aws:lambda:eu-west-1:*orders*"),
+])
+def test_only_a_qualifier_is_taken_off_a_target(target: str, plain: str) -> None:
+    assert unqualified(target) == plain
 
 
 def test_what_attaching_needs_is_named_exactly() -> None:
