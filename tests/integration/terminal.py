@@ -21,6 +21,13 @@ KEYS = {"f2": "\x1bOQ", "f3": "\x1bOR", "f4": "\x1bOS", "f6": "\x1b[17~", "f9": 
         "esc": "\x1b", "enter": "\r"}
 
 
+def environment(home: Path) -> dict[str, str]:
+    """Nothing of the developer's own settings and credentials, nor of other tests'."""
+    others = ("AWS_", "LIVETUI_", "TEXTUAL_")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(others)}
+    return {**kept, "HOME": str(home), "AWS_CONFIG_FILE": str(home / "none"), "AWS_EC2_METADATA_DISABLED": "true"}
+
+
 class Terminal:
     """Runs a command in a terminal of so many columns and lines. As a context: what still runs is ended."""
 

@@ -19,6 +19,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.integration.terminal import environment
+
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there are no pseudo-terminals on Windows")
 
 
@@ -36,7 +38,7 @@ def console(folder: Path, *, ignoring_hangup: bool) -> Iterator[tuple[subprocess
 
     process = subprocess.Popen(
         [sys.executable, "-m", "livetui"], cwd=folder, stdin=theirs, stdout=theirs, stderr=theirs, preexec_fn=prepare,  # noqa: PLW1509  (the terminal is made its own before anything else)
-        env={**os.environ, "TERM": "xterm-256color", "HOME": str(folder)})
+        env={**environment(folder), "TERM": "xterm-256color"})
     os.close(theirs)
     with FileIO(ours, "r+") as terminal:
         try:

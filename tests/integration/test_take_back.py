@@ -71,7 +71,7 @@ def test_the_stage_taken_back_or_deployed_again_serves_on_the_same_cloud(
         assert after.record == before.record
         assert "made-by-hand" in sqs.get_queue_url(QueueName="made-by-hand")["QueueUrl"]
 
-        with refused_for(session, rounds=2):
+        with refused_for(session, rounds=3):
             heard.wait_for(lambda event: isinstance(event, Notice) and "cannot be seen" in event.text)
         assert sum("cannot be seen" in getattr(event, "text", "") for event in heard.events) == 1
 

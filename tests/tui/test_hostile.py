@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import json
 import re
 import time
 
 import pytest
 from console import Console, console
 from hostile import BIDI, ESCAPES, MARKUP, PAYLOADS, WIDE
-from recorded import RecordedSession, invocation, live_session
+from recorded import HTTP_EVENT, RecordedSession, invocation, live_session
 
 from livetui.errors import LivetuiError
 from livetui.session.events import LogLines, Notice
@@ -155,3 +156,21 @@ def test_every_payload_is_exported_or_refused(kind):
     for number in range(1, len(names) + 1):
         with contextlib.suppress(LivetuiError):
             assert session.export(number, kind).encode()  # whole characters: it can be written to a file
+
+
+@pytest.mark.parametrize("kind", [each.id for each in EXPORTS])
+def test_requests_with_every_payload_are_exported(kind):
+    names = sorted(set(PAYLOADS) - LARGE)
+    session = live_session([])
+    for number, name in enumerate(names, 1):
+        event = json.dumps({**json.loads(HTTP_EVENT), "body": PAYLOADS[name].decode("utf-8", "replace")}).encode()
+        session.hold(invocation(number, f"Fn{MARKUP}{ESCAPES}", "GET /", "ok", event=event,
+                                response=PAYLOADS[name] or b"null"))
+    refused = 0
+    for number in range(1, len(names) + 1):
+        try:
+            assert session.export(number, kind).encode()
+        except LivetuiError as error:
+            assert kind == "pytest", error  # an answer that is no JSON cannot be compared
+            refused += 1
+    assert refused == (8 if kind == "pytest" else 0)

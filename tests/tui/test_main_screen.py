@@ -120,8 +120,8 @@ async def test_a_row_gone_to_from_the_logs_or_among_the_causes_ends_following():
         await shown.press("f6")
         await shown.sees("a line of the newest")
         await shown.press("enter")
-        await shown.until(lambda: shown.main.table.current.id == 2, "the row of the line")
-        assert not shown.main.table.following
+        await shown.until(lambda: not shown.main.table.following, "the row of the line")
+        assert shown.main.table.current.id == 2
         shown.main.table.focus()
         await shown.press("g", "t")
         await shown.sees("What belongs to #1")

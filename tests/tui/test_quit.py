@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from console import Console, console
 from recorded import RecordedSession, live_session
+from textual.widgets import OptionList
 
 from livetui.config import Settings
 
@@ -20,6 +21,8 @@ async def offered(shown: Console) -> list[str]:
     await shown.press("ctrl+p")
     await shown.type("park")
     await shown.until(lambda: bool(shown.app.screen.query("CommandList")), "the palette")
+    found = shown.app.screen.query_one("CommandList", OptionList)
+    await shown.until(lambda: 0 < found.option_count < 8, "what matches, and no longer all commands")
     return shown.screen_text().split("\n")
 
 

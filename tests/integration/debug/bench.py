@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import os
+import re
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
@@ -21,7 +22,7 @@ DEADLINE = 30.0
 PYTHONS = [pytest.param(sys.executable, id="this"), *(
     pytest.param(str(path), id=path.parts[-3], marks=pytest.mark.long)
     for path in sorted((Path.home() / ".pyenv/versions").glob("3.*/bin/python"))
-    if 9 <= int(path.parts[-3].split(".")[1]) <= 14)]
+    if re.fullmatch(r"3\.(9|1[0-4])\.\w+", path.parts[-3]))]
 """Interpreters of functions: this one and, in the long tests, every supported one of the machine."""
 HELPER = """def add(values):
     total = 0

@@ -192,7 +192,7 @@ def comparable_print(stream: str, lines: list[str]) -> str:
         elif WARNED_IN_A_RUNTIME.match(line):
             skips = " " * 2  # the line of code
             kept.append(WARNED_IN_A_RUNTIME.sub("", line))
-        elif not line.startswith("livetui: "):
+        elif stream == "stdout" or not line.startswith("livetui: "):
             kept.append(re.sub(r"repeated \d+ more", "repeated N more", line))
     return "\n".join(kept) if stream == "stderr" else "".join(kept)
 

@@ -22,6 +22,7 @@ from livetui.link.link import Link
 from livetui.link.messages import LinkConfig
 from livetui.runtime.contract import FunctionSpec, Work
 from livetui.runtime.environment import call_environment, worker_environment
+from livetui.runtime.faults import HUNG
 from livetui.runtime.pool import Pool
 from livetui.session.dispatch import Dispatcher
 from livetui.session.events import InvocationFinished, SessionEvent
@@ -217,6 +218,8 @@ async def test_a_timeout_and_signals_are_told_in_lambdas_words(aws: Aws, tmp_pat
             assert (reply.kind, error["errorType"]) == ("error", kind)
             assert error["errorMessage"].endswith(words)
             assert [line.text for line in lines if line.stream != "stderr"] == ["begun"]
+            told = [line.text for line in lines if line.stream == "stderr"]
+            assert told[:1] == ([HUNG] if event == "sleep" else [])
 
 
 async def test_what_a_handler_writes_is_in_the_functions_own_log_too(aws: Aws, tmp_path: Path) -> None:

@@ -66,14 +66,16 @@ Outputs: {{E: {{Value: theirs, Export: {{Name: {name}-e}}}}}}
     assert deploy(aws, bootstrap, make_settings(app=settings.app)).changed, "its own names are not taken"
 
 
-def test_who_may_not_look_is_told_by_the_deployment(aws: Aws, bootstrap: Bootstrap, make_settings: MakeSettings,
-                                                    project: Path) -> None:
+def test_who_may_not_look_deploys_all_the_same(aws: Aws, bootstrap: Bootstrap, make_settings: MakeSettings,
+                                               project: Path) -> None:
     name, settings = f"n{uuid.uuid4().hex[:8]}", make_settings()
     (project / "template.yaml").write_text((project / "template.yaml").read_text().replace(
         "Outputs:\n", FIXED.format(name=name)))
-    with answering(aws, "sqs", "GetQueueUrl", "AccessDenied", "no"), \
-            answering(aws, "cloudformation", "ListExports", "AccessDenied", "no"):
+    with answering(aws, "sqs", "GetQueueUrl", "AccessDenied", "no") as queues, \
+            answering(aws, "cloudformation", "ListExports", "AccessDenied", "no") as exports:
         assert deploy(aws, bootstrap, settings).changed
+    assert queues
+    assert exports
 
 
 @pytest.mark.parametrize(("reason", "hint"), [

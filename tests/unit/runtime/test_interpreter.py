@@ -141,16 +141,19 @@ def test_the_current_one_is_the_last_and_says_so(tmp_path: Path) -> None:
 def test_what_to_type_for_a_missing_package(tmp_path: Path, message: str, package: str | None) -> None:
     hint = missing_module_hint(message, Path("/env/bin/python"), tmp_path, (Path("/layer"),))
     looked = f"Looked in the packages of /env/bin/python, {tmp_path}, /layer."
-    assert hint.startswith(looked if "No module" in message else "")
+    assert hint.startswith(looked) if "No module" in message else hint == ""
     assert ("To install it" in hint) == (package is not None)
     assert package is None or (hint.endswith(f" {package}") and hint.count("/env/bin/python") == 2)
 
 
-def test_a_missing_package_that_is_required_is_installed_with_the_others(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("uv", "install"), [(None, "/env/python -m pip install"),
+                                             ("/bin/uv", "uv pip install --python /env/python")])
+def test_a_missing_package_that_is_required_is_installed_with_the_others(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch, uv: str | None, install: str) -> None:
+    monkeypatch.setattr(interpreter.shutil, "which", lambda _: uv)
     (tmp_path / "requirements.txt").write_text("boto3\nPyYAML>=6 ; python_version > '3'\n")
     hint = missing_module_hint("Unable to import module 'app': No module named 'yaml'", Path("/env/python"), tmp_path)
-    assert hint.endswith(f"install -r {tmp_path / 'requirements.txt'}" if "uv" not in hint else
-                         f"--python /env/python -r {tmp_path / 'requirements.txt'}")
+    assert hint.endswith(f": {install} -r {tmp_path / 'requirements.txt'}")
 
 
 def test_a_missing_module_of_ones_own_is_no_package(tmp_path: Path) -> None:
