@@ -23,7 +23,7 @@ KEYS = {"f2": "\x1bOQ", "f3": "\x1bOR", "f4": "\x1bOS", "f6": "\x1b[17~", "f9": 
 
 def environment(home: Path) -> dict[str, str]:
     """Nothing of the developer's own settings and credentials, nor of other tests'."""
-    others = ("AWS_", "LIVETUI_", "TEXTUAL_")
+    others = ("AWS_", "LIVETUI_", "TEXTUAL_", "COLUMNS", "LINES")  # pytest-xdist sets a size, which counts before the terminal's
     kept = {name: value for name, value in os.environ.items() if not name.startswith(others)}
     return {**kept, "HOME": str(home), "AWS_CONFIG_FILE": str(home / "none"), "AWS_EC2_METADATA_DISABLED": "true"}
 
