@@ -52,7 +52,7 @@ def http(event, context):
 SIZES = {"1 KB": 1_000, "20 KB": 20_000, "200 KB": 200_000, "2 MB": 2_000_000}
 CALLERS = (1, 4, 8, 16)
 HISTORIES = (0, 1_000, 10_000, 50_000)
-FUNCTIONS = (1, 5, 20, 50)
+FUNCTIONS = (1, 5, 20, 50, 100)
 
 
 def payload(size: int) -> bytes:
