@@ -103,7 +103,7 @@ class Console:
 
     async def opened(self, id: int) -> None:
         """Choose a row and wait until its details are shown."""
-        assert self.main.table.select(id)
+        assert self.main.table.stay(id)  # the newest row would be followed
         await self.until(
             lambda: (
                 self.main.details.opened is not None
