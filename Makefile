@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+unexport PYTHONDONTWRITEBYTECODE # compiling anew at every start of a process takes longer than what is started
 MATRIX ?= 3.12 3.13
 MATRIX_TESTS ?= tests/unit tests/tui tests/integration/runtime tests/integration/link tests/integration/debug
 STAMP := $(VENV)/.installed

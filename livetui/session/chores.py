@@ -15,13 +15,13 @@ import msgspec
 from livetui.aws import Aws, CloudAccess
 from livetui.config import Settings
 from livetui.errors import LivetuiError, UsageError
-from livetui.stack import bootstrap as bootstrap_stack
-from livetui.stack.contract import OnProgress
 
 if TYPE_CHECKING:
     from livetui.session.invocation import Invocation
     from livetui.session.store import Store
     from livetui.stack.apps import LiveApp
+    from livetui.stack.bootstrap import Bootstrap
+    from livetui.stack.contract import OnProgress
     from livetui.stack.doctor import Check
 
 
@@ -56,6 +56,8 @@ def sign_in(settings: Settings) -> None:
 
 def bootstrap(settings: Settings, *, remove: bool, on_progress: OnProgress) -> str:
     """Create, upgrade or remove the bootstrap stack; what happened in a sentence."""
+    from livetui.stack import bootstrap as bootstrap_stack
+
     aws = reach(settings)
     place = f"account {aws.account}, region {aws.region}"
     if remove:
@@ -157,7 +159,9 @@ def needed_policy(settings: Settings, targets: Sequence[str] = (), *, bootstrap:
     return policy.policy_for(settings, place)
 
 
-def _bootstrapped(aws: Aws) -> bootstrap_stack.Bootstrap:
+def _bootstrapped(aws: Aws) -> Bootstrap:
+    from livetui.stack import bootstrap as bootstrap_stack
+
     found = bootstrap_stack.find(aws)
     if found is None:
         raise LivetuiError(f"Account {aws.account}, region {aws.region} has no bootstrap stack.",

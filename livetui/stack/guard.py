@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-
-from botocore.exceptions import ClientError
+from typing import TYPE_CHECKING
 
 from livetui.aws import Aws
 from livetui.config import Settings
 from livetui.errors import UsageError
-from livetui.stack.changeset import StackState
 from livetui.stack.names import stack_name
+
+if TYPE_CHECKING:  # names are judged before the console is drawn
+    from livetui.stack.changeset import StackState
 
 _REAL = re.compile(r"(^|[^a-z])(prod|prd|production|live|main|master)([^a-z]|$)", re.IGNORECASE)
 _REAL_TARGET = re.compile(r"(^|[^a-z])(prod|prd|production)([^a-z]|$)", re.IGNORECASE)
@@ -68,6 +69,8 @@ def _signs_in_the_cloud(aws: Aws, settings: Settings, stacks: Sequence[StackStat
 
 
 def _aliases(aws: Aws) -> list[str]:
+    from botocore.exceptions import ClientError
+
     try:
         return [str(alias) for alias in aws.client("iam").list_account_aliases()["AccountAliases"]]
     except ClientError:

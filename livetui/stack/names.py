@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from livetui.stack.intrinsics import Unknown
-from livetui.stack.template import Application, Template
+if TYPE_CHECKING:  # the live stack's name alone is needed before the console is drawn
+    from livetui.stack.intrinsics import Unknown
+    from livetui.stack.template import Application, Template
 
 NAMES = {
     "AWS::DynamoDB::Table": "TableName", "AWS::Events::EventBus": "Name", "AWS::Events::Rule": "Name",

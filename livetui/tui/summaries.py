@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from livetui.session.events import CodeReloaded, FunctionInfo, LinkChanged, SessionLive, StackProgress
 from livetui.session.invocation import Row
-from livetui.session.measures import BYTES_PER_S, PUBLISHES_PER_S, UNIT, LaneStats, LinkUsage
+from livetui.session.measures import BYTES_PER_S, PUBLISHES_PER_S, UNIT, LinkUsage
 from livetui.tui import text
 from livetui.tui.documents import Document, empty, heading, of_lines
 from livetui.tui.text import Line
 from livetui.tui.widgets.progress import latest, step_line
+
+if TYPE_CHECKING:
+    from livetui.session.measures import LaneStats
 
 _BARS = "▁▂▃▄▅▆▇█"
 MOST_OVERRAN = 1_000

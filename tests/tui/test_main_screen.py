@@ -5,8 +5,11 @@ from __future__ import annotations
 import pytest
 from console import SIZES, console
 from recorded import LIVE, NOON, STEPS, RecordedSession, invocation, live_session
+from textual.screen import Screen
 
 from livetui.session.events import CodeReloaded, LinkChanged, Notice, SessionEnded, SessionFailed, StackProgress
+from livetui.tui.app import LivetuiApp
+from livetui.tui.screens.main import MainScreen
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -21,6 +24,21 @@ async def test_the_endpoint_is_copied_by_a_click():
         await shown.pilot.click("Header", offset=(90, 0))
         await shown.settle()
         assert shown.app.clipboard == "https://ab12cd34.execute-api.eu-west-1.amazonaws.com"
+
+
+async def test_the_other_views_are_made_after_the_first_paint(monkeypatch):
+    painted: list[tuple[int, bool]] = []
+    display = LivetuiApp._display
+
+    def seen(app: LivetuiApp, screen: Screen[object], renderable: object) -> None:
+        if isinstance(screen, MainScreen) and not app._batch_count:
+            painted.append((len(screen.views.children), screen.ready))
+        display(app, screen, renderable)
+
+    monkeypatch.setattr(LivetuiApp, "_display", seen)
+    async with console() as shown:
+        assert painted[0] == (1, False)  # the invocations alone
+        assert len(shown.main.views.children) > 1
 
 
 async def test_steps_are_listed_until_the_session_is_live_and_come_back_with_d():

@@ -135,7 +135,8 @@ class MainScreen(RecordActions, DebugActions):
         self._show_start()
         self._show_header()
         self.table.focus()
-        self.call_after_refresh(self._mount_views)
+        # Nothing is drawn while the application starts, but a refresh counts as done: its first message comes later.
+        self.app.call_later(self.call_after_refresh, self._mount_views)
 
     async def _mount_views(self) -> None:
         # The other views come after the first paint. Only then are events taken in: they may write to any of them.

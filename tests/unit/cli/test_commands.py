@@ -81,6 +81,24 @@ for words in (["--help"], ["--version"], *([name, "--help"] for name in cli.comm
     assert asked.returncode == 0, asked.stderr
 
 
+def test_the_console_is_drawn_before_anything_of_a_cloud_is_loaded(tmp_path: Path) -> None:
+    code = f"""
+import sys
+from pathlib import Path
+from livetui import config
+from livetui.cli import sessions
+settings = config.load(Path.cwd(), {{"local": True, "app": "orders", "stage": "dev", "region": "eu-west-1"}}, files=False)
+assert sessions._typed_production(settings, ()) is settings
+session = sessions.open_session(settings)
+import livetui.tui.app
+loaded = (set({HEAVY!r}) - {{"textual"}} | {{"ruamel.yaml"}}) & sys.modules.keys()
+session.close()
+assert not loaded, loaded
+"""
+    asked = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert asked.returncode == 0, asked.stderr
+
+
 @pytest.mark.parametrize(("words", "said"), [
     (["nonsense"], "nonsense"),
     (["--nope"], "--nope"),
