@@ -41,6 +41,7 @@ class LivetuiApp(App[int]):
         self, session: SessionFace, clock: Callable[[], float] = time.time, begin: Callable[[], object] = lambda: None
     ) -> None:
         super().__init__()
+        self.animation_level = "none"  # whoever presses a key sees what it did, over any line
         self.begin = begin
         """Called once the first frame is on screen."""
         self.session = session

@@ -136,6 +136,7 @@ def test_large_events_and_answers_pass_with_every_string_identical(demo: Demo, s
         assert json.loads(demo.livetui("invoke", "WhoAmI", "--event", str(file))) == event
 
 
+@pytest.mark.long  # the shortest rate is a minute
 def test_a_schedule_arrives_by_itself(demo: Demo) -> None:
     row = demo.console.wait_for(lambda event: event["event"] == "invocation.finished"
                                 and event["function"] == "CountOrders" and "schedule" in event["trigger"], timeout=75)

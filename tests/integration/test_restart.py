@@ -29,7 +29,7 @@ def shop(folder: Path) -> Path:
     return project
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("number", [pytest.param(signal.SIGINT, marks=pytest.mark.long), signal.SIGKILL])
 def test_offline_is_an_error_within_2_s_and_a_restart_needs_no_deployment(tmp_path: Path, number: int) -> None:
     project = shop(tmp_path)
     with LocalCloud.start(project / ".livetui") as cloud:

@@ -107,7 +107,7 @@ class Console:
         await self.until(
             lambda: (
                 self.main.details.opened is not None
-                and self.main.details.opened.invocation.row.id == id
+                and self.main.details.opened.invocation.row.id == id == self.main.details.shown
                 and len(self.main.details.pane) > 0
             ),
             f"details of #{id}",

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
+
 import pytest
 from console import SIZES, console
 from recorded import LIVE, NOON, STEPS, RecordedSession, invocation, live_session
@@ -9,7 +12,10 @@ from textual.screen import Screen
 
 from livetui.session.events import CodeReloaded, LinkChanged, Notice, SessionEnded, SessionFailed, StackProgress
 from livetui.tui.app import LivetuiApp
+from livetui.tui.documents import Document
 from livetui.tui.screens.main import MainScreen
+from livetui.tui.widgets import details
+from livetui.tui.widgets.lines import DetailPane
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -266,3 +272,39 @@ async def test_rows_that_come_while_another_view_is_shown_find_the_list_as_wide_
         await shown.press("f2")
         await shown.sees("sqs late")
         assert shown.main.table.columns == columns
+
+
+async def test_a_row_takes_the_place_of_another_in_one_step(monkeypatch):
+    monkeypatch.setattr(details, "_UNNOTICED_S", 60)
+    painted: list[int] = []
+    show = DetailPane.show
+
+    def counted(self: DetailPane, made: Document, *how: bool) -> None:
+        painted.append(len(made.lines))
+        show(self, made, *how)
+
+    monkeypatch.setattr(DetailPane, "show", counted)
+    async with console() as shown:
+        await shown.opened(12)
+        painted.clear()
+        await shown.opened(11)
+        assert len(painted) == 1 and painted[0] > 1
+        assert shown.main.details.border_title.startswith("#11 ")
+
+
+async def test_a_row_that_takes_long_to_read_is_announced_over_an_empty_pane(monkeypatch):
+    monkeypatch.setattr(details, "_UNNOTICED_S", 0.01)
+    session = live_session()
+    async with console(session) as shown:
+        await shown.opened(12)
+        read, may_go = session.invocation, threading.Event()
+        monkeypatch.setattr(session, "invocation", lambda id: (may_go.wait(30), read(id))[1])
+        assert shown.main.table.stay(11)
+        async with asyncio.timeout(15):
+            while shown.main.details.shown != 11:  # noqa: ASYNC110  (Textual has no event for it)
+                await asyncio.sleep(0.01)
+        assert shown.main.details.border_title.startswith("#11 ")
+        assert shown.pane_text() == ""
+        may_go.set()
+        await shown.opened(11)
+        assert "routeKey" in shown.pane_text() or "Records" in shown.pane_text()

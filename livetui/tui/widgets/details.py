@@ -10,6 +10,7 @@ from textual import on
 from textual.app import App
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
+from textual.timer import Timer
 from textual.widgets import Button, Input, Static, Tab, Tabs
 from textual.worker import get_current_worker
 
@@ -19,14 +20,21 @@ from livetui.tui import text
 from livetui.tui.documents import Document, empty, of_lines
 from livetui.tui.record import TABS, Opened, document, has_to_say, label
 from livetui.tui.widgets.columns import state_words, trigger_words
+from livetui.tui.widgets.frame import frame
 from livetui.tui.widgets.lines import DetailPane, LinesPane
 from livetui.tui.widgets.typing import Field
 
 _MOST_KEPT = 16
+_UNNOTICED_S = 0.1
+"""How long what is read and painted may take before the row that it took the place of goes from the screen."""
 
 
 class Details(Vertical):
-    """Shows an invocation. Documents are made in a thread, and only for the tab that is looked at."""
+    """Shows an invocation. Documents are made in a thread, and only for the tab that is looked at.
+
+    Another row takes the place of the former in one step, frame, tabs and pane, once its document is made: painting
+    takes longer than reading. Only what takes longer than that is announced by its title over an empty pane.
+    """
 
     ALLOW_MAXIMIZE = True
 
@@ -34,6 +42,8 @@ class Details(Vertical):
         super().__init__(id=id)
         self.opened: Opened | None = None
         self.row: Row | None = None
+        self.shown: int | None = None
+        """The row that is on screen; `row` will be there in a moment."""
         self.tab = "Event"
         self.pane = DetailPane(id="pane")
         self._tabs = Tabs(*(Tab(name, id=f"tab-{name}") for name in TABS), id="tabs")
@@ -41,10 +51,12 @@ class Details(Vertical):
         self._documents: dict[tuple[str, int, bool], Document] = {}
         self._places: dict[str, int] = {}
         self._labels: dict[str, str] = {}
+        self._now = 0.0
+        self._late: Timer | None = None
 
     def on_mount(self) -> None:
         """Only the frame belongs to the first paint."""
-        self._title()
+        self._title("")
 
     async def fill(self) -> None:
         """Tabs, pane, search line, buttons; nothing is chosen yet."""
@@ -73,40 +85,53 @@ class Details(Vertical):
             self._documents.clear()
             self._places.clear()
             self.opened = None
-            # What is still there belongs to another row: nothing of it stays under the new title.
-            self.pane.show(empty("" if row is not None else "No invocation is chosen."))
-            self.border_subtitle = ""
-        self.row = row
-        self._title(now)
+        self.row, self._now = row, now
+        if row is not None and row.id == self.shown:
+            self._title()
+        elif row is None or self.shown is None:
+            self._empty()
+        elif self._late is None:
+            self._late = self.set_timer(_UNNOTICED_S, self._empty)
+
+    def _empty(self) -> None:
+        # What is still there belongs to another row: nothing of it stays under the new title.
+        self.pane.show(empty("" if self.row is not None else "No invocation is chosen."))
+        self._arrived()
+        self._title("")
+
+    def _arrived(self) -> None:
+        self.shown = None if self.row is None else self.row.id
+        if self._late is not None:
+            self._late.stop()
+            self._late = None
 
     def refuse(self, error: LivetuiError) -> None:
         """The chosen invocation could not be read: say so where it would stand."""
         words = [text.line(error.what, "error"), *(text.line(each, "dim") for each in (error.why, error.hint) if each)]
         self.pane.show(of_lines(words))
+        self._arrived()
+        self._title("")
 
     def show(self, opened: Opened, now: float) -> None:
         """An invocation is loaded, or loaded anew because it went on."""
-        fresh = self.opened is None or self.opened.invocation.row.id != opened.invocation.row.id
-        self.opened, self.row = opened, opened.invocation.row
+        self.opened, self.row, self._now = opened, opened.invocation.row, now
         self._documents.clear()
-        self._title(now)
-        self._show_tabs(opened.invocation)
-        self._draw(keep=not fresh)
+        self._draw(keep=self.shown == self.row.id)
 
     def unmask(self, on: bool, now: float) -> None:
         """Show secrets, or mask them again."""
         if self.opened is not None:
             self.show(replace(self.opened, unmasked=on), now)
 
-    def _title(self, now: float = 0.0) -> None:
+    def _title(self, note: str | None = None) -> None:
         row = self.row
         if row is None:
-            self.border_title, self.border_subtitle = "Details", ""
+            frame(self, "Details", "")
             return
-        words, _ = state_words(row, now)
+        words, _ = state_words(row, self._now)
         took = f" · {text.ms(row.handler_ms)} ms" if row.handler_ms is not None else ""
         origin = f" · {trigger_words(row)}" if row.replay_of is not None else ""
-        self.border_title = Content(f"#{row.id} {text.safe(row.function)} · {words}{took}{origin}")
+        frame(self, f"#{row.id} {text.safe(row.function)} · {words}{took}{origin}", note)
 
     # -- tabs ------------------------------------------------------------------------------------------------------
 
@@ -144,7 +169,8 @@ class Details(Vertical):
         event.stop()
         name = (event.tab.id or "tab-Event").removeprefix("tab-")
         if name != self.tab:
-            self._places[self.tab] = self.pane.current
+            if self.row is not None and self.row.id == self.shown:
+                self._places[self.tab] = self.pane.current
             self.tab = name
             self._draw()
 
@@ -177,10 +203,12 @@ class Details(Vertical):
         if len(self._documents) >= _MOST_KEPT:
             self._documents.clear()
         self._documents[(tab, opened.invocation.row.id, opened.unmasked)] = made
+        self._show_tabs(opened.invocation)
         self.pane.show(made, keep)
         if not keep and tab in self._places:
             self.pane.show_line(self._places[tab])
-        self.border_subtitle = Content(made.note)
+        self._arrived()
+        self._title(made.note)
 
     @on(LinesPane.Moved)
     def _moved(self, event: LinesPane.Moved) -> None:

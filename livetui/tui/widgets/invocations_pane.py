@@ -18,6 +18,7 @@ from textual.widgets import Input, Static
 
 from livetui.session.filter import FIELDS, FLAGS, STATES, Filter, FilterError, parse
 from livetui.tui import text
+from livetui.tui.widgets.frame import frame
 from livetui.tui.widgets.invocations import InvocationList
 from livetui.tui.widgets.typing import Completed, LastWord
 
@@ -132,8 +133,7 @@ class InvocationsPane(Vertical):
             parts.append("FOLLOW")
         if rows.unseen:
             parts.append(f"{rows.unseen:,} new")
-        self.border_title = Content(" · ".join(parts))
-        self.border_subtitle = Content(f"{len(rows.rows):,} of {held:,} · {dropped:,} dropped")
+        frame(self, " · ".join(parts), f"{len(rows.rows):,} of {held:,} · {dropped:,} dropped")
         if self.filter.value.strip() and held:
             rows.explain(
                 "No row matches the filter; esc shows all of them again.",

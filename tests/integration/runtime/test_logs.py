@@ -104,7 +104,8 @@ async def test_a_thread_that_outlives_its_call_still_writes_for_it(pool: Pool, f
             threading.Thread(target=later).start()
     """)
     call = work()
-    await pool.invoke("F", call)
+    outcome = await pool.invoke("F", call)
+    assert outcome.kind == "ok", outcome
     await recorder.until(lambda: recorder.lines(call.id) == ["later"])
 
 
