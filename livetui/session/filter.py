@@ -44,6 +44,13 @@ _COMPARE: dict[str, Callable[[float, float], bool]] = {
     ">": operator.gt, ">=": operator.ge, "<": operator.lt, "<=": operator.le}
 
 
+_OF_OTHER_LANGUAGES = {
+    "AND": 'All terms must hold: leave AND out, or look for the word: "AND".',
+    "OR": 'A comma stands for or, as in fn:GetOrder,PayOrder. To look for the word: "OR".',
+    "NOT": 'What must not hold begins with `!`: !state:ok. To look for the word: "NOT".',
+}
+
+
 class FilterError(UsageError):
     """The filter is not understood. `message` says why, `position` is the character it starts at, from 0."""
 
@@ -279,6 +286,9 @@ class _Parser:
 
     def _positive(self) -> Term:
         start = self.at
+        if other := re.compile(r"-[A-Za-z]+:|(?:AND|OR|NOT)(?=\s)").match(self.text, start):
+            words = f"What must not hold begins with `!`: !{other[0][1:]}…"
+            raise FilterError(_OF_OTHER_LANGUAGES.get(other[0], words), start)
         key = re.compile(r"([A-Za-z]+):").match(self.text, self.at)
         if key is None:
             if hash_id := re.compile(r"#(\d{1,15})(?=\s|$)").match(self.text, self.at):
@@ -303,7 +313,8 @@ class _Parser:
     def _valued(self, name: str, value: str, position: int) -> Term:
         if name == "state":
             if value not in STATES:
-                raise FilterError(f"There is no state `{value}`; states are {', '.join(STATES)}.", position)
+                instead = f" `is:{value}` asks for that." if value in FLAGS else ""
+                raise FilterError(f"There is no state `{value}`; states are {', '.join(STATES)}.{instead}", position)
             return InState(value)
         if name == "is":
             if value not in FLAGS:

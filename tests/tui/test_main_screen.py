@@ -15,6 +15,7 @@ from livetui.tui.app import LivetuiApp
 from livetui.tui.documents import Document
 from livetui.tui.screens.main import MainScreen
 from livetui.tui.widgets import details
+from livetui.tui.widgets.header import Header
 from livetui.tui.widgets.lines import DetailPane
 
 
@@ -30,6 +31,21 @@ async def test_the_endpoint_is_copied_by_a_click():
         await shown.pilot.click("Header", offset=(90, 0))
         await shown.settle()
         assert shown.app.clipboard == "https://ab12cd34.execute-api.eu-west-1.amazonaws.com"
+
+
+def test_an_address_is_shown_whole_or_visibly_cut():
+    header = Header()
+    header.endpoint = "http://localhost:20946/c7d83a03/"
+    shown = {header._endpoint_in(room) for room in range(60)}
+    assert {"", "http://localhost:20946/c7d83a03", "localhost:20946/c7d83a03"} < shown
+    assert all(each.endswith(("/c7d83a03", "…")) for each in shown if each)
+
+
+async def test_the_other_views_are_named_and_clicked_on_a_narrow_screen():
+    async with console(size=(80, 24)) as shown:
+        await shown.sees("d f3 f4 f6 f9 f12")
+        await shown.pilot.click("ViewBar", offset=(6, 0))
+        await shown.until(lambda: shown.main.views.current == "stack", "the stack")
 
 
 async def test_the_other_views_are_made_after_the_first_paint(monkeypatch):

@@ -35,7 +35,8 @@ ABOUT: dict[str, tuple[str, ...]] = {
         "Filter",
         "Words are searched in function, trigger, error and note. Fields narrow it down:",
         "fn:Get*   state:error,timeout   trigger:sqs   ms:>100   bytes:>10kb   id:10..20   #12",
-        "is:marked   is:replay   /a regular expression/   !word negates",
+        "fn:Get*,Pay* either of them   !fn:Notify* not those   \"two words\"   /a regular expression/",
+        "is:failed   is:running   is:marked   is:noted   is:pinned   is:replay   is:cold",
     ),
     "steps": (
         "Start-up steps",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
-
 from rich.cells import cell_len
 from rich.segment import Segment
 from textual import events
@@ -101,8 +99,8 @@ class Header(Widget):
         full = text.safe(self.endpoint).rstrip("/")
         if cell_len(full) <= room:
             return full
-        host = urlsplit(full).netloc
-        return host if cell_len(host) <= room else text.fit(host, room) if room >= 18 else ""
+        place = full.partition("://")[2] or full
+        return place if cell_len(place) <= room else text.fit(place, room) if room >= 18 else ""
 
     def on_click(self, event: events.Click) -> None:
         """A click on the endpoint copies it."""

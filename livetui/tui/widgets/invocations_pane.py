@@ -139,7 +139,7 @@ class InvocationsPane(Vertical):
                 "No row matches the filter; esc shows all of them again.",
                 "",
                 "Words are searched in function, trigger, error and note,",
-                "not in events, answers and logs.",
+                "not in events, answers and logs. f1 in the filter explains it.",
             )
         elif self.of_session:
             rows.explain("This session has no invocations.")

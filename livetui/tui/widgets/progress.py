@@ -120,7 +120,8 @@ def _live_summary(live: SessionLive, room: int) -> Content:
     more: list[Content] = []
     if off:
         reasons = ", ".join(sorted({function.reason or "not chosen" for function in off}))
-        more.append(Content(f", {len(off)} not ({text.safe(reasons)[:60]})"))
+        words = f", {len(off)} not ({text.safe(reasons)[:60]})"
+        more.append(Content(words if said.cell_length + len(words) <= room else f", {len(off)} not"))
     warnings = sum(len(function.warnings) for function in live.functions.values())
     if warnings:
         words = f", {warnings} warning{'' if warnings == 1 else 's'} (f3)"

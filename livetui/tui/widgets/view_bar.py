@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 _STEPS = ("screen.toggle_steps", "d", "Steps", "steps")
 
 
+_NARROW = 100
+"""Screens of less cells show the keys alone."""
+
+
 class ViewBar(Widget):
     """One line at the right of the start-up line."""
 
@@ -31,28 +35,29 @@ class ViewBar(Widget):
         """Action, key and name of each, in their order."""
         mine = self.app.session.settings.keys
         views = [(key.action, key.key, key.description, key.id or "") for key in VIEW_KEYS]
+        narrow = self.app.size.width < _NARROW
         return [
-            (action, mine.get(id, key).split(",")[0], name)
+            (action, mine.get(id, key).split(",")[0], "" if narrow else f" {name} ")
             for action, key, name, id in (_STEPS, *views)
             if action != f"screen.view('{self.current}')"
         ]
 
     def get_content_width(self, container: Size, viewport: Size) -> int:
         """As wide as its words."""
-        return sum(len(key) + len(name) + 3 for _, key, name in self._offers())
+        return sum(len(key) + len(name) + 1 for _, key, name in self._offers())
 
     def render_line(self, y: int) -> Strip:
         """Keys and names."""
         base, segments = self.rich_style, []
         for _, key, name in self._offers():
-            segments += [Segment(key, base + ink(self, "hint")), Segment(f" {name}  ", base)]
+            segments += [Segment(key, base + ink(self, "hint")), Segment(f"{name} ", base)]
         return Strip(segments).adjust_cell_length(self.size.width, base)
 
     def on_click(self, event: events.Click) -> None:
         """Go there."""
         at = 0
         for action, key, name in self._offers():
-            at += len(key) + len(name) + 3
+            at += len(key) + len(name) + 1
             if event.x < at:
                 self.app.call_later(self.app.run_action, action)
                 return
