@@ -1,7 +1,8 @@
 """What the link adds to a call, on loopback: real ministack, real MQTT, the stub under AWS's runtime client.
 
 Each row is the time of a call through stub, broker, console and back, minus that of a bare function in the same
-runtime client; events are echoed, so that a size goes both ways. Run from the repository: python -m benchmarks.link
+runtime client, as many of them at once; events are echoed, so that a size goes both ways. Run from the repository:
+python -m benchmarks.link
 """
 
 from __future__ import annotations
@@ -136,20 +137,26 @@ def concurrent(rows: dict[str, dict[str, float]], live: Live, at_once: int, roun
     """Many environments called in the same moment."""
     with Bench(live):
         event = document(0)
-        environments = [live.environment() for _ in range(at_once)]
+        stubs = [live.environment() for _ in range(at_once)]
+        plain = [bare() for _ in range(at_once)]
         try:
-            with ThreadPoolExecutor(at_once) as pool, bare() as plain:
-                base = p50(series(lambda: timed(plain, event), 20, 0.0))
-                list(pool.map(lambda e: timed(e, event), environments))
-                times: list[float] = []
+            with ThreadPoolExecutor(at_once) as pool:
+
+                def together(environments: list[Environment]) -> list[float]:
+                    return list(pool.map(lambda each: timed(each, event), environments))
+
+                together(plain + stubs)
+                times, base_times = list[float](), list[float]()
                 for _ in range(rounds):
-                    time.sleep(1.1)
-                    times += pool.map(lambda e: timed(e, event), environments)
+                    for environments, found in ((plain, base_times), (stubs, times)):
+                        time.sleep(1.1)
+                        found.extend(together(environments))
+            base = p50(base_times)
             name = f"{at_once} concurrent"
             rows[name] = {"p50": p50(times) - base, "p99": p99(times) - base, "bare": base}
             show(name, rows[name])
         finally:
-            for environment in environments:
+            for environment in stubs + plain:
                 environment.close()
 
 
