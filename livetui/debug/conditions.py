@@ -1,4 +1,4 @@
-"""Refuse a condition, a hit condition or a log message that would silently never do anything."""
+"""Refuse a condition, a hit condition or a log message that would silently never do anything; word what fails later."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import Literal
 
 from livetui.errors import UsageError
 
+_FAILED = re.compile(
+    r"pydevd: Error while evaluating expression in conditional breakpoint: (.*?)\nTraceback .*\n  [^\n]*\n(.*)", re.S)
 _HIT = re.compile(r"(?:==|>=|<=|>|<|%)?\s*[0-9]{1,9}")
 
 
@@ -66,6 +68,12 @@ def log_for_pydevd(text: str) -> str:
     # pydevd counts braces, also those in strings, to find where the expression ends.
     escaped = parts.replace("{", r"\x7b").replace("}", r"\x7d")
     return f'{{__import__("pydevd").livetui_log({escaped}, globals(), locals())}}'
+
+
+def failure(said: str) -> tuple[str, str] | None:
+    """A condition that raised and, in words, what; None when pydevd said something else."""
+    found = _FAILED.match(said)
+    return found and (found[1], f"condition failed: {found[2].strip()}")
 
 
 def _parts(text: str) -> list[str]:

@@ -20,7 +20,7 @@ class PausedThread(msgspec.Struct, frozen=True):
     reason: str
     """`breakpoint`, `step`, `exception`, `pause`, `goto` or `entry`."""
     text: str = ""
-    """The exception's class and message, when `reason` is `exception`."""
+    """The exception's class and message, when `reason` is `exception`; or that the breakpoint's condition failed."""
     stale: bool = False
     """The file was saved after the worker started: it runs older code than the one shown."""
 

@@ -48,6 +48,8 @@ class WorkerLink:
         """The innermost frame of what is stopped, by thread."""
         self.cursor: tuple[str, int] | None = None
         """Path and line that it runs to."""
+        self.failed = ""
+        """Why the condition of the breakpoint at which it stops next cannot be evaluated."""
         self.since = time.time()
         """When it read its files, at the earliest."""
         self.listens = False
@@ -125,6 +127,10 @@ class WorkerLink:
         """The breakpoints that one of pydevd's stands for; None when it is not known."""
         known = self._known.get(upstream)
         return None if known is None else known[1]
+
+    def logs_when(self, condition: str) -> bool:
+        """Whether a log point has this condition."""
+        return any(wish.log and wish.condition == condition for told in self._told.values() for wish, _ in told)
 
     def remaining(self, path: str, enabled: set[int]) -> list[tuple[Wish, tuple[int, ...]]]:
         """What it was told of a file, less the breakpoints that are not `enabled` any more."""

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
+from livetui.debug.conditions import failure
 from livetui.debug.ids import FLEETING, IdTable
 from livetui.debug.values import Output, PausedThread, PostMortem
 from livetui.debug.wire import Channel
@@ -209,14 +210,23 @@ class Workers:
             self._thread(link, body)
         elif event == "output" and body.get("category") != "telemetry":  # of debugpy's own adapter
             self._broker.tell("output", self.ids.outward(link.pid, event, body))
-            said = Output(link.pid, link.function_id, str(body.get("category") or ""), str(body.get("output") or ""))
-            if not said.text.startswith(SKIPPED):
-                self._broker.listener.on_output(said)
+            self._wrote(link, str(body.get("category") or ""), str(body.get("output") or ""))
         elif event == "breakpoint":
             self.confirm(link, [body.get("breakpoint") or {}])
             self._broker.show_breakpoints()
 
+    def _wrote(self, link: WorkerLink, category: str, text: str) -> None:
+        if failed := failure(text):
+            condition, text = failed
+            if not link.logs_when(condition):
+                link.failed = text  # it stops in a moment
+                return
+        if not text.startswith(SKIPPED):
+            self._broker.listener.on_output(Output(link.pid, link.function_id, category, text))
+
     def _stopped(self, link: WorkerLink, body: dict[str, Any]) -> None:
+        if body.get("reason") == "breakpoint" and link.failed:
+            body["description"], link.failed = link.failed, ""
         hit = [link.breakpoints(upstream) for upstream in body.get("hitBreakpointIds") or ()]
         if hit and link.cursor is None and not any(ids is None or ids for ids in hit):
             # The next call came to the line that its forerunner was to run to, before the worker heard that it ended.

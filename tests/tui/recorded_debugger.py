@@ -126,8 +126,8 @@ class RecordedDebugger:
         self.chosen = ExceptionFilters(uncaught, raised, classes)
         return done(None)
 
-    def pause(self, line: int = 13, function: str = "Nightly") -> None:
-        thread = PausedThread(2, 7, function, "", self.path, line, "breakpoint")
+    def pause(self, line: int = 13, function: str = "Nightly", text: str = "") -> None:
+        thread = PausedThread(2, 7, function, "", self.path, line, "breakpoint", text)
         self.standing = [thread, *(each for each in self.standing if each.thread_id != 7)]
         self.session.tell(ThreadPaused(thread))
 

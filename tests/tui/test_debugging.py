@@ -115,6 +115,13 @@ async def test_a_pause_shows_source_frames_variables_and_how_long_it_may_stand(t
         await shown.lacks("sk-123456")
 
 
+async def test_a_pause_says_why_its_condition_could_not_be_evaluated(tmp_path):
+    session = debugged(tmp_path)
+    async with console(session) as shown:
+        session.debug.pause(text="condition failed: NameError: name 'amount' is not defined")
+        await shown.sees("nightly.py:13 · condition failed: NameError: name 'amount' is not defined")
+
+
 async def test_the_caller_of_an_http_call_is_counted_down_too(tmp_path):
     session = debugged(tmp_path)
     session.hold(invocation(20, "Api", "GET /orders", "paused", time=NOON, deadline=NOON + 60))
@@ -155,7 +162,7 @@ async def test_the_other_threads_of_the_worker_can_be_looked_at(tmp_path):
         await shown.sees("· [/poller]  Nightly nightly.py:8")
         shown.main.debugger.frames.focus()
         await shown.press("G", "enter")
-        await shown.sees("nightly.py:8 · worker 2 · [/poller]")
+        await shown.sees("nightly.py:8 · [/poller] · worker 2")
         await shown.press("n")
         await shown.sees("▶  14")
 

@@ -220,7 +220,7 @@ class DebugView(Vertical):
         stale = " · stale code: saved since it started" if thread.stale else ""
         why = f" · {text.safe(thread.text)[:80]}" if thread.text else ""
         self.source.border_title = Content(
-            f"‖ {number}{text.safe(thread.function_id)} · {shown}:{thread.line} · worker {thread.pid}{why}{stale}"
+            f"‖ {number}{text.safe(thread.function_id)} · {shown}:{thread.line}{why} · worker {thread.pid}{stale}"
         )
         self.source.border_subtitle = Content(countdowns(row, now, caller_waits, then))
 

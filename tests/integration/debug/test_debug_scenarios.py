@@ -245,10 +245,23 @@ async def test_a_condition_that_raises_stops_and_says_so(desk: Bench, app: Path,
     worker = await desk.worker(app)
     worker.send(values=[1])
     paused = await desk.heard.until("paused")
-    assert paused.line == ADD
+    assert (paused.line, paused.text) == (ADD, "condition failed: NameError: name 'valeu' is not defined")
+    await desk.face.step_over(paused.thread_id)
+    step = await desk.heard.until("paused", lambda paused: paused.reason == "step")
+    assert step.text == ""
     await desk.face.remove(helper, ADD)
-    await desk.face.resume(paused.thread_id)
+    await desk.face.resume(step.thread_id)
     assert await worker.answer() == {"ok": {"total": 1}}
+    assert desk.heard.all("output") == []
+
+
+async def test_a_log_points_condition_that_raises_is_one_line_of_the_log(desk: Bench, app: Path, helper: Path):
+    await desk.face.set(helper, ADD, condition="valeu == 2", log="adds {value}")
+    worker = await desk.worker(app)
+    assert await worker.call(values=[7]) == {"ok": {"total": 7}}
+    await desk.heard.until("output", lambda output: "adds 7" in output.text)
+    assert [output.text.strip() for output in desk.heard.all("output")] == [
+        "condition failed: NameError: name 'valeu' is not defined", "adds 7"]
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from livetui.debug.breakpoints import CONSOLE, BreakpointStore, Wish, merge, real
+from livetui.debug.conditions import failure
 from livetui.errors import UsageError
 
 CODE = """import os
@@ -262,3 +263,16 @@ def test_what_would_never_work_is_refused(project: Path, source: str, wish: Wish
                                   Wish(1, log="plain"), Wish(1, log='{rows[0]["a"]} and { {"a": 1}["a"] }')])
 def test_what_works_is_accepted(wish: Wish) -> None:
     wish.check()
+
+
+@pytest.mark.parametrize(("raised", "words"), [
+    ("KeyError: 'a'\n", "KeyError: 'a'"),
+    ("KeyError: 'a'\n\nDuring handling of the above exception, another exception occurred:\n\n"
+     'Traceback (most recent call last):\n  File "app.py", line 1, in big\n    f()\n    ~^^\nshop.Odd: two\nlines\n',
+     "shop.Odd: two\nlines"),
+])
+def test_a_condition_that_raised_is_told_from_what_else_pydevd_says(raised: str, words: str) -> None:
+    said = ("pydevd: Error while evaluating expression in conditional breakpoint: big(s)\n"
+            'Traceback (most recent call last):\n  File "<string>", line 1, in <module>\n')
+    assert failure(said + raised) == ("big(s)", f"condition failed: {words}")
+    assert failure("pydevd: something else\n") is None
