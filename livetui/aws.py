@@ -117,7 +117,7 @@ class Aws:
                 attempts = 1 if once else 2 if self.access.is_local else 8
                 config = Config(
                     retries={"mode": "standard" if once else "adaptive", "total_max_attempts": attempts},
-                    connect_timeout=5, read_timeout=930 if once else 65, max_pool_connections=24,
+                    connect_timeout=5, read_timeout=930 if once else 65, tcp_keepalive=once, max_pool_connections=24,
                     s3={"addressing_style": "path" if self.access.is_local else "auto"},
                     proxies={} if self.access.is_local else None)  # a company's proxy cannot reach this machine
                 known = self._clients[service, once] = self.session.client(

@@ -18,7 +18,7 @@ from livetui.config import Settings, user_name
 from livetui.errors import LivetuiError
 from livetui.link.credentials import fetch_keys
 from livetui.link.link import Link
-from livetui.link.messages import LinkConfig, LinkState
+from livetui.link.messages import Call, LinkConfig, LinkState
 from livetui.link.presence import announce_gone
 from livetui.link.usage import LinkUsage
 from livetui.runtime.contract import LaneStats
@@ -29,6 +29,7 @@ from livetui.session.dispatch import Dispatcher
 from livetui.session.events import LinkChanged, Notice, SessionLive, StackProgress
 from livetui.session.functions import Functions
 from livetui.session.hub import Hub
+from livetui.session.invoking import Invoking
 from livetui.session.store import Store
 from livetui.stack import attach, attachment, bootstrap, deployment, difference, drift, park, template
 from livetui.stack.contract import LiveFunction, LiveStack, Progress
@@ -67,6 +68,7 @@ class Engine:
                                      cloudwatch_logs=settings.cloudwatch_logs)
         self.debug = Debugging(settings, hub, self.dispatcher, console=console)
         self.dispatcher.debugger = self.debug
+        self.invoking = Invoking(hub, self.cancel)
         self.aws: Aws | None = None
         self.stack: LiveStack | None = None
         self._cloud: LocalCloud | RunningCloud | None = None
@@ -253,7 +255,7 @@ class Engine:
         link_config = LinkConfig(app=stack.app, stage=stack.stage, bucket=stack.bucket, signing_key=stack.signing_key,
                             owner=f"{user_name()}@{socket.gethostname()}", take_over=self.settings.take_over,
                             history=self.store.history)
-        link = self._link = Link(link_config, aws, on_call=self.dispatcher.call, on_cancel=self.dispatcher.cancelled,
+        link = self._link = Link(link_config, aws, on_call=self._called, on_cancel=self.dispatcher.cancelled,
                                  on_state=self._link_changed, known=self.dispatcher.known)
         self.dispatcher.connect(pool, link)
         with self._step("connect", "link"):
@@ -333,6 +335,10 @@ class Engine:
                                            elapsed_s=round(time.monotonic() - began, 2)))
             raise
         self.hub.publish(StackProgress(phase, name, "done", elapsed_s=round(time.monotonic() - began, 2)))
+
+    def _called(self, call: Call) -> None:
+        self.invoking.came(call)
+        self.dispatcher.call(call)
 
     def _link_changed(self, state: LinkState) -> None:
         trip = None if state.round_trip_ms is None else round(state.round_trip_ms, 1)

@@ -237,24 +237,13 @@ class Session:
             self._engine.ask(self._engine.redeploy)
 
     def invoke(self, function: str, event: bytes, taken: Callable[[str], object] = lambda _: None) -> None:
-        """Invoke a function through the cloud, asynchronously; its row arrives like any other.
+        """Invoke a function through the cloud, once, as a caller who waits; its row arrives like any other.
 
-        `taken` hears the request's id, on a thread of its own. On AWS its row has that id; on the local cloud another.
+        `taken` hears the request id of that row, on any thread.
         """
-        target = self._engine.function(function)
-        aws = self._engine.aws
+        target, aws = self._engine.function(function), self._engine.aws
         assert aws is not None
-
-        def send() -> None:
-            try:
-                answer = aws.client("lambda", once=True).invoke(
-                    FunctionName=target.name, InvocationType="Event", Payload=event)
-            except Exception as error:  # noqa: BLE001  (shown to the user, whatever it is)
-                self._hub.publish(Notice("error", f"{target.id} could not be invoked: {error}"))
-            else:
-                taken(answer["ResponseMetadata"]["RequestId"])
-
-        threading.Thread(target=send, name="livetui-invoke", daemon=True).start()
+        self._engine.invoking.send(aws, target, event, taken)
 
     def answer_now(self, id: int) -> None:
         """Answer the caller of a paused invocation with a typed error; its handler runs on and ends `late`."""

@@ -132,7 +132,7 @@ class SessionFace(Protocol):
         """Write a note on an invocation."""
 
     def invoke(self, function: str, event: bytes, taken: Callable[[str], object] = ...) -> object:
-        """Call a function with an event of one's own; `taken` is called with the request's id, on any thread."""
+        """Call a function once with an event of one's own; `taken` hears its row's request id, on any thread."""
 
     def answer_now(self, id: int) -> object:
         """Give the caller of a paused invocation a typed error; its handler runs on and ends as `late`."""
@@ -227,7 +227,7 @@ class DebugFace(Protocol):
 
 
 class RequestTaken(Message):
-    """The cloud took an event that was sent from here."""
+    """The call that was asked for here has arrived."""
 
     def __init__(self, request: str) -> None:
         super().__init__()

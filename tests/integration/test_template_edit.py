@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from livetui.config import load
-from livetui.session.events import Notice, SessionLive
+from livetui.session.events import InvocationArrived, Notice, SessionLive
 from livetui.session.headless import live
 from livetui.session.session import Session
 from tests.integration.events import Heard
@@ -56,4 +56,25 @@ def test_a_broken_template_keeps_what_is_live(tmp_path: Path) -> None:
         session.invoke("ListOrders", b"{}", taken.append)
         row = heard.finished("ListOrders").row
         assert row.state == "ok"
-        assert len(taken) == 1  # on AWS it is the row's request_id; the local cloud gives the call another one
+        assert taken == [row.request_id]
+
+
+def test_an_invocation_that_fails_runs_once_and_is_known_for_ones_own(tmp_path: Path) -> None:
+    project = tmp_path / "shop"
+    shutil.copytree(ORDERS, project)
+    heard = Heard()
+    session = Session(load(project, {"local": True, "app": "shop"}))
+    with live(session, heard):
+        aws = session._engine.aws
+        assert aws is not None
+        kinds: list[str] = []
+        aws.client("lambda", once=True).meta.events.register(
+            "provide-client-params.lambda.Invoke",
+            lambda params, **_: kinds.append(params.get("InvocationType", "RequestResponse")))
+        taken: list[str] = []
+        session.invoke("GetOrder", b'{"not": ["an", "HTTP", "event"]}', taken.append)
+        failed = heard.finished("GetOrder").row
+        assert failed.state == "error"
+        assert taken == [failed.request_id]
+        assert kinds == ["RequestResponse"]  # Lambda retries what is sent as an Event
+    assert sum(isinstance(event, InvocationArrived) for event in heard.events) == 1
