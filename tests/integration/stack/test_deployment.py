@@ -95,6 +95,31 @@ def test_an_unchanged_template_is_not_deployed(aws: Aws, bootstrap: Bootstrap, m
     assert again.signing_key == first.signing_key
 
 
+def test_outputs_alone_are_deployed_and_go_again(aws: Aws, bootstrap: Bootstrap, make_settings: MakeSettings,
+                                                 project: Path) -> None:
+    settings = make_settings()
+    plain = (project / "template.yaml").read_text()
+    first = deploy(aws, bootstrap, settings)
+    for value in ("hello", "world"):
+        (project / "template.yaml").write_text(f"{plain}\n  Foo:\n    Value: {value}\n")
+        live = deploy(aws, bootstrap, settings)
+        assert live.changed
+        assert live.outputs == {**first.outputs, "Foo": value}
+    (project / "template.yaml").write_text(plain)
+    assert deploy(aws, bootstrap, settings).outputs == first.outputs
+    assert not deploy(aws, bootstrap, settings).changed
+
+
+def test_a_change_set_without_any_change_is_still_a_failed_one(aws: Aws) -> None:
+    formation, name = aws.client("cloudformation"), f"same-{time.time_ns()}"
+    body = json.dumps({"Resources": {"Queue": {"Type": "AWS::SQS::Queue"}}, "Outputs": {"A": {"Value": "1"}}})
+    formation.create_stack(StackName=name, TemplateBody=body)
+    formation.get_waiter("stack_create_complete").wait(StackName=name, WaiterConfig={"Delay": 0.2})
+    formation.create_change_set(StackName=name, ChangeSetName="none", ChangeSetType="UPDATE", TemplateBody=body)
+    found = formation.describe_change_set(StackName=name, ChangeSetName="none")
+    assert (found["Status"], found["ExecutionStatus"]) == ("FAILED", "UNAVAILABLE")
+
+
 def test_a_parameter_is_passed_on(aws: Aws, bootstrap: Bootstrap,
                                   make_settings: MakeSettings) -> None:
     settings = make_settings()
