@@ -160,6 +160,9 @@ class LivetuiApp(App[int]):
 
     def copy(self, words: str, title: str) -> None:
         """Copy to the system's clipboard and, for terminals over SSH, by OSC 52: always both."""
+        if not words:
+            self.notify("There is nothing to copy.", severity="warning", timeout=2)
+            return
         self.copy_to_clipboard(words)
         self.run_worker(lambda: to_system_clipboard(words), thread=True, group="clipboard", description="clipboard")
         self.notify(

@@ -59,6 +59,8 @@ class Document:
     """Lines with a background of their own, by role."""
     kind: str = "json"
     """What the source is: `json`, `text`, `log`; the pager's file gets it as its suffix."""
+    nothing: bool = False
+    """Whether it only says why there is nothing to see."""
 
     def __len__(self) -> int:
         return len(self.lines)
@@ -185,7 +187,7 @@ def _indent(text: str) -> int:
 
 def empty(text: str) -> Document:
     """A document that says why there is nothing to see."""
-    return Document([line(text, "dim")], kind="text")
+    return Document([line(text, "dim")], kind="text", nothing=True)
 
 
 def of_lines(

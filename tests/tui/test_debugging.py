@@ -11,8 +11,9 @@ from recorded import LIVE, NOON, RecordedSession, invocation, live_session
 from recorded_debugger import NIGHTLY, RecordedDebugger, photograph
 
 from livetui.config import Settings
-from livetui.session.debugging import ExceptionFilters, PausedThread
+from livetui.session.debugging import Breakpoint, ExceptionFilters, PausedThread
 from livetui.session.events import CodeReloaded, EditorsChanged, FunctionInfo, ThreadPaused
+from livetui.tui.widgets.lines import LinesPane
 
 
 def debugged(tmp_path) -> RecordedSession:
@@ -180,6 +181,52 @@ async def test_expressions_are_evaluated_in_the_frame(tmp_path):
         await shown.type("nope")
         await shown.press("enter")
         await shown.sees("NameError")
+
+
+async def test_tab_into_evaluate_lands_where_one_types(tmp_path):
+    session = debugged(tmp_path)
+    async with console(session) as shown:
+        session.debug.pause()
+        await shown.until(lambda: bool(shown.main.debugger.variables.nodes), "the variables")
+        await shown.press("tab", "tab", "tab")
+        await shown.type("nope")
+        await shown.press("enter")
+        assert ("evaluate", "nope", 1) in session.debug.asked
+        await shown.press("tab", "C")
+        await shown.sees("all of the pane")
+
+
+async def test_enter_on_a_breakpoint_goes_to_its_line_in_the_source(tmp_path, monkeypatch):
+    monkeypatch.setenv("EDITOR", "false")
+    session = debugged(tmp_path)
+    other = (tmp_path / "src" / "shop.py").resolve()
+    other.write_text("TAX = 19\nPRICE = 7\n")
+    async with console(session) as shown:
+        session.debug.put(20, log="rows {rows}")
+        session.debug.points[str(other), 2] = Breakpoint(9, str(other), 2, 2, owners=("console",))
+        await shown.press("f12")
+        shown.main._mark()
+        await shown.sees("shop.py:2")
+        await shown.press("tab", "G", "enter")
+        await shown.sees("PRICE = 7")
+        source = shown.main.debugger.source
+        assert (shown.app.focused, source.path, source.line_number) == (source, str(other), 2)
+
+
+@pytest.mark.parametrize(("pane", "name"), [
+    ("points", "Breakpoints"), ("frames", "Frames"), ("variables", "Variables"), ("expression", "Evaluate")])
+async def test_the_debuggers_panes_are_explained_by_name(tmp_path, pane, name):
+    session = debugged(tmp_path)
+    async with console(session) as shown:
+        await shown.press("f12")
+        if pane != "points":
+            session.debug.pause()
+            await shown.sees("Frames")
+        shown.main.query_one(f"#{pane}").focus()
+        await shown.press("f1")
+        await shown.until(lambda: shown.app.screen is not shown.main, "the help")
+        help = shown.app.screen.query_one("#help-pane", LinesPane)
+        assert help.document.text(0).strip() == name
 
 
 async def test_a_variable_is_given_another_value(tmp_path):

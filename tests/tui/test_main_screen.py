@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from pathlib import Path
 
 import pytest
 from console import SIZES, console
@@ -324,3 +325,33 @@ async def test_a_row_that_takes_long_to_read_is_announced_over_an_empty_pane(mon
         may_go.set()
         await shown.opened(11)
         assert "routeKey" in shown.pane_text() or "Records" in shown.pane_text()
+
+
+async def test_an_empty_pane_opens_no_pager_and_copies_nothing(monkeypatch):
+    outside: list[list[str]] = []
+    monkeypatch.setattr("livetui.tui.screens.records.run_outside", lambda app, command: outside.append(command))
+    async with console() as shown:
+        await shown.press("f6", "o")
+        await shown.sees("There is nothing to show.")
+        await shown.press("y")
+        await shown.sees("There is nothing to copy.")
+    assert not outside
+
+
+async def test_the_pager_gets_the_text_with_its_secrets_masked(monkeypatch):
+    seen: list[str] = []
+    monkeypatch.setenv("PAGER", "cat")
+    monkeypatch.setattr(
+        "livetui.tui.screens.records.run_outside", lambda app, command: seen.append(Path(command[-1]).read_text())
+    )
+    async with console() as shown:
+        await shown.opened(12)
+        await shown.press("enter", "o")
+        await shown.settle()
+        shown.session.write(11, "hello from Worker")
+        await shown.press("f6")
+        await shown.sees("hello from Worker")
+        await shown.press("o")
+    assert "routeKey" in seen[0]
+    assert "secret" not in seen[0]
+    assert "hello from Worker" in seen[1]

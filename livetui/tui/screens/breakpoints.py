@@ -16,7 +16,7 @@ from livetui.errors import LivetuiError, UsageError
 from livetui.session.debugging import Breakpoint, ExceptionFilters, mistake
 from livetui.session.invocation import Row
 from livetui.tui import text
-from livetui.tui.messages import DebugFace, SessionFace, TargetOpened
+from livetui.tui.messages import DebugFace, SessionFace
 from livetui.tui.screens.prompt import Ask, Choose, Pick
 from livetui.tui.widgets.debugger import DebugView, PointsPane
 from livetui.tui.widgets.source import SourcePane
@@ -104,12 +104,9 @@ class PointActions(Screen[None]):
     def _gutter_clicked(self, event: SourcePane.Toggled) -> None:
         self.ask_debugger(lambda debug: debug.toggle(event.path, event.line))
 
-    @on(TargetOpened)
-    def _point_opened(self, event: TargetOpened) -> None:
-        if isinstance(self.focused, PointsPane):
-            event.stop()
-            event.prevent_default()
-            self.open_source(event.path, event.line)
+    @on(PointsPane.Chosen)
+    def _point_chosen(self, event: PointsPane.Chosen) -> None:
+        if self.open_source(event.point.path, event.point.line):
             self.debugger.source.focus()
 
     def action_point(self, what: Literal["condition", "hit", "log"]) -> None:

@@ -58,6 +58,26 @@ ABOUT: dict[str, tuple[str, ...]] = {
         "● breakpoint   ◆ with a condition   ✎ log point   ○ disabled   ▶ here it stands",
         "A click on the gutter sets or removes a breakpoint. Editors that are attached see the same ones.",
     ),
+    "points": (
+        "Breakpoints",
+        "All breakpoints of the project: where, when they stop or what they write, and who set them.",
+        "● breakpoint   ◆ with a condition   ✎ log point   ○ disabled. Enter shows the line in the source.",
+    ),
+    "frames": (
+        "Frames",
+        "Where the paused call stands, innermost first; then its other threads and the other paused calls.",
+        "Enter shows a frame's line and variables, or turns to another call.",
+    ),
+    "variables": (
+        "Variables",
+        "Watch expressions (◇), then what the frame knows. Enter opens a value; = gives it another one.",
+        "Secrets are masked until you press u.",
+    ),
+    "answers": ("Evaluate", "What your expressions gave, newest last. Tab goes back to the line to type in."),
+    "expression": (
+        "Evaluate",
+        "An expression or a statement, such as name = value, is run in the frame that is looked at.",
+    ),
 }
 
 

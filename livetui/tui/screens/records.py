@@ -448,8 +448,10 @@ class RecordActions(ShownRows):
         """Open the whole text of the pane in $PAGER."""
         pane = self.focused if isinstance(self.focused, LinesPane) else self.details.pane
         source, suffix = pane.document.source, ".json" if pane.document.kind == "json" else ".txt"
-        masked = pane.document.secrets > 0
-        if masked:
+        if pane.document.nothing:
+            self.app.notify("There is nothing to show.", severity="warning", timeout=2)
+            return
+        if pane.document.secrets or not source:
             source = "\n".join(pane.document.text(at) for at in range(len(pane.document)))
 
         def show() -> None:

@@ -18,7 +18,7 @@ from textual.widgets import Input
 from livetui.session.debugging import Breakpoint, Frame, PausedThread
 from livetui.session.invocation import Row
 from livetui.tui import text
-from livetui.tui.documents import Target, empty, of_lines
+from livetui.tui.documents import empty, of_lines
 from livetui.tui.keys import FRAME_KEYS, POINT_KEYS
 from livetui.tui.text import Line
 from livetui.tui.widgets.lines import LinesPane
@@ -34,6 +34,13 @@ class PointsPane(LinesPane, inherit_bindings=False):
 
     BINDINGS: ClassVar[list[BindingType]] = [*POINT_KEYS]
 
+    class Chosen(Message):
+        """The line of a breakpoint is to be shown."""
+
+        def __init__(self, point: Breakpoint) -> None:
+            super().__init__()
+            self.point = point
+
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self.points: list[Breakpoint] = []
@@ -47,11 +54,14 @@ class PointsPane(LinesPane, inherit_bindings=False):
         """Show all breakpoints."""
         self.points = list(points)
         lines = [point_line(point) for point in points]
-        targets = {at: Target(point.path, point.line) for at, point in enumerate(points)}
         self.show(
-            of_lines(lines, targets=targets) if lines else empty("No breakpoints. b on a line of the source sets one."),
-            keep=True,
+            of_lines(lines) if lines else empty("No breakpoints. b on a line of the source sets one."), keep=True
         )
+
+    def action_open(self) -> None:
+        """Show this line of the source."""
+        if self.chosen is not None:
+            self.post_message(self.Chosen(self.chosen))
 
 
 class FramesPane(LinesPane, inherit_bindings=False):
@@ -130,23 +140,26 @@ class Evaluate(Vertical):
         self.pane = LinesPane(id="answers")
         self.line = Field(placeholder="expression, or name = value", id="expression", select_on_focus=False)
         self._lines: list[Line] = []
-        self._asked: list[str] = []
 
     def compose(self) -> ComposeResult:
-        """Answers above the line."""
-        yield self.pane
+        """The line first, for tab; it is docked below the answers, which have the focus only when there are any."""
         yield self.line
+        yield self.pane
 
     def on_mount(self) -> None:
         """Nothing was asked yet."""
-        self.pane.show(empty(""))
+        self.pane.can_focus = False
+
+    def on_click(self) -> None:
+        """Where there is no answer to click on, the line is meant."""
+        if not self.pane.can_focus:
+            self.line.focus()
 
     @on(Input.Submitted, "#expression")
     def _submitted(self, event: Input.Submitted) -> None:
         event.stop()
         words = event.value.strip()
         if words:
-            self._asked.append(words)
             self.line.value = ""
             self.answer(words, "", "title", "> ")
             self.post_message(self.Asked(words))
@@ -159,6 +172,7 @@ class Evaluate(Vertical):
             self._lines[-1] = (*self._lines[-1], (f"  {text.safe(kind)}", "dim"))
         del self._lines[:-MOST_ANSWERS]
         self.pane.show(of_lines(list(self._lines)), keep=True)
+        self.pane.can_focus = True
         self.pane.action_bottom()
 
 

@@ -398,19 +398,19 @@ class LinesPane(ScrollView, can_focus=True):
     def action_copy(self) -> None:
         """Copy the value that begins on this line."""
         if len(self):
-            self.post_message(
-                CopyRequested(self.document.value(self.current), f"value of {self.document.path(self.current)}")
-            )
+            self._copy(self.document.value(self.current), f"value of {self.document.path(self.current)}")
 
     def action_copy_path(self) -> None:
         """Copy where this line stands."""
         if len(self):
-            self.post_message(CopyRequested(self.document.path(self.current), "path"))
+            self._copy(self.document.path(self.current), "path")
 
     def action_copy_all(self) -> None:
         """Copy the whole text as shown, with its secrets masked."""
-        text = "\n".join(self.document.text(at) for at in range(len(self.document)))
-        self.post_message(CopyRequested(text, "all of the pane"))
+        self._copy("\n".join(self.document.text(at) for at in range(len(self.document))), "all of the pane")
+
+    def _copy(self, words: str, title: str) -> None:
+        self.post_message(CopyRequested("" if self.document.nothing else words, title))
 
     # -- search ----------------------------------------------------------------------------------------------------
 
