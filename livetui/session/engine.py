@@ -31,7 +31,8 @@ from livetui.session.functions import Functions
 from livetui.session.hub import Hub
 from livetui.session.invoking import Invoking
 from livetui.session.store import Store
-from livetui.stack import attach, attachment, bootstrap, deployment, difference, drift, park, template
+from livetui.session.template_edits import TemplateEdits
+from livetui.stack import attach, attachment, bootstrap, deployment, drift, park, template
 from livetui.stack.contract import LiveFunction, LiveStack, Progress
 
 if TYPE_CHECKING:
@@ -93,9 +94,7 @@ class Engine:
         self._functions = Functions(
             settings, lambda name: self._step("package", name), lambda text: hub.publish(Notice("warning", text)),
             quiet=kind == "demo")
-        self._application: template.Application | None = None
-        self._told_of_template = False
-        """Whether people were told that the template is another one than what is deployed."""
+        self._edits = TemplateEdits(settings, hub)
 
     async def run(self) -> None:
         """Start, serve, end. Raises `LivetuiError` when something could not be started."""
@@ -202,7 +201,6 @@ class Engine:
     async def _deploy(self, aws: Aws, application: template.Application | None) -> None:
         started = self._bootstrap = await asyncio.to_thread(bootstrap.ensure, aws, self._progress, self.cancel,
                                                             self.settings.permissions_boundary, self.settings.tags)
-        self._application = application
         if self.attach:
             self.stack = await asyncio.to_thread(attach.attach, aws, started, self.settings, self.attach,
                                                  self._progress, application)
@@ -211,6 +209,7 @@ class Engine:
             self.stack = await asyncio.to_thread(
                 lambda: deployment.deploy_live(application, aws, started, self.settings, self._progress, self.cancel,
                                                as_it_is=self.kind == "replay"))
+        self._edits.went_live(application)
         if self.stack.changed:
             await asyncio.to_thread(announce_gone, aws, self.stack.app, self.stack.stage, self.stack.signing_key)
 
@@ -366,7 +365,7 @@ class Engine:
 
     def _watch_settings(self, pool: Pool) -> None:
         """Watch the templates and env-files too that lie outside of the project or have names of their own."""
-        application = self._application
+        application = self._edits.deployed
         templates = [found.document.path for found in application.root.walk()] if application is not None else []
         named = [self.settings.root / function.env_file for function in self.settings.functions.values()
                  if function.env_file]
@@ -382,21 +381,12 @@ class Engine:
     async def _look_at_saved(self) -> None:
         assert self.stack is not None and self.aws is not None
         try:
-            changes: list[difference.Change] = []
-            if self._application is not None and not self.attach:
-                application = await asyncio.to_thread(template.load, self.settings)
-                changes = await asyncio.to_thread(difference.changes, self._application, application)
-            if changes and self.settings.redeploy == "always":
+            if not self.attach and await asyncio.to_thread(self._edits.look):
                 self.redeploy()
                 return
-            if changes:
-                shown = "; ".join(str(change) for change in changes[:5])
-                more = f" and {len(changes) - 5} more" if len(changes) > 5 else ""
-                self.hub.publish(Notice("info", f"The template changed: {shown}{more}. D deploys it.",
-                                        lasting="template changed, D deploys it"))
-            elif self._told_of_template:
-                self.hub.publish(Notice("info", "The template is again as it was deployed.", lasting=""))
-            self._told_of_template = bool(changes)
+        except LivetuiError:
+            return
+        try:
             if self._pool is not None:  # `.env` and requirements count at once
                 await self._configure(self._pool, self.aws, self.stack)
         except LivetuiError as error:
@@ -472,7 +462,7 @@ class Engine:
                 return
             await asyncio.to_thread(self._announce, self.aws, self.stack)
         except LivetuiError as error:
-            self.hub.publish(Notice("error", f"The deployment failed; what was live stays live. {error}"))
+            self._edits.failed(self.stack.name, error)
         finally:
             self._redeploying = False
 

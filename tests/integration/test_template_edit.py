@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from livetui.config import load
-from livetui.session.events import InvocationArrived, Notice, SessionLive
+from livetui.session.events import InvocationArrived, Notice, SessionLive, StackProgress
 from livetui.session.headless import live
 from livetui.session.session import Session
 from tests.integration.events import Heard
@@ -46,10 +46,18 @@ def test_a_broken_template_keeps_what_is_live(tmp_path: Path) -> None:
     heard = Heard()
     session = Session(load(project, {"local": True, "app": "shop"}))
     with live(session, heard):
+        deployed = (project / "template.yaml").read_text("utf-8")
         (project / "template.yaml").write_text("Resources: [\n", "utf-8")
-        session.redeploy()
-        notice = heard.wait_for(lambda event: isinstance(event, Notice) and event.level == "error")
+        notice = heard.wait_for(lambda event: isinstance(event, Notice) and event.lasting == "✗ template broken")
         assert "template.yaml" in notice.text
+        session.redeploy()
+        heard.wait_for(lambda event: isinstance(event, Notice) and event.lasting == "✗ not deployed")
+        step = [event for event in heard.events if isinstance(event, StackProgress)][-1]
+        assert (step.phase, step.status) == ("deploy", "failed")
+        assert "template.yaml" in step.reason
+        told = len(heard.events)
+        (project / "template.yaml").write_text(deployed, "utf-8")
+        heard.wait_for(lambda event: isinstance(event, Notice) and event.lasting == "", after=told)
         (project / "livetui.toml").write_text("concurrency = 2\n", "utf-8")
         heard.wait_for(lambda event: isinstance(event, Notice) and event.text.startswith("livetui.toml was saved"))
         taken: list[str] = []

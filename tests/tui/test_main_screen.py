@@ -79,6 +79,28 @@ async def test_steps_are_listed_until_the_session_is_live_and_come_back_with_d()
         assert shown.main.progress.expanded
 
 
+async def test_the_steps_open_at_the_newest_and_a_failed_deployment_stays_on_screen():
+    many = [StackProgress("deploy", f"Table{n}", "CREATE_COMPLETE", "AWS::DynamoDB::Table") for n in range(30)]
+    session = RecordedSession(script=[*STEPS, *many, LIVE])
+    async with console(session) as shown:
+        session.start()
+        await shown.settle()
+        await shown.press("d")
+        await shown.sees("Table29")
+        await shown.lacks("local cloud  ")
+        session.tell(StackProgress("deploy", "Table3", "UPDATE_IN_PROGRESS", "AWS::DynamoDB::Table"))
+        await shown.sees("… deploy      Table3 ")
+        session.tell(StackProgress("deploy", "Table3", "UPDATE_FAILED", "AWS::DynamoDB::Table", "no such key"))
+        session.tell(StackProgress("deploy", "orders-dev-live", "failed", reason="Table3: no such key"))
+        session.tell(Notice("error", "The deployment failed.", lasting="✗ not deployed"))
+        await shown.sees("✗ deploy      orders-dev-live", "✗ not deployed: Table3: no such key")
+        assert shown.main.header.badges == ("✗ not deployed",)
+        session.tell(StackProgress("bootstrap", "livetui-bootstrap", "skipped"))
+        session.tell(LIVE)
+        await shown.sees("✓ deployed 14 resources in 41 s")
+        assert shown.main.header.badges == ()
+
+
 async def test_a_failed_start_says_what_why_and_what_to_do_and_hands_its_exit_code_on():
     session = RecordedSession(end_at_once=False)
     async with console(session) as shown:

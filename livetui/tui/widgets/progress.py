@@ -53,10 +53,13 @@ def root_cause(steps: Sequence[StackProgress]) -> StackProgress | None:
 
 
 def latest(steps: Sequence[StackProgress]) -> list[StackProgress]:
-    """The last word on each resource, in the order in which they were begun."""
+    """The last word on each resource, in the order in which they were begun: anew by another deployment."""
     last: dict[tuple[str, str], StackProgress] = {}
     for step in steps:
-        last[(step.phase, step.resource)] = step
+        key = (step.phase, step.resource)
+        if key in last and outcome(last[key]) != "going":
+            del last[key]
+        last[key] = step
     return list(last.values())
 
 
@@ -78,10 +81,10 @@ def step_line(step: StackProgress) -> Line:
     )
 
 
-def steps_document(steps: Sequence[StackProgress]) -> Document:
-    """All steps, the root cause first when something failed."""
+def steps_document(steps: Sequence[StackProgress], live: bool = False) -> Document:
+    """All steps; the root cause first when the start failed. A later deployment that fails ends with a step of it."""
     lines = [step_line(step) for step in latest(steps)]
-    cause = root_cause(steps)
+    cause = None if live else root_cause(steps)
     if cause is not None:
         lines.insert(
             0, (("✗ ", "error"), (text.safe(cause.resource), "title"), (": ", ""), *text.line(cause.reason, "error"))
@@ -96,12 +99,15 @@ def summary(
     if failed is not None:
         return Content.assemble((" ✗ ", "$text-error"), text.safe(failed.what)[:200])
     if live is not None:
+        last = steps[-1] if steps else None
+        if last is not None and last.phase == "deploy" and outcome(last) == "failed":
+            return Content.assemble((" ✗ ", "$text-error"), text.safe(f"not deployed: {last.reason}")[:300])
         return _live_summary(live, room)
-    last = latest(steps)
-    if not last:
+    newest = latest(steps)
+    if not newest:
         return Content.assemble((" … ", "$text-warning"), "reading the template and the settings")
-    phase = last[-1].phase
-    of_phase = [step for step in last if step.phase == phase]
+    phase = newest[-1].phase
+    of_phase = [step for step in newest if step.phase == phase]
     done = sum(outcome(step) == "done" for step in of_phase)
     cause = root_cause(steps)
     if cause is not None:
@@ -189,12 +195,18 @@ class Progress(Vertical):
     def expanded(self, on: bool) -> None:
         self.steps.display = on
         self.set_class(on, "-expanded")
+        if on:
+            self.steps.move_to(len(self.steps) - 1)
 
     def show(self, steps: Sequence[StackProgress], live: SessionLive | None, failed: SessionFailed | None) -> None:
         """Write line and steps anew."""
         self._line.words = partial(summary, steps, live, failed)
         self._line.on_resize()
-        self.steps.show(steps_document(steps), keep=True)
+        document = steps_document(steps, live is not None)
+        if failed is not None and live is None:  # it begins with why
+            self.steps.show(document)
+        else:
+            self.steps.show(document, keep=True, at_end=len(self.steps) <= 1)
 
     def on_click(self, event: events.Click) -> None:
         """A click on the line shows or hides the steps."""
