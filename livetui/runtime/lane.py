@@ -58,6 +58,8 @@ class Lane:
         self._idle_timers: dict[Instance, asyncio.TimerHandle] = {}
         self._closed = False
         self._told: set[str] = set()
+        self._ahead: Callable[[Init], None] | None = None
+        """Who waits to hear how the worker that was started ahead imports."""
         self._preload = Preload(host.run, self._launch, KEYS_AGE_S)
         self._preload.renew(allowed=spec.fork_server)
 
@@ -167,6 +169,8 @@ class Lane:
         init = await instance.init
         if generation != self._generation:
             self._retire(instance)
+            if told is not None and told is self._ahead and not self._closed:
+                self._start(told)  # it was outdated by something that starts none in its place
             self._pump()
             await self._pump_after(instance)
             return
@@ -297,7 +301,8 @@ class Lane:
         self._pump()
 
     def start_ahead(self, told: Callable[[Init], None]) -> None:
-        """Start a worker before a call needs it; `told` hears how its init went."""
+        """Start a worker before a call needs it; `told`, unless another comes first, hears how its init went."""
+        self._ahead = told
         self._start(told)
 
     def stats(self) -> LaneStats:

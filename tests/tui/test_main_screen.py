@@ -6,6 +6,7 @@ import asyncio
 import threading
 from pathlib import Path
 
+import msgspec
 import pytest
 from console import SIZES, console
 from recorded import LIVE, NOON, STEPS, RecordedSession, invocation, live_session
@@ -16,6 +17,7 @@ from livetui.tui.app import LivetuiApp
 from livetui.tui.documents import Document
 from livetui.tui.screens.main import MainScreen
 from livetui.tui.widgets import details
+from livetui.tui.widgets.columns import state_words
 from livetui.tui.widgets.header import Header
 from livetui.tui.widgets.lines import DetailPane
 
@@ -377,3 +379,22 @@ async def test_the_pager_gets_the_text_with_its_secrets_masked(monkeypatch):
     assert "routeKey" in seen[0]
     assert "secret" not in seen[0]
     assert "hello from Worker" in seen[1]
+
+
+async def test_the_first_row_takes_the_place_of_the_words_and_a_longer_name_moves_every_row():
+    session = live_session([])
+    async with console(session) as shown:
+        await shown.sees("Waiting for the first call")
+        session.arrive(invocation(1, "GetOrder", "GET /orders/1"))
+        await shown.sees("GET /orders/1")
+        assert "Waiting" not in shown.screen_text()
+        session.arrive(invocation(2, "ProcessMessages", "sqs orders ×3"))
+        await shown.sees("ProcessMessages")
+        first, second = (line for line in shown.screen_text("#list").split("\n") if "orders" in line)
+        assert first.index("GET") == second.index("sqs")
+
+
+async def test_the_clock_of_a_long_limit_keeps_its_unit():
+    row = invocation(1, "ShipOrders", "sqs", "paused").row
+    words, _ = state_words(msgspec.structs.replace(row, time=NOON, deadline=NOON + 900), NOON + 800)
+    assert words == "‖ 800/900s"

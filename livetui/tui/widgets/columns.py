@@ -48,7 +48,7 @@ def columns_for(width: int, digits: int = 3, names: int = 11) -> tuple[Column, .
         if free - (column.width + 1) >= min(function, 16) + 2 + room:
             extra[column.name] = column
             free -= column.width + 1
-    function = max(8, min(function, (free - 2) // 2))
+    function = max(8, min(function, max((free - 2) // 2, free - 2 - 12)))
     middle = [Column("function", function), Column("trigger", max(6, free - function - 2))]
     order = [number, extra.get("time"), *middle, state, took, extra.get("+ms"), extra.get("size")]
     return tuple(each for each in order if each is not None)
@@ -59,7 +59,8 @@ def state_words(row: Row, now: float) -> tuple[str, str]:
     if row.state == "paused" and row.deadline is not None:
         if now > row.deadline:
             return "‖ too late" if row.deadline else "‖ answered", "warn"
-        return f"‖ {max(0, now - row.time):.0f}/{max(0, row.deadline - row.time):.0f} s", "warn"
+        words = f"‖ {max(0, now - row.time):.0f}/{max(0, row.deadline - row.time):.0f} s"
+        return words if len(words) <= 10 else words.replace(" s", "s"), "warn"
     if row.state == "ok" and row.failed_items:
         return f"◐ {row.failed_items} failed", "warn"
     if row.state == "ok" and row.status is not None:

@@ -116,15 +116,16 @@ class InvocationList(ScrollView, can_focus=True):
         shown = len(self.rows)
         self._names = max(self._names, max((len(row.function) for row in batch), default=0))
         change = self.rows.apply(batch)
+        anew = change.reshaped or not shown  # where there was no row, words stood
         if change.added or change.reshaped:
-            self._resize()
+            anew |= self._resize()
         if not self.following:
             self.unseen += change.added
         if self.following:
             self._slide(selected)
         elif selected is not None and (change.reshaped or self.current is not selected):
             self._stay_on(selected.id)
-        if change.reshaped:
+        if anew:
             self.refresh()
         else:
             top, bottom = self.scroll_offset.y, self.scroll_offset.y + self.size.height
@@ -204,13 +205,16 @@ class InvocationList(ScrollView, can_focus=True):
         if self.current is not before:
             self.post_message(RowSelected(self.current))
 
-    def _resize(self) -> None:
+    def _resize(self) -> bool:
+        """Make room for the rows that there are; whether other columns fit now."""
         digits = len(str(self.rows.newest or 0))
         columns = columns_for(self.scrollable_content_region.width - 1, digits, self._names)
-        if columns != self._columns and self.size:  # another view may be shown: then there is no width to fill
+        changed = columns != self._columns and bool(self.size)  # another view may be shown: no width to fill then
+        if changed:
             self._columns = columns
             self._strips.clear()
         resize(self, Size(self.scrollable_content_region.width, len(self.rows)))
+        return changed
 
     @property
     def columns(self) -> tuple[Column, ...]:

@@ -14,7 +14,7 @@ import pytest
 from livetui.runtime import reload
 from livetui.runtime.pool import Pool
 
-from .conftest import Recorder, make_function, work
+from .conftest import Recorder, eventually, make_function, work
 
 
 async def watched(pool: Pool, project: Path, *names: str, **sources: str) -> None:
@@ -216,6 +216,25 @@ async def test_a_save_while_the_first_worker_imports_counts(pool: Pool, recorder
     await first
     await recorder.until(lambda: recorder.reloads[-1][0] == "F")
     assert (await pool.invoke("F", work())).body == b"2"
+
+
+async def test_a_save_is_told_though_all_workers_are_replaced_while_its_own_imports(
+    pool: Pool, recorder: Recorder, tmp_path: Path
+) -> None:
+    gate, came = tmp_path / "gate", tmp_path / "came"
+    os.mkfifo(gate)
+    may_go = os.open(gate, os.O_RDWR)
+    await watched(pool, tmp_path, F="def handler(event, context): return 1")
+    (tmp_path / "F/app.py").write_text(
+        f"open({str(came)!r}, 'a').write('.')\nopen({str(gate)!r}).readline()\ndef handler(event, context): return 2")
+    await eventually(lambda: came.exists() and came.read_text() == ".")  # its worker imports
+    pool.restart()  # as when the first breakpoint is set
+    await eventually(lambda: came.read_text() == "..")
+    os.write(may_go, b"\n")
+    await recorder.until(lambda: recorder.reloads)
+    assert (await pool.invoke("F", work())).body == b"2"
+    assert [error for _, _, error, _ in recorder.reloads] == [""]
+    os.close(may_go)
 
 
 async def test_an_error_of_the_watcher_is_told_and_does_not_end_it(pool: Pool, recorder: Recorder, tmp_path: Path,
