@@ -32,7 +32,7 @@ from livetui.session.events import (
     Notice,
 )
 from livetui.session.hub import Hub
-from livetui.session.invocation import AwsCall, LogLine, Row, State, Timing
+from livetui.session.invocation import AwsCall, Invocation, LogLine, Row, State, Timing
 from livetui.session.schema import NotHeld, StartedElsewhere
 from livetui.session.store import Store
 from livetui.session.trigger import caller_waits_s, describe, trace_root
@@ -278,14 +278,14 @@ class Dispatcher:
         """Run a recorded event again, `times` times, each as a new row linked to its origin."""
         origin = self._store.invocation(id)
         for _ in range(times):
-            self._background.create_task(self._replay(origin.row.id, origin.row.function,
-                                     origin.event if event is None else event, origin.context))
+            self._background.create_task(self._replay(origin, origin.event if event is None else event))
 
-    async def _replay(self, origin: int, function: str, event: bytes, context: Mapping[str, Any]) -> None:
-        attempt = uuid.uuid4().hex
-        fresh = {**context, "request_id": str(uuid.uuid4())}
+    async def _replay(self, origin: Invocation, event: bytes) -> None:
+        attempt, function = uuid.uuid4().hex, origin.row.function
+        fresh = {**origin.context, "request_id": str(uuid.uuid4())}
         try:
-            row = await self._arrived(attempt, function, event, fresh, replay_of=origin, trace_id=new_trace())
+            row = await self._arrived(attempt, function, event, fresh, replay_of=origin.row.id,
+                                      edited=event != origin.event, trace_id=new_trace())
             try:
                 keys = await self._keys_for(function)
             except LivetuiError as error:
@@ -296,7 +296,7 @@ class Dispatcher:
             await self._finish(attempt, outcome, overhead_ms=outcome.queue_ms)
         finally:
             if self.debugger is not None:
-                self.debugger.replayed(origin)
+                self.debugger.replayed(origin.row.id)
 
     async def _keys_for(self, function: str) -> Keys:
         """The newest live keys of the function's role, else fresh ones from its stub; never from the store."""

@@ -45,6 +45,8 @@ class Row(msgspec.Struct, frozen=True):
     """The HTTP status that the handler answered."""
     failed_items: int = 0
     """Items of a batch that the handler gave back as failed (`batchItemFailures`)."""
+    edited: bool = False
+    """Whether a replay ran another event than its origin's."""
 
     @property
     def failed(self) -> bool:

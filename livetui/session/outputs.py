@@ -208,11 +208,12 @@ def state_word(row: Row) -> str:
 def row_line(row: Row) -> str:
     """One invocation on one line."""
     at = time.strftime("%H:%M:%S", time.localtime(row.time))
-    name = f"↻{row.replay_of} {row.function}" if row.replay_of is not None else row.function
+    origin = "" if row.replay_of is None else f"↻{row.replay_of}{' edited' if row.edited else ''} "
     took = f"{_ms(row.handler_ms):>8}" + (f" +{_ms(row.overhead_ms)}" if row.overhead_ms is not None else "")
     error = f"  {secrets.mask_text(row.error)}" if row.error else ""
     mark = "*" if row.marked else " "
     note = f"  ({row.note})" if row.note else ""
+    name = f"{origin}{row.function}"
     words = f"{row.id:>6}{mark} {at}  {state_word(row):<11} {name:<20} {row.trigger:<28} {took}{error}{note}"
     return safe(words.rstrip())
 

@@ -15,7 +15,8 @@ from livetui.session.invocation import AwsCall, LogLine, Row
 AttemptState = Literal["unknown", "queued", "started", "finished"]
 COLUMNS = ", ".join(field.name for field in msgspec.structs.fields(Row))
 """The columns that make a `Row`, in its order."""
-_MARKED = [field.name for field in msgspec.structs.fields(Row)].index("marked")
+_TRUTHS = [at for at, field in enumerate(msgspec.structs.fields(Row)) if field.type is bool]
+"""Where SQLite has 0 or 1 for a truth value."""
 _WORTH_PACKING = 512
 """Bytes from which compression is tried."""
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
@@ -69,7 +70,8 @@ def session_of(values: Sequence[Any]) -> SessionRecord:
 def row_of(values: Sequence[Any]) -> Row:
     """A `Row` from its columns."""
     fields = list(values)
-    fields[_MARKED] = bool(fields[_MARKED])
+    for at in _TRUTHS:
+        fields[at] = bool(fields[at])
     return Row(*fields)
 
 

@@ -54,6 +54,7 @@ STEPS: tuple[str, ...] = (
     ALTER TABLE invocations ADD COLUMN failed_items INTEGER NOT NULL DEFAULT 0;
     """,
     "INSERT INTO counters VALUES ('history', random())",
+    "ALTER TABLE invocations ADD COLUMN edited INTEGER NOT NULL DEFAULT 0",
 )
 """Step n turns a file of version n into version n + 1; a new file takes them all. Append, never edit."""
 

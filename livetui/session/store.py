@@ -156,7 +156,7 @@ class Store(Reader):
 
     def arrived(self, attempt: str, function: str, trigger: str, event: bytes, context: Mapping[str, Any], *,
                 time: float, request_id: str = "", trace_id: str = "", deadline: float | None = None,
-                replay_of: int | None = None) -> Row:
+                replay_of: int | None = None, edited: bool = False) -> Row:
         """Record a call that came in, or a replay that was asked for, as `queued`; returns it with its number.
 
         An attempt that a killed session had queued is taken over under its number. `time` and `deadline` in seconds
@@ -165,7 +165,7 @@ class Store(Reader):
         body = pack(event)
         background = pack(json.dumps(dict(context), default=str).encode())
         values = (self.current, clean(function), clean(trigger), "queued", time, len(event), replay_of,
-                  clean(request_id), clean(trace_id), deadline, attempt)
+                  edited, clean(request_id), clean(trace_id), deadline, attempt)
 
         def write(db: sqlite3.Connection) -> Row:
             known = db.execute("SELECT id FROM invocations WHERE attempt = ?", (attempt,)).fetchone()
@@ -174,8 +174,8 @@ class Store(Reader):
                            "AND started IS NULL", (self.current, time, deadline, known[0]))
                 return self._written(db, known[0])
             number = db.execute("INSERT INTO invocations (session, function, trigger, state, time, event_bytes, "
-                                "replay_of, request_id, trace_id, deadline, attempt) "
-                                "VALUES (?,?,?,?,?,?,?,?,?,?,?)", values).lastrowid or 0
+                                "replay_of, edited, request_id, trace_id, deadline, attempt) "
+                                "VALUES (?,?,?,?,?,?,?,?,?,?,?,?)", values).lastrowid or 0
             db.execute("INSERT INTO payloads (id, event, context) VALUES (?, ?, ?)", (number, body, background))
             self._keep_within_bounds(db, number)
             return self._written(db, number)

@@ -337,7 +337,14 @@ def _diff(opened: Opened) -> Document:
     event, changed = opened.origin.event, opened.invocation.event
     edited = [] if event == changed else diff(parsed(event, True), parsed(changed, True), MOST_CHANGES)
     before, after = opened.origin.row, opened.invocation.row
-    lines: list[Line] = [heading(f"#{before.id} → #{after.id}", "what the replay answered differently")]
+    lines: list[Line] = []
+    if event != changed:
+        lines = [heading(f"#{before.id} → #{after.id}", "how its event was edited")]
+        lines += [each for change in edited for each in change_lines(change, opened.unmasked)] or [
+            text.line("Only its spacing.", "dim")
+        ]
+        lines.append(((" ", ""),))
+    lines.append(heading(f"#{before.id} → #{after.id}", "what the replay answered differently"))
     if before.state != after.state:
         lines.append((("~ state   ", "warn"), (before.state, "remove"), (" → ", "dim"), (after.state, "add")))
     if before.handler_ms is not None and after.handler_ms is not None:
@@ -348,9 +355,6 @@ def _diff(opened: Opened) -> Document:
         ]
     else:
         lines.append(text.line("The replay has not answered yet.", "dim"))
-    if edited:
-        lines += [((" ", ""),), heading("The event was edited")]
-        lines += [each for change in edited for each in change_lines(change, opened.unmasked)]
     return of_lines(lines, f"{len(changes)} change{'' if len(changes) == 1 else 's'}", wrap=True)
 
 

@@ -140,6 +140,7 @@ class RecordedSession:
                 id=max(self.invocations) + 1,
                 state="queued",
                 replay_of=id,
+                edited=event not in (None, origin.event),
                 handler_ms=None,
                 overhead_ms=None,
                 error="",

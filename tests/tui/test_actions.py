@@ -106,6 +106,11 @@ async def test_edit_and_replay_checks_shows_the_difference_and_sends_what_was_ed
         await shown.sees("~ id")
         await shown.press("ctrl+s")
         sent = next(asked for asked in session.asked if asked[0] == "replay")
+        await shown.opened(2)
+        await shown.press("7")
+        await shown.sees("#1 → #2  how its event was edited", "~ id")
+        assert "↻ edit of 1" in shown.screen_text("#details")
+        assert "↻ edit of 1" in shown.screen_text("#list")
     assert json.loads(sent[2]) == {"id": 7, "authorization": "Bearer abcdefgh.secret"}
 
 

@@ -70,8 +70,10 @@ def state_words(row: Row, now: float) -> tuple[str, str]:
 
 
 def trigger_words(row: Row) -> str:
-    """What caused a row; a replay names its origin."""
-    return f"↻ replay of {row.replay_of}" if row.replay_of is not None else text.safe(row.trigger)
+    """What caused a row; a replay names its origin, and says so when it ran another event."""
+    if row.replay_of is None:
+        return text.safe(row.trigger)
+    return f"↻ edit of {row.replay_of}" if row.edited else f"↻ replay of {row.replay_of}"
 
 
 def cell(row: Row, column: str, now: float) -> tuple[str, str]:

@@ -11,11 +11,13 @@ from pathlib import Path
 
 import pytest
 
+from livetui.aws import Keys
 from livetui.link.messages import Answer, Call
 from livetui.runtime.contract import Outcome, Work
 from livetui.session.dispatch import Dispatcher
 from livetui.session.events import InvocationChanged, InvocationFinished, LogLines, Notice, SessionEvent
 from livetui.session.hub import Hub
+from livetui.session.outputs import row_line
 from livetui.session.store import Store
 
 
@@ -123,6 +125,21 @@ async def test_a_message_sent_by_one_whose_receiver_was_dropped_is_recorded_all_
     assert [made.sent for made in store.invocation(2).calls] == [["m-1"]]
     await dispatcher.close()
     store.close()
+
+
+async def test_a_replay_of_another_event_than_its_origins_says_so(store: Store) -> None:
+    dispatcher, _ = await served(store, call("a", time.monotonic()))
+    origin = store.rows(limit=1)[0]
+    ended = asyncio.Queue[InvocationFinished]()
+    dispatcher._hub.subscribe(lambda event: ended.put_nowait(event) if isinstance(event, InvocationFinished) else None)
+    dispatcher._newest_keys["F"] = (time.monotonic(), Keys("id", "secret"))
+    for event in (None, b'{"n": 2}'):
+        dispatcher.replay(origin.id, event, 1)
+        await ended.get()
+    assert [(row.replay_of, row.edited) for row in store.rows()] == [
+        (None, False), (origin.id, False), (origin.id, True)]
+    assert row_line(store.rows()[-1]).count("↻1 edited F") == 1
+    await dispatcher.close()
 
 
 class LetsRun:
