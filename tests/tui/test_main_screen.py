@@ -18,8 +18,9 @@ from livetui.tui.documents import Document
 from livetui.tui.screens.main import MainScreen
 from livetui.tui.widgets import details
 from livetui.tui.widgets.columns import state_words
-from livetui.tui.widgets.header import Header
+from livetui.tui.widgets.header import Header, endpoint_of
 from livetui.tui.widgets.lines import DetailPane
+from livetui.tui.widgets.progress import waiting_words
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -34,6 +35,24 @@ async def test_the_endpoint_is_copied_by_a_click():
         await shown.pilot.click("Header", offset=(90, 0))
         await shown.settle()
         assert shown.app.clipboard == "https://ab12cd34.execute-api.eu-west-1.amazonaws.com"
+
+
+@pytest.mark.parametrize(
+    ("outputs", "shown", "curl"),
+    [
+        (["https://sqs.eu-west-1.amazonaws.com/123456789012/orders", "https://localhost:39435/000000000000/b"], "", None),
+        (["https://x.example/", "https://ab12.execute-api.eu-west-1.amazonaws.com/Prod/"], 1, "Prod/…"),
+        (["http://localhost:20946/c7d83a03"], 0, "c7d83a03/…"),
+        (["http://localhost:23850/713309d6/prod/message"], 0, "prod/message"),
+        (["https://ab12.execute-api.eu-west-1.amazonaws.com/prod/message"], 0, "prod/message"),
+        (["no address", "https://site.example"], 1, "site.example/…"),
+    ],
+)
+def test_the_address_to_call_is_an_apis_and_no_queues(outputs, shown, curl):
+    live = msgspec.structs.replace(LIVE, outputs=dict(enumerate(outputs)))
+    assert endpoint_of(live) == (outputs[shown] if shown != "" else "")
+    said = [line for line in waiting_words(live, None) if line.startswith("curl")]
+    assert (said[0].endswith(curl) if curl else not said), said
 
 
 def test_an_address_is_shown_whole_or_visibly_cut():

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from urllib.parse import urlsplit
+
 from rich.cells import cell_len
 from rich.segment import Segment
 from textual import events
@@ -16,10 +19,17 @@ from livetui.tui.paint import ink
 
 
 def endpoint_of(live: SessionLive | None) -> str:
-    """The address people call: the first output that is one."""
-    if live is None:
-        return ""
-    return next((value for value in live.outputs.values() if value.startswith(("https://", "http://"))), "")
+    """The address people call: the first output that is one of an API or of a function, or else any but a queue's."""
+    outputs = [] if live is None else [each for each in live.outputs.values() if re.match("https?://", each)]
+    named = [each for each in outputs if re.search(r"://[^/]*\.(execute-api|lambda-url)\.", each)]
+    return next((each for each in named or outputs if not re.search(r"/\d{12}/[^/]+$", each)), "")
+
+
+def is_whole(address: str) -> bool:
+    """Whether an address goes on after an API's id and stage, so that it is one to call as it stands."""
+    place = urlsplit(address)
+    first = 2 if place.hostname in ("localhost", "127.0.0.1") else 1  # the local cloud's APIs have their id in the path
+    return len([part for part in place.path.split("/") if part]) > first
 
 
 def link_words(link: LinkChanged | None, live: bool, since: str = "") -> tuple[str, str]:

@@ -15,7 +15,7 @@ from livetui.session.events import SessionFailed, SessionLive, StackProgress
 from livetui.tui import text
 from livetui.tui.documents import Document, of_lines
 from livetui.tui.text import Line
-from livetui.tui.widgets.header import endpoint_of
+from livetui.tui.widgets.header import endpoint_of, is_whole
 from livetui.tui.widgets.lines import LinesPane
 from livetui.tui.widgets.view_bar import ViewBar
 
@@ -149,10 +149,12 @@ def waiting_words(live: SessionLive | None, failed: SessionFailed | None) -> tup
     if not any(function.live for function in live.functions.values()):
         return ("No function of this stack is live.", "", "f3 tells why.")
     address = endpoint_of(live)
+    if address and not is_whole(address):
+        address = f"{address.rstrip('/')}/…"
     return (
         "Waiting for the first call.",
         "",
-        *((f"curl {text.safe(address).rstrip('/')}/…", "U copies the address.") if address else ()),
+        *((f"curl {text.safe(address)}", "U copies the address.") if address else ()),
         "i sends a sample event, or one of your own, to a function.",
         "f3 lists the functions, f4 what the stack gives out.",
     )
