@@ -58,7 +58,7 @@ class Outcome:
     """How a piece of work ended.
 
     `body` is the handler's JSON for `ok`, Lambda's error JSON otherwise. `crash` is a process that ended
-    (`Runtime.ExitError`), `cancelled` work that was dropped before it started.
+    (`Runtime.ExitError`), `cancelled` work that was dropped before it started or cut off by the end of the pool.
     """
 
     kind: Literal["ok", "error", "timeout", "crash", "cancelled"]

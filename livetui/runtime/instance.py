@@ -97,6 +97,7 @@ class Instance:
         self._timer: asyncio.TimerHandle | None = None
         self._left_s: float | None = None
         self._timed_out = False
+        self._cut_off = False
         self._where: Whereabouts | None = None
         self._log_work: tuple[str, float] | None = None
         self._early: list[tuple[Stream, str]] = []
@@ -191,14 +192,14 @@ class Instance:
         return self._outcome(item, "timeout", faults.error_body("Sandbox.Timedout", message),
                              (time.monotonic() - item.started) * 1000, ("Sandbox.Timedout", message))
 
-    def _outcome(self, item: Item, kind: Literal["ok", "error", "timeout", "crash"], body: bytes, ms: float,
-                 error: tuple[str, str] = ("", "")) -> Outcome:
+    def _outcome(self, item: Item, kind: Literal["ok", "error", "timeout", "crash", "cancelled"], body: bytes,
+                 ms: float, error: tuple[str, str] = ("", "")) -> Outcome:
         queue_ms = max(0.0, (item.started - item.arrived) * 1000 - (item.init_ms or 0.0))
         return Outcome(kind, body, queue_ms, ms, item.init_ms, self.pid, *error)
 
     def _finish(self, outcome: Outcome, item: Item) -> None:
         if item.answer.done() and not item.answer.cancelled():
-            if isinstance(self._listener, LateListener) and outcome.kind != "timeout":
+            if isinstance(self._listener, LateListener) and outcome.kind not in ("timeout", "cancelled"):
                 self._listener.work_finished_late(item.work.id, outcome)
         else:
             item.finish(outcome)
@@ -307,6 +308,11 @@ class Instance:
             self.killed = True
             kill_group(self.pid)
 
+    def cut_off(self) -> None:
+        """End it at once because the pool closes: its call is `cancelled`, since its code did nothing wrong."""
+        self._cut_off = True
+        self.kill()
+
     def _channel_ended(self) -> None:
         if not self.gone:
             self._loop.call_later(2.0, self.kill)  # a worker without its channel is of no use
@@ -340,6 +346,8 @@ class Instance:
     def _ended(self, item: Item, code: int) -> Outcome:
         if self._timed_out and item.work.overrun == "kill":
             return self._timeout(item)
+        if self._cut_off:
+            return self._outcome(item, "cancelled", b"", (time.monotonic() - item.started) * 1000)
         message = faults.exit_message(str(item.work.context.get("request_id", "")), code)
         return self._outcome(item, "crash", faults.error_body("Runtime.ExitError", message),
                              (time.monotonic() - item.started) * 1000, ("Runtime.ExitError", message))

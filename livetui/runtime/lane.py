@@ -319,7 +319,7 @@ class Lane:
             item.finish(Outcome("cancelled", b"", (time.monotonic() - item.arrived) * 1000))
         for instance in list(self.instances):
             self._stop_idle_timer(instance)
-            instance.kill()
+            instance.cut_off()
         return [*(instance.ended for instance in self.instances), *self._preload.close()]
 
     def abandon(self) -> None:

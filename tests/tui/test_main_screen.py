@@ -417,3 +417,17 @@ async def test_the_clock_of_a_long_limit_keeps_its_unit():
     row = invocation(1, "ShipOrders", "sqs", "paused").row
     words, _ = state_words(msgspec.structs.replace(row, time=NOON, deadline=NOON + 900), NOON + 800)
     assert words == "‖ 800/900s"
+
+
+async def test_rows_of_other_sessions_are_as_the_store_has_them_once_this_one_is_live():
+    session = RecordedSession()
+    session.hold(invocation(1, "ShipOrders", "sqs orders", "paused"))
+    session.hold(invocation(4, "GetOrder", "GET /orders/4"))
+    async with console(session) as shown:
+        await shown.sees("‖", "GET /orders/4")
+        session.hold(invocation(1, "ShipOrders", "sqs orders", "interrupted"))  # its console was killed
+        session.hold(invocation(2, "GetOrder", "GET /orders/2"))  # another console's
+        session.hold(invocation(4, "GetOrder", "GET /orders/4", "running"))  # was read before it ended
+        session.tell(LIVE)
+        await shown.sees("✗ cut off", "GET /orders/2")
+        assert shown.main.table.rows.get(4).state == "ok"

@@ -36,7 +36,7 @@ from livetui.session.events import (
     ThreadPaused,
     ThreadResumed,
 )
-from livetui.session.invocation import Invocation, LogLine, Row
+from livetui.session.invocation import FINISHED, Invocation, LogLine, Row
 from livetui.tui import text
 from livetui.tui.feed import Feed
 from livetui.tui.keys import BACK_KEY, VIEW_KEYS
@@ -149,12 +149,15 @@ class MainScreen(RecordActions, DebugActions):
         await self.views.mount(*views)
         self.set_interval(TICK_S, self.drain, name="drain")
         self.ready = True
-        self.run_worker(self._read_rows, thread=True, group="rows", description="rows")
+        self._read_again()
         self.app.begin()
 
     def on_unmount(self) -> None:
         """Hear no more."""
         self._unsubscribe()
+
+    def _read_again(self) -> None:
+        self.run_worker(self._read_rows, thread=True, group="rows", description="rows")
 
     def _read_rows(self) -> None:
         rows = self.session.rows(limit=FIRST_ROWS)
@@ -162,7 +165,9 @@ class MainScreen(RecordActions, DebugActions):
             self.app.call_from_thread(self._rows_read, rows)
 
     def _rows_read(self, rows: list[Row]) -> None:
-        self.table.take(rows)
+        ended = {row.id for row in self.table.rows.all() if row.state in FINISHED}
+        # An event may have told of an end since they were read.
+        self.table.take(row for row in rows if row.state in FINISHED or row.id not in ended)
         self.show_badges()
 
     # -- events ----------------------------------------------------------------------------------------------------
@@ -175,7 +180,7 @@ class MainScreen(RecordActions, DebugActions):
         changed: dict[int, Row] = {}
         if self.feed.overflowed:
             self.feed.overflowed = False
-            self.run_worker(self._read_rows, thread=True, group="rows", description="rows")
+            self._read_again()
         others: list[SessionEvent] = []
         for event in self.feed.take():
             row: Row | None = getattr(event, "row", None)
@@ -209,6 +214,7 @@ class MainScreen(RecordActions, DebugActions):
                 self._show_start()
             case SessionLive():
                 self.live, self.failed, self.lasting = event, None, ""
+                self._read_again()  # another console may have written rows, and what a killed one left open has an end
                 self.show_badges()
                 self.progress.expanded = False
                 self.invocations.suggests.words = words_of_filters(event.functions)

@@ -76,7 +76,7 @@ async def test_a_call_never_waits_for_another_function(pool: Pool, tmp_path: Pat
     await recorder.until(lambda: len(recorder.started) == 4)
     assert (await pool.invoke("Quick", work())).body == b"1"
     await pool.close()
-    assert {task.result().kind for task in waiting} == {"crash", "cancelled"}
+    assert {task.result().kind for task in waiting} == {"cancelled"}  # also what ran: its code did nothing wrong
 
 
 async def test_queued_work_can_be_cancelled_and_running_work_cannot(recorder: Recorder, tmp_path: Path) -> None:
