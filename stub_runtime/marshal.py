@@ -12,6 +12,9 @@ from typing import Any
 
 MAX_ANSWER = 6 * 1024 * 1024 + 100
 """Largest synchronous answer in bytes (6 MB and Lambda's allowance: 6291556)."""
+TOO_LARGE = ("Function.ResponseSizeTooLarge",
+             f"Response payload size exceeded maximum allowed payload size ({MAX_ANSWER} bytes).")
+"""Lambda's own type and words for a larger one."""
 
 
 class RawEvent(bytes):
@@ -62,8 +65,7 @@ def event_bytes(event: Any) -> bytes:
 def answer_value(body: bytes, raw: bool) -> Any:
     """What the handler returns for an answer's JSON. Raises Lambda's own error when it is over 6 MB."""
     if len(body) > MAX_ANSWER:
-        raise function_error("Function.ResponseSizeTooLarge", "Response payload size exceeded maximum allowed payload "
-                             "size (6291556 bytes).", [])
+        raise function_error(*TOO_LARGE, [])
     return RawAnswer(body) if raw else json.loads(body)
 
 

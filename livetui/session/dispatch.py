@@ -33,6 +33,7 @@ from livetui.session.events import (
 )
 from livetui.session.hub import Hub
 from livetui.session.invocation import AwsCall, Invocation, LogLine, Row, State, Timing
+from livetui.session.outcome import as_lambda_takes_it
 from livetui.session.schema import NotHeld, StartedElsewhere
 from livetui.session.store import Store
 from livetui.session.trigger import caller_waits_s, describe, trace_root
@@ -325,7 +326,7 @@ class Dispatcher:
         assert self._pool is not None
         self._live[work.id] = live
         try:
-            return await self._pool.invoke(live.function, work)
+            return as_lambda_takes_it(await self._pool.invoke(live.function, work))
         except KeyError:
             return _failed("LivetuiUnknownFunction", f"This console runs no function {live.function!r}; deploy again.")
         except StartedElsewhere:

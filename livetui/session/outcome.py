@@ -1,12 +1,16 @@
-"""What an answer says of itself, and a log of a call that ran out of time."""
+"""What an answer says of itself, what Lambda makes of it, and a log of a call that ran out of time."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
+from dataclasses import replace
 
+from livetui.runtime.contract import Outcome
 from livetui.runtime.faults import HUNG
 from livetui.session.invocation import LogLine
 from livetui.session.peek import Peek
+from stub_runtime.marshal import MAX_ANSWER, TOO_LARGE
 
 
 def outcome_of(response: bytes) -> tuple[int | None, int]:
@@ -21,6 +25,15 @@ def outcome_of(response: bytes) -> tuple[int | None, int]:
     if b'"batchItemFailures"' in response:
         failed = len(Peek(response)["batchItemFailures"])
     return status, failed
+
+
+def as_lambda_takes_it(outcome: Outcome) -> Outcome:
+    """An answer that is too large for Lambda is an error: for the caller, and so for the row."""
+    if outcome.kind != "ok" or len(outcome.body) <= MAX_ANSWER:
+        return outcome
+    kind, message = TOO_LARGE
+    body = json.dumps({"errorType": kind, "errorMessage": message}).encode()
+    return replace(outcome, kind="error", body=body, error_type=kind, error_message=message)
 
 
 def hung_at(logs: Iterable[LogLine]) -> list[str]:

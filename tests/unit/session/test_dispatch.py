@@ -24,12 +24,14 @@ from livetui.session.store import Store
 class Pool:
     """A handler that answers at once."""
 
+    body = b'{"statusCode": 200}'
+
     def __init__(self, dispatcher: Dispatcher) -> None:
         self.dispatcher = dispatcher
 
     async def invoke(self, function_id: str, work: Work) -> Outcome:
         self.dispatcher.work_started(work.id, 1)
-        return Outcome("ok", b'{"statusCode": 200}', handler_ms=1.0)
+        return Outcome("ok", self.body, handler_ms=1.0)
 
     def cancel(self, work_id: str) -> bool:
         return False
@@ -81,6 +83,19 @@ async def test_an_answer_that_did_not_reach_its_caller_is_late(store: Store) -> 
     assert isinstance(heard[-1], InvocationChanged)
     dispatcher.cancelled("nobody's")
     await dispatcher.close()
+
+
+@pytest.mark.parametrize(("length", "state"), [(6_291_556, "ok"), (6_291_557, "error")])
+async def test_an_answer_that_lambda_does_not_take_is_an_error_here_too(
+    store: Store, monkeypatch: pytest.MonkeyPatch, length: int, state: str
+) -> None:
+    answered: list[Answer] = []
+    monkeypatch.setattr(Pool, "body", b'"' + b"x" * (length - 2) + b'"')
+    monkeypatch.setattr(Link, "answer", lambda _self, _attempt, answer: answered.append(answer) or True)
+    await served(store, call("a1", time.monotonic()))
+    row = store.invocation(1).row
+    assert (row.state, answered[0].error) == (state, state == "error")
+    assert row.error.startswith("Function.ResponseSizeTooLarge: " if state == "error" else "")
 
 
 async def test_an_http_caller_that_had_gone_makes_the_answer_late(store: Store) -> None:
