@@ -110,11 +110,8 @@ class LivetuiApp(App[int]):
             self.push_screen(QuitScreen(), self._end)
 
     def action_quit_parked(self) -> None:
-        """Leave, and let what triggers the live stack wait."""
-        if self.session.can_park:
-            self._end("park")
-        else:
-            self.notify("There is nothing to park: no live stack of this console outlives the session.", markup=False)
+        """Leave, and let what triggers the live stack wait, if anything of it outlives the session."""
+        self._end("park" if self.session.can_park else "leave")
 
     def _end(self, answer: str | None) -> None:
         if answer is None or self.leaving:

@@ -187,7 +187,7 @@ def _indent(text: str) -> int:
 
 def empty(text: str) -> Document:
     """A document that says why there is nothing to see."""
-    return Document([line(text, "dim")], kind="text", nothing=True)
+    return Document([line(text, "dim")], kind="text", nothing=True, wrap=True, hang=0)
 
 
 def of_lines(

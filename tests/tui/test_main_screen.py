@@ -431,3 +431,11 @@ async def test_rows_of_other_sessions_are_as_the_store_has_them_once_this_one_is
         session.tell(LIVE)
         await shown.sees("✗ cut off", "GET /orders/2")
         assert shown.main.table.rows.get(4).state == "ok"
+
+
+async def test_a_sentence_in_place_of_a_document_is_read_to_its_end():
+    async with console() as shown:
+        await shown.opened(12)
+        await shown.press("7")
+        await shown.sees("replays", "this event.")
+        assert not shown.main.details.pane.show_horizontal_scrollbar
