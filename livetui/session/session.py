@@ -190,6 +190,10 @@ class Session:
         """How many invocations are held and how many were dropped."""
         return self._store.counts()
 
+    def others_wrote(self) -> bool:
+        """Whether another process, such as `livetui replay`, wrote to the history since this was asked last."""
+        return self._store.others_wrote()
+
     def workers(self) -> dict[str, LaneStats]:
         """Workers, queue and way of starting (`fork` or `fresh`, and why) of each live function."""
         return self._engine.workers()

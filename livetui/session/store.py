@@ -79,6 +79,7 @@ class Store(Reader):
         self._log_lines_lost: dict[int, int] = {}
         self._held = 0
         self._version = -1
+        self._seen_version = -1
         self._highest = 0
 
     @classmethod
@@ -121,6 +122,14 @@ class Store(Reader):
                     self._writer.close()
                     self._writer = None
             self._reader.close()
+
+    def others_wrote(self) -> bool:
+        """Whether another process wrote to the file since this was asked last, or it is asked for the first time."""
+        with self._write_lock:
+            if self._writer is None:
+                return False
+            before, (self._seen_version,) = self._seen_version, self._writer.execute("PRAGMA data_version").fetchone()
+            return before != self._seen_version
 
     # --- sessions
 

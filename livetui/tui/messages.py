@@ -101,6 +101,9 @@ class SessionFace(Protocol):
     ) -> list[Row]:
         """The newest rows that match, in the order of their ids, older than `before`, of one session or of all."""
 
+    def others_wrote(self) -> bool:
+        """Whether another process wrote rows since this was asked last."""
+
     def sessions(self) -> list[SessionRecord]:
         """All sessions of the history, newest first."""
 

@@ -102,6 +102,9 @@ class RecordedSession:
             rows = [self.invocations[id].row for id in ids]
             return [row for row in rows if session in (None, row.session)][-limit:]
 
+    def others_wrote(self) -> bool:
+        return False
+
     def sessions(self) -> list[SessionRecord]:
         held = [each.row.session for each in self.invocations.values()]
         return [

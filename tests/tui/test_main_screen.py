@@ -439,3 +439,11 @@ async def test_a_sentence_in_place_of_a_document_is_read_to_its_end():
         await shown.press("7")
         await shown.sees("replays", "this event.")
         assert not shown.main.details.pane.show_horizontal_scrollbar
+
+
+async def test_rows_that_another_process_wrote_come_in(monkeypatch):
+    session = live_session()
+    async with console(session) as shown:
+        session.hold(invocation(40, "GetOrder", "elsewhere"))
+        monkeypatch.setattr(session, "others_wrote", lambda: True)
+        await shown.sees("elsewhere", "9 of 9")

@@ -59,6 +59,8 @@ if TYPE_CHECKING:
 
 TICK_S = 0.25
 FIRST_ROWS = 1_000
+OTHERS_EVERY = 8
+"""Ticks between two looks at whether another process wrote to the history."""
 MAXIMISED = {"invocations-pane", "details", "source-pane", "points", "frames", "variables", "evaluate"}
 """Panes that can have the whole screen."""
 
@@ -164,6 +166,10 @@ class MainScreen(RecordActions, DebugActions):
         if not get_current_worker().is_cancelled:
             self.app.call_from_thread(self._rows_read, rows)
 
+    def _read_of_others(self) -> None:
+        if self.session.others_wrote():
+            self._read_rows()
+
     def _rows_read(self, rows: list[Row]) -> None:
         ended = {row.id for row in self.table.rows.all() if row.state in FINISHED}
         # An event may have told of an end since they were read.
@@ -199,6 +205,8 @@ class MainScreen(RecordActions, DebugActions):
             self.hear(event)
         self._ticks += 1
         self.refresh_view()
+        if self._ticks % OTHERS_EVERY == 0:
+            self.run_worker(self._read_of_others, thread=True, group="rows", description="rows of others")
         if self._ticks % 4 == 0:
             self.table.refresh_clocks()
             if self.thread is not None:

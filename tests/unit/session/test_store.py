@@ -277,6 +277,22 @@ def test_two_consoles_share_one_store(path: Path) -> None:
         store.close()
 
 
+def test_what_another_process_wrote_is_noticed_once_and_own_rows_are_not(path: Path) -> None:
+    mine, other = Store.open(path), Store.open(path)
+    mine.others_wrote()
+    run(mine)
+    mine.flush()
+    mine.changed(1, marked=True)
+    assert not mine.others_wrote()
+    run(other)
+    other.flush()
+    assert mine.others_wrote()
+    assert not mine.others_wrote()
+    mine.close()
+    other.close()
+    assert not mine.others_wrote()
+
+
 def test_a_session_of_a_living_console_is_left_alone(path: Path) -> None:
     script = ("import sys\nfrom pathlib import Path\nfrom livetui.session.store import Store\n"
               "store = Store.open(Path(sys.argv[1])); store.begin_session('dev')\n"
