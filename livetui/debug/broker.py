@@ -49,6 +49,8 @@ class Broker:
         self.listener = listener or DebugListener()
         self.work_of: Callable[[int], str] = lambda pid: ""
         """Set by the engine: the invocation that a worker runs, by pid."""
+        self.cares: Callable[[str, int], bool] = lambda owner, pid: True
+        """Set by the engine: whether that owner's filters are about errors of what that worker runs."""
         self.port = 0
         """Where editors attach, once started."""
         self.token = ""
@@ -158,6 +160,11 @@ class Broker:
     def filters_of(self, owner: str) -> ExceptionFilters:
         """What one owner chose."""
         return self._filters.get(owner, ExceptionFilters())
+
+    def passes(self, pid: int) -> bool:
+        """Whether nobody who chose which errors stop cares about those of what this worker runs."""
+        owners = [owner for owner, filters in self._filters.items() if filters]
+        return bool(owners) and not any(self.cares(owner, pid) for owner in owners)
 
     def show_breakpoints(self) -> None:
         """Let every editor and the console see the union as it is now."""

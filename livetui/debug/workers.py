@@ -228,8 +228,9 @@ class Workers:
         if body.get("reason") == "breakpoint" and link.failed:
             body["description"], link.failed = link.failed, ""
         hit = [link.breakpoints(upstream) for upstream in body.get("hitBreakpointIds") or ()]
-        if hit and link.cursor is None and not any(ids is None or ids for ids in hit):
-            # The next call came to the line that its forerunner was to run to, before the worker heard that it ended.
+        # The next call came to the line that its forerunner was to run to, before the worker heard that it ended.
+        astray = hit and link.cursor is None and not any(ids is None or ids for ids in hit)
+        if astray or (body.get("reason") == "exception" and self._broker.passes(link.pid)):
             self._broker.crew.spawn(self._pass(link, body))
             return
         link.state = "stopped"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import OrderedDict
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
@@ -49,8 +49,11 @@ __all__ = ["Breakpoint", "Debugging", "Evaluated", "ExceptionFilters", "Frame", 
 T = TypeVar("T")
 
 
+_REPLAYS = "replay-of-"
+
+
 def _replay_of(id: int) -> str:
-    return f"replay-of-{id}"
+    return f"{_REPLAYS}{id}"
 
 
 _MOST_POST_MORTEMS = 50
@@ -101,13 +104,14 @@ class Debugging(DebugListener):
         self._post_mortems: OrderedDict[int, PostMortem] = OrderedDict()
         self._running: dict[int, str] = {}
         self._ran: dict[int, str] = {}
+        self._replays: dict[str, str] = {}
         self.at_deadline: AtDeadline = settings.at_deadline
         """What happens to a paused call 3 s before Lambda gives up on it; may be set from any thread."""
         from livetui.debug.broker import Broker  # sockets and TLS: front ends need only the values above
 
         self.broker: Broker = Broker(settings.state, settings.root, listener=self, post_mortem=True,
                                      console=console)
-        self.broker.work_of = self._work_of
+        self.broker.work_of, self.broker.cares = self._work_of, self._cares
 
     # --- life, on the engine's loop -------------------------------------------------------------------------------
 
@@ -135,6 +139,21 @@ class Debugging(DebugListener):
         for pid in [pid for pid, running in self._running.items() if running == work_id]:
             del self._running[pid]
             self.broker.call_ended(pid)
+
+    @contextlib.contextmanager
+    def replaying(self, id: int, work_id: str) -> Iterator[None]:
+        """While a replay of invocation `id` runs: errors that only it is to stop at pass others by."""
+        self._replays[work_id] = _replay_of(id)
+        try:
+            yield
+        finally:
+            del self._replays[work_id]
+            if self.broker.filters_of(_replay_of(id)):
+                self.broker.crew.spawn(self.broker.filter_exceptions(_replay_of(id), ExceptionFilters()))
+
+    def _cares(self, owner: str, pid: int) -> bool:
+        work = self._work_of(pid)
+        return not (owner.startswith(_REPLAYS) and work) or self._replays.get(work) == owner
 
     def let_run(self, work_id: str) -> None:
         """Let a paused invocation run on by itself."""
@@ -193,13 +212,8 @@ class Debugging(DebugListener):
         return self._ask(lambda: self.broker.face.enable(path, line, enabled))
 
     def stop_on_errors_of(self, id: int) -> Future[None]:
-        """Stop on errors that handlers let out until the next replay of invocation `id` has ended."""
+        """Stop on errors that the handler lets out in the next replay of invocation `id`."""
         return self._ask(lambda: self.broker.filter_exceptions(_replay_of(id), ExceptionFilters(uncaught=True)))
-
-    def replayed(self, id: int) -> None:
-        """A replay of invocation `id` has ended."""
-        if self.broker.filters_of(_replay_of(id)):
-            self.broker.crew.spawn(self.broker.filter_exceptions(_replay_of(id), ExceptionFilters()))
 
     def set_filters(self, uncaught: bool = False, raised: bool = False, classes: tuple[str, ...] = ()) -> Future[None]:
         """Stop on handler errors, on every raise, or on chosen exception classes."""

@@ -93,8 +93,8 @@ class Debugger(Protocol):
     def let_run(self, work_id: str) -> None:
         """Let a paused call run on."""
 
-    def replayed(self, id: int) -> None:
-        """A replay of invocation `id` has ended."""
+    def replaying(self, id: int, work_id: str) -> contextlib.AbstractContextManager[None]:
+        """While a replay of invocation `id` runs."""
 
 
 class _Live(msgspec.Struct):
@@ -284,7 +284,7 @@ class Dispatcher:
     async def _replay(self, origin: Invocation, event: bytes) -> None:
         attempt, function = uuid.uuid4().hex, origin.row.function
         fresh = {**origin.context, "request_id": str(uuid.uuid4())}
-        try:
+        with contextlib.nullcontext() if self.debugger is None else self.debugger.replaying(origin.row.id, attempt):
             row = await self._arrived(attempt, function, event, fresh, replay_of=origin.row.id,
                                       edited=event != origin.event, trace_id=new_trace())
             try:
@@ -295,9 +295,6 @@ class Dispatcher:
             live = _Live(row.id, function, trace=row.trace_id)
             outcome = await self._run(live, Work(attempt, event, fresh, credentials(keys), overrun=self._overrun))
             await self._finish(attempt, outcome, overhead_ms=outcome.queue_ms)
-        finally:
-            if self.debugger is not None:
-                self.debugger.replayed(origin.row.id)
 
     async def _keys_for(self, function: str) -> Keys:
         """The newest live keys of the function's role, else fresh ones from its stub; never from the store."""

@@ -225,6 +225,8 @@ async def test_an_error_is_opened_with_its_variables_and_replayed_under_the_debu
         thread = await stopped(shown, "PayOrder")
         assert (thread.reason, thread.line) == ("exception", 17)
         await shown.sees("amount", "card", "▶ charge", "  handler", "CardDeclinedError")
+        status, _ = await desk.curl(f"orders/{order['id']}/payment", "--data", '{"card": "4242424242420002"}')
+        assert (status >= 500, desk.session.debug.paused()) == (True, [thread])
         await shown.press("f5")
         await shown.until(lambda: desk.finished("PayOrder")[-1].row.replay_of == failed.id, "the end", PATIENCE_S)
         assert desk.finished("PayOrder")[-1].row.state == "error"

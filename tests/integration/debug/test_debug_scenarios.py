@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from livetui.debug.exceptions import ExceptionFilters
 from livetui.debug.worker_link import RefusedError
 from tests.integration.debug.bench import HANDLER, HELPER, Bench, Worker, line_of
 from tests.integration.debug.editors import Editor, EditorRefusedError
@@ -278,6 +279,21 @@ async def test_a_handler_error_stops_where_it_was_raised(desk: Bench, editor, ap
     assert info["exceptionId"].startswith("ValueError")
     await one.request("continue", threadId=hit["threadId"])
     assert await worker.answer() == {"error": "ValueError"}
+
+
+async def test_an_error_passes_by_where_nobody_who_chose_cares(desk: Bench, editor, app: Path):
+    one = await editor()
+    await one.attach(desk.broker.token)
+    await desk.broker.filter_exceptions("replay", ExceptionFilters(uncaught=True))
+    mine, other = await desk.worker(app), await desk.worker(app)
+    desk.broker.cares = lambda owner, pid: (owner, pid) == ("replay", mine.pid)
+    assert await other.call(fail=7) == {"error": "ValueError"}
+    mine.send(fail=7)
+    paused = await desk.heard.until("paused")
+    assert (paused.pid, paused.reason) == (mine.pid, "exception")
+    assert len(one.told("stopped")) == 1
+    await desk.face.resume(paused.thread_id)
+    assert await mine.answer() == {"error": "ValueError"}
 
 
 async def test_chosen_exception_classes_stop_also_when_handled(desk: Bench, write, app: Path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import json
 import time
@@ -169,7 +170,8 @@ class LetsRun:
 
     def ended(self, work_id: str) -> None: ...
 
-    def replayed(self, id: int) -> None: ...
+    def replaying(self, id: int, work_id: str) -> contextlib.AbstractContextManager[None]:
+        return contextlib.nullcontext()
 
     def let_run(self, work_id: str) -> None:
         self.let.append(work_id)
