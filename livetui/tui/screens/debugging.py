@@ -96,6 +96,10 @@ class DebugActions(PointActions):
         """Keys of a paused call are shown, and do something, only while one is."""
         return self.thread is not None if action in _OF_A_PAUSE else super().check_action(action, parameters)
 
+    def on_screen_resume(self) -> None:
+        """A dialog has closed: a call may have stopped, or run on, behind it."""
+        self.refresh_bindings()
+
     def show_badges(self) -> None:
         """Write how many calls are paused and which editors are attached."""
         raise AssertionError("the main screen has its own")

@@ -13,7 +13,7 @@ from textual.binding import BindingType
 from textual.containers import Horizontal
 from textual.timer import Timer
 from textual.widget import Widget
-from textual.widgets import ContentSwitcher, Footer
+from textual.widgets import ContentSwitcher
 from textual.worker import get_current_worker
 
 from livetui.errors import LivetuiError
@@ -51,6 +51,7 @@ from livetui.tui.widgets.details import Details
 from livetui.tui.widgets.header import Header, endpoint_of, link_words
 from livetui.tui.widgets.invocations import InvocationList
 from livetui.tui.widgets.invocations_pane import InvocationsPane, words_of_filters
+from livetui.tui.widgets.keys_line import KeysLine
 from livetui.tui.widgets.progress import Progress, waiting_words
 from livetui.tui.widgets.views import LogsPane, LogsView, TextView
 
@@ -146,7 +147,7 @@ class MainScreen(RecordActions, DebugActions):
         for view in views:
             view.display = False
         await self.details.fill()
-        await self.mount(Footer(compact=True, show_command_palette=True))
+        await self.mount(KeysLine(compact=True, show_command_palette=True))
         self.refresh_bindings()  # a footer that comes late is told of the keys only when they change
         await self.views.mount(*views)
         self.set_interval(TICK_S, self.drain, name="drain")
