@@ -67,6 +67,19 @@ async def test_m_marks_and_ctrl_r_replays_all_marked_rows():
         ]
 
 
+async def test_a_row_shows_its_pin_its_mark_and_its_note_together():
+    async with console() as shown:
+        await shown.opened(12)
+        await shown.press("a")
+        await shown.type("Größe ☃ 한글 [b]")
+        await shown.press("enter", "m", "p")
+        await shown.sees("✎ Größe ☃ 한글 [b]")
+        line = next(line for line in shown.screen_text("#invocations-pane").splitlines() if "●" in line)
+        assert line.strip("│ ").split()[:6] == ["●", "12", "14:03:12", "GetOrder", "◆✎", "GET"]
+        await shown.opened(11)
+        await shown.lacks("✎ Größe")
+
+
 async def test_a_writes_a_note():
     async with console() as shown:
         await shown.opened(12)

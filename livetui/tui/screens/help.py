@@ -23,7 +23,7 @@ ABOUT: dict[str, tuple[str, ...]] = {
         "The list follows the newest row until you move away; F follows again, space holds it still.",
         "… queued   ▶ running   ‖ paused at a breakpoint   ✓ ok   ✗ error or timeout",
         "○ offline: nobody was there   ~ late: the caller had gone   ✗ cut off: the console ended first",
-        "◆ marked   ✎ has a note   ↻ a replay   ms in the handler   +ms on the way",
+        "● pinned   ◆ marked   ✎ has a note   ↻ a replay   ms in the handler   +ms on the way",
     ),
     "pane": (
         "Details",

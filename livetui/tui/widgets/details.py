@@ -46,11 +46,13 @@ class Details(Vertical):
         """The row that is on screen; `row` will be there in a moment."""
         self.tab = "Event"
         self.pane = DetailPane(id="pane")
+        self._note = Static("", id="note", markup=False)
         self._tabs = Tabs(*(Tab(name, id=f"tab-{name}") for name in TABS), id="tabs")
         self._tabs.can_focus = False
         self._documents: dict[tuple[str, int, bool], Document] = {}
         self._places: dict[str, int] = {}
         self._labels: dict[str, str] = {}
+        self._noted = ""
         self._now = 0.0
         self._late: Timer | None = None
 
@@ -59,7 +61,7 @@ class Details(Vertical):
         self._title("")
 
     async def fill(self) -> None:
-        """Tabs, pane, search line, buttons; nothing is chosen yet."""
+        """Tabs, note, pane, search line, buttons; nothing is chosen yet."""
         search = Field(placeholder="find in this pane · n N move · esc closes", id="search", select_on_focus=False)
         search.display = False
         replay = Button(
@@ -74,7 +76,8 @@ class Details(Vertical):
         )
         replay.can_focus = edit.can_focus = False
         path = Static("", id="path", markup=False)
-        await self.mount(self._tabs, self.pane, search, Horizontal(replay, edit, path, id="buttons"))
+        self._note.display = False
+        await self.mount(self._tabs, self._note, self.pane, search, Horizontal(replay, edit, path, id="buttons"))
         self.pane.show(empty("No invocation is chosen."))
 
     # -- what is shown ---------------------------------------------------------------------------------------------
@@ -125,6 +128,11 @@ class Details(Vertical):
 
     def _title(self, note: str | None = None) -> None:
         row = self.row
+        words = "" if row is None or not row.note else f"✎ {text.safe(row.note)}"
+        if words != self._noted:
+            self._noted = words
+            self._note.update(Content(words))
+            self._note.display = bool(words)
         if row is None:
             frame(self, "Details", "")
             return

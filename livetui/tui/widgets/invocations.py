@@ -283,10 +283,14 @@ class InvocationList(ScrollView, can_focus=True):
         base = self.rich_style + (ink(self, "odd") if odd else Style())
         over = Style() if not cursor else ink(self, "cursor" if cursor == 2 else "cursor-blurred")
         now = self._clock()
-        glyph = "●" if self.pinned(row.id) else "◆" if row.marked else "✎" if row.note else "▌" if cursor else " "
-        segments = [Segment(glyph, base + over)]
+        signs = "●" * self.pinned(row.id) + "◆" * row.marked + "✎" * bool(row.note)
+        # One stands before the number, more before the trigger, or before the function where that has no room.
+        places = {"function", "trigger"} & {column.name for column in self._columns}
+        more = max(places) if signs[1:] else ""
+        segments = [Segment(signs[:1] or ("▌" if cursor else " "), base + over)]
         for column in self._columns:
             words, role = cell(row, column.name, now)
+            words = f"{signs[1:]} {words}" if column.name == more else words
             segments.append(Segment(text.fit(words, column.width, column.right), base + ink(self, role) + over))
             segments.append(Segment(" " if column.right or column.name in ("state", "time") else "  ", base + over))
         return Strip(segments).adjust_cell_length(width, base + over)
