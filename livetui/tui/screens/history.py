@@ -46,6 +46,11 @@ class ShownRows(Screen[None]):
     going: bool
     """The cursor goes to the first of them."""
 
+    @on(InvocationList.Changed)
+    def _list_changed(self) -> None:
+        counts = self.session.counts()
+        self.invocations.tell(max(counts.held, self.table.rows.held), counts.dropped)
+
     @on(FilterChanged)
     def _filter_changed(self, event: FilterChanged) -> None:
         self._filter = event

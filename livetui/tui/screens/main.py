@@ -49,7 +49,6 @@ from livetui.tui.summaries import Seen, functions_document, link_document, stack
 from livetui.tui.widgets.debugger import DebugView
 from livetui.tui.widgets.details import Details
 from livetui.tui.widgets.header import Header, endpoint_of, link_words
-from livetui.tui.widgets.invocations import InvocationList
 from livetui.tui.widgets.invocations_pane import InvocationsPane, words_of_filters
 from livetui.tui.widgets.keys_line import KeysLine
 from livetui.tui.widgets.progress import Progress, waiting_words
@@ -507,8 +506,3 @@ class MainScreen(RecordActions, DebugActions):
         """Type a filter."""
         self.action_view("invocations")
         self.invocations.filter.focus()
-
-    @on(InvocationList.Changed)
-    def _list_changed(self) -> None:
-        counts = self.session.counts()
-        self.invocations.tell(max(counts.held, self.table.rows.held), counts.dropped)
