@@ -11,7 +11,7 @@ import sys
 import threading
 from typing import Any, cast
 
-from livetui.cloud import api_ids, cold_starts, layer_content, open_api, output_changes, stack_events
+from livetui.cloud import api_ids, cold_starts, layer_content, open_api, output_changes, patience, stack_events
 from livetui.cloud.guard import Guard
 
 # Read by ministack while it is imported and never again. Functions inherit this process's environment, so what is not
@@ -32,6 +32,7 @@ def main() -> None:
     cold_starts.install()
     stack_events.install()
     output_changes.install()
+    patience.install()
     from hypercorn.asyncio import serve
     from hypercorn.config import Config
 

@@ -18,8 +18,8 @@ OnError = Callable[[str], None]
 
 _FIRST_ROUND_PAUSE_S = 1.0
 _PAUSE_S = (2.5, 5.0)
-# As long as API Gateway would wait for the function: somebody may be at a breakpoint in it.
-_HTTP_TIMEOUT_S = 30
+# Longer than an API waits for its function: somebody may be at a breakpoint in it.
+_HTTP_TIMEOUT_S = 35
 _STOP_TIMEOUT_S = 2
 _BASKET = (("tea", 2), ("coffee", 1), ("cake", 3), ("tea", 1), ("coffee", 4))
 _DECLINED_CARD, _GOOD_CARD = "4000000000000002", "4242424242424242"
@@ -63,7 +63,8 @@ class Traffic:
                 step()
             except Exception as error:  # noqa: BLE001  (a demo goes on; what went wrong is shown)
                 if not self._stopped.is_set():
-                    self._on_error(f"{step.__name__.strip('_')}: {type(error).__name__}: {error}")
+                    wanted = step.__name__.strip("_").replace("_", " ")
+                    self._on_error(f"The demo's customer could not {wanted}: {type(error).__name__}: {error}")
             if self._stopped.wait(pause):
                 return
 

@@ -8,6 +8,7 @@ import shutil
 import socket
 import subprocess
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -28,10 +29,12 @@ Resources:
     Properties:
       Runtime: python3.13
       Handler: index.handler
-      Timeout: 10
+      Timeout: 60
       InlineCode: |
-        import json
+        import json, time
         def handler(event, context):
+            if "slow" in str(event.get("rawPath") or event.get("path")):
+                time.sleep(32)
             if "redirect" in str(event.get("rawPath")):
                 return {"statusCode": 302, "headers": {"location": "/elsewhere"}, "cookies": ["a=1", "b=2"]}
             return {"statusCode": 200, "headers": {"content-type": "application/json"}, "body": json.dumps(event)}
@@ -60,7 +63,7 @@ class Answer:
 
 def call(url: str, method: str = "GET", body: bytes | None = None, headers: Mapping[str, str] | None = None) -> Answer:
     parts = urlsplit(url)
-    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=30)
+    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=60)
     try:
         target = parts.path + (f"?{parts.query}" if parts.query else "")
         connection.request(method, target, body, dict(headers or {}))
@@ -108,6 +111,16 @@ def test_a_rest_api_keeps_its_stage(echo: dict[str, str]) -> None:
     assert event["requestContext"]["stage"] == "Prod"
     assert event["requestContext"]["path"] == "/Prod/orders/7"
     assert event["queryStringParameters"] == {"a": "1"}
+
+
+@pytest.mark.long
+def test_apis_give_their_callers_up_as_api_gateway_does_and_function_urls_do_not(echo: dict[str, str]) -> None:
+    with ThreadPoolExecutor() as callers:
+        http, rest, url = callers.map(lambda kind: call(f"{echo[kind]}/slow"), ("Http", "Rest", "Url"))
+
+    assert (http.status, json.loads(http.body)) == (503, {"message": "Service Unavailable"})
+    assert (rest.status, json.loads(rest.body)) == (504, {"message": "Endpoint request timed out"})
+    assert url.status == 200
 
 
 def test_a_function_url_is_reached(echo: dict[str, str]) -> None:

@@ -143,7 +143,7 @@ def test_traffic_says_what_it_could_not_reach(local_cloud: LocalCloud) -> None:
         wait_until(lambda: problems, "a problem is told")
         traffic.stop()
 
-    assert problems[0].startswith("order: ConnectionRefusedError")
+    assert problems[0].startswith("The demo's customer could not order: ConnectionRefusedError")
 
 
 def test_the_example_knows_nothing_of_livetui() -> None:
