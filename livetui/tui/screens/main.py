@@ -4,20 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal
-from textual.timer import Timer
 from textual.widget import Widget
 from textual.widgets import ContentSwitcher
 from textual.worker import get_current_worker
 
-from livetui.errors import LivetuiError
-from livetui.session.debugging import PostMortem
 from livetui.session.events import (
     BreakpointsChanged,
     CodeReloaded,
@@ -36,14 +32,14 @@ from livetui.session.events import (
     ThreadPaused,
     ThreadResumed,
 )
-from livetui.session.invocation import FINISHED, Invocation, LogLine, Row
+from livetui.session.invocation import FINISHED, LogLine, Row
 from livetui.tui import text
 from livetui.tui.feed import Feed
 from livetui.tui.keys import BACK_KEY, VIEW_KEYS
 from livetui.tui.messages import EventsWaiting, RowOpened, RowSelected, SessionFace
-from livetui.tui.record import Opened
 from livetui.tui.screens.debugging import DebugActions
 from livetui.tui.screens.failure import Answer, FailureScreen
+from livetui.tui.screens.opening import OpenedRow
 from livetui.tui.screens.records import RecordActions
 from livetui.tui.summaries import Seen, functions_document, link_document, stack_document
 from livetui.tui.widgets.debugger import DebugView
@@ -65,8 +61,8 @@ MAXIMISED = {"invocations-pane", "details", "source-pane", "points", "frames", "
 """Panes that can have the whole screen."""
 
 
-class MainScreen(RecordActions, DebugActions):
-    """Everything that is always there. Its actions are in `RecordActions` and `DebugActions`."""
+class MainScreen(RecordActions, DebugActions, OpenedRow):
+    """Everything that is always there. Its actions are in the classes that it inherits."""
 
     app: LivetuiApp
     BINDINGS: ClassVar[list[BindingType]] = [*VIEW_KEYS, BACK_KEY]
@@ -114,7 +110,6 @@ class MainScreen(RecordActions, DebugActions):
         self.lasting = ""
         """What the header says until the next deployment."""
         self._offline_since = ""
-        self._loading: Timer | None = None
         self._ticks = 0
 
     def compose(self) -> ComposeResult:
@@ -248,7 +243,7 @@ class MainScreen(RecordActions, DebugActions):
                 self.logs.add(event.function, 0, [LogLine("stdout", each) for each in event.text.split("\n")])
             case PostMortemTaken():
                 if self.details.row is not None and self.details.row.id == event.id:
-                    self._load_soon()
+                    self.load_soon()
             case CodeReloaded():
                 self._code_reloaded(event)
             case Notice():
@@ -327,7 +322,7 @@ class MainScreen(RecordActions, DebugActions):
         self.feed.watched = None if event.row is None else event.row.id
         if event.row is None:
             self.details.show_row(None, self.clock())
-        self._load_soon()
+        self.load_soon()
 
     @on(LogsPane.Opened)
     def _log_opened(self, event: LogsPane.Opened) -> None:
@@ -349,7 +344,7 @@ class MainScreen(RecordActions, DebugActions):
         row = self.details.row
         if row is not None and row.id in changed:
             self.details.show_row(changed[row.id], self.clock())
-            self._load_soon()
+            self.load_soon()
         self.show_badges()
 
     def show_badges(self) -> None:
@@ -367,56 +362,6 @@ class MainScreen(RecordActions, DebugActions):
         if paused:
             badges.append(f"‖ {paused} paused")
         self.header.badges = tuple(badges)
-
-    def _load_soon(self) -> None:
-        # Holding a key moves over many rows: only the one where the cursor rests is shown and read.
-        if self._loading is not None:
-            self._loading.stop()
-        self._loading = self.set_timer(0.03, self._load)
-
-    def _load(self) -> None:
-        row = self.table.current
-        if row is not None:
-            self.details.show_row(row, self.clock())
-            self.run_worker(
-                partial(self._read, row), thread=True, exclusive=True, group="details", description="details"
-            )
-
-    def _read(self, row: Row) -> None:
-        worker = get_current_worker()
-        try:
-            invocation = self.session.invocation(row.id)
-            origin = None if row.replay_of is None else self._origin(row.replay_of)
-            debug = None if not row.error else self.debug
-            post_mortem = None if debug is None else debug.post_mortem(row.id)
-        except LivetuiError as error:
-            if not worker.is_cancelled:
-                self.app.call_from_thread(self._not_loaded, row, error)
-            return
-        if not worker.is_cancelled:
-            self.app.call_from_thread(self._loaded, invocation, origin, post_mortem)
-
-    def _not_loaded(self, row: Row, error: LivetuiError) -> None:
-        if self.details.row is not None and self.details.row.id == row.id:
-            self.details.refuse(error)
-
-    def _origin(self, id: int) -> Invocation | None:
-        try:
-            return self.session.invocation(id)
-        except LivetuiError:  # it was dropped since: the replay is shown without a comparison
-            return None
-
-    def _loaded(self, invocation: Invocation, origin: Invocation | None, post_mortem: PostMortem | None) -> None:
-        row = self.details.row
-        if row is None or row.id != invocation.row.id:
-            return
-        unmasked = self.details.opened is not None and self.details.opened.unmasked
-        self.details.show(Opened(invocation, origin, self.code_root(row.function), unmasked, post_mortem), self.clock())
-
-    def code_root(self, function: str) -> str:
-        """Where a function's sources lie; empty when it is not known."""
-        known = self.live.functions.get(function) if self.live else None
-        return known.code_root if known else ""
 
     def _log_lines(self, event: LogLines) -> None:
         if self.details.row is not None and event.id == self.details.row.id:
