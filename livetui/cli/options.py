@@ -23,7 +23,8 @@ def _pair(_ctx: click.Context, _parameter: click.Parameter, values: tuple[str, .
 
 COMMON = [
     click.option("--template", metavar="FILE", help="The template; found by itself by default."),
-    click.option("--stage", metavar="NAME", help="Whose copy of the stack; your user name by default."),
+    click.option("--stage", metavar="NAME", help="Whose copy of the stack; by default your user name, or beside a "
+                 "session, as for invoke, the one that was started last here."),
     click.option("--region", metavar="NAME", help="AWS region."),
     click.option("--profile", metavar="NAME", help="AWS profile."),
     click.option("--local", is_flag=True, default=None, help="Use the embedded local cloud instead of AWS."),

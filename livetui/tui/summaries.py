@@ -165,6 +165,8 @@ def stack_document(live: SessionLive | None, steps: list[StackProgress]) -> Docu
     lines.append(heading("Steps and resources"))
     lines += [step_line(step) for step in latest(steps)] or [text.line("Nothing was deployed in this session.", "dim")]
     note = "" if live is None else f"{live.app} · {live.stage} · {live.resources} resources"
+    if live is not None and live.bootstrap_version:
+        note += f" · bootstrap v{live.bootstrap_version.lstrip('v')}"
     return of_lines(lines, note)
 
 

@@ -160,9 +160,13 @@ def test_a_long_string_does_not_hide_what_stands_behind_it(masked):
 
 
 def test_the_start_leaves_out_whole_what_does_not_fit():
-    assert summary([], LIVE, None, 200).plain.endswith("1 not (nodejs22)   bootstrap v3")
+    assert summary([], LIVE, None, 200).plain.endswith("1 not (nodejs22)")
     assert summary([], LIVE, None, 72).plain.endswith("3 functions live, 1 not (nodejs22)")
-    assert summary([], LIVE, None, 50).plain.endswith("3 functions live")
+    assert summary([], LIVE, None, 50).plain.endswith("3 functions live, 1 not")
+    name, function = next(iter(LIVE.functions.items()))
+    warned = msgspec.structs.replace(function, warnings=("w",))
+    live = msgspec.structs.replace(LIVE, functions={**LIVE.functions, name: warned})
+    assert summary([], live, None, 50).plain.endswith("3 functions live, 1 not, 1 warning (f3)")
 
 
 def test_the_time_of_day_stays_beside_long_names_and_numbers():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 
+from rich.cells import cell_len
 from textual import events
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
@@ -123,20 +124,14 @@ def _live_summary(live: SessionLive, room: int) -> Content:
     on = sum(function.live for function in live.functions.values())
     off = [function for function in live.functions.values() if not function.live]
     said = Content.assemble((" ✓ ", "$text-success"), f"{what}   {on} function{'' if on == 1 else 's'} live")
-    more: list[Content] = []
+    warned = sum(len(function.warnings) for function in live.functions.values())
+    warnings = f", {warned} warning{'' if warned == 1 else 's'} (f3)" if warned else ""
     if off:
-        reasons = ", ".join(sorted({function.reason or "not chosen" for function in off}))
-        words = f", {len(off)} not ({text.safe(reasons)[:60]})"
-        more.append(Content(words if said.cell_length + len(words) <= room else f", {len(off)} not"))
-    warnings = sum(len(function.warnings) for function in live.functions.values())
+        reasons = text.safe(", ".join(sorted({function.reason or "not chosen" for function in off})))[:60]
+        short, full = f", {len(off)} not", f", {len(off)} not ({reasons})"
+        said += Content(full if said.cell_length + cell_len(full + warnings) <= room else short)
     if warnings:
-        words = f", {warnings} warning{'' if warnings == 1 else 's'} (f3)"
-        more.append(Content.assemble((words, "$text-warning")))
-    if live.bootstrap_version:
-        more.append(Content(f"   bootstrap v{live.bootstrap_version.lstrip('v')}"))
-    for part in more:  # what does not fit is left out whole
-        if said.cell_length + part.cell_length <= room:
-            said += part
+        said += Content.assemble((warnings, "$text-warning"))
     return said
 
 
@@ -203,6 +198,7 @@ class Progress(Vertical):
     def show(self, steps: Sequence[StackProgress], live: SessionLive | None, failed: SessionFailed | None) -> None:
         """Write line and steps anew."""
         self._line.words = partial(summary, steps, live, failed)
+        self.views.beside = self._line.words(0).cell_length + 2
         self._line.on_resize()
         document = steps_document(steps, live is not None)
         if failed is not None and live is None:  # it begins with why

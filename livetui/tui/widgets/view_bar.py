@@ -20,31 +20,34 @@ if TYPE_CHECKING:
 _STEPS = ("screen.toggle_steps", "d", "Steps", "steps")
 
 
-_NARROW = 100
-"""Screens of less cells show the keys alone."""
-
-
 class ViewBar(Widget):
-    """One line at the right of the start-up line."""
+    """One line at the right of the start-up line: keys with names, or the keys alone where that line needs the room."""
 
     app: LivetuiApp
     current: reactive[str] = reactive("invocations", layout=True)
     """The view that is shown: it is not offered."""
+    beside: reactive[int] = reactive(0, layout=True)
+    """Cells that the start-up line takes."""
 
     def _offers(self) -> list[tuple[str, str, str]]:
         """Action, key and name of each, in their order."""
         mine = self.app.session.settings.keys
         views = [(key.action, key.key, key.description, key.id or "") for key in VIEW_KEYS]
-        narrow = self.app.size.width < _NARROW
-        return [
-            (action, mine.get(id, key).split(",")[0], "" if narrow else f" {name} ")
+        offers = [
+            (action, mine.get(id, key).split(",")[0], f" {name}")
             for action, key, name, id in (_STEPS, *views)
             if action != f"screen.view('{self.current}')"
         ]
+        fits = self.beside + self._width(offers) <= self.app.size.width
+        return offers if fits else [(action, key, "") for action, key, _ in offers]
+
+    @staticmethod
+    def _width(offers: list[tuple[str, str, str]]) -> int:
+        return sum(len(key) + len(name) + 1 for _, key, name in offers)
 
     def get_content_width(self, container: Size, viewport: Size) -> int:
         """As wide as its words."""
-        return sum(len(key) + len(name) + 1 for _, key, name in self._offers())
+        return self._width(self._offers())
 
     def render_line(self, y: int) -> Strip:
         """Keys and names."""
