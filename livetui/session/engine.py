@@ -240,6 +240,9 @@ class Engine:
     async def _configure(self, pool: Pool, aws: Aws, stack: LiveStack) -> None:
         local = self._cloud.worker_environment() if self._cloud is not None else {}
         specs = await asyncio.to_thread(self._functions.specs, aws, stack, local)
+        if self.serve and not self.attach:
+            for words in self._functions.unknown(stack):
+                self.hub.publish(Notice("warning", words))
         pool.configure(specs)
         for spec in specs:
             own = {name: value for name, value in spec.environment.items() if name not in local}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -44,6 +45,13 @@ class Functions:
             if not isinstance(self._layers.get(arn), Path):
                 self._layers[arn] = self._layer(aws, arn)
         return [self._spec(aws, function, {**environments[function.id], **local}) for function in live]
+
+    def unknown(self, stack: LiveStack) -> list[str]:
+        """What is said of each `[functions.NAME]` of the settings that is about no function of the stack."""
+        wrong = sorted(self._settings.functions.keys() - stack.functions.keys())
+        near = [difflib.get_close_matches(name, stack.functions, 1) for name in wrong]
+        return [f"livetui.toml: no function of this stack is called {name}, so [functions.{name}] does nothing."
+                + (f" Did you mean {meant[0]}?" if meant else "") for name, meant in zip(wrong, near, strict=True)]
 
     def info(self, function: LiveFunction) -> FunctionInfo:
         """A function as people see it."""

@@ -11,6 +11,7 @@ import pytest
 from console import SIZES, console
 from recorded import LIVE, NOON, STEPS, RecordedSession, invocation, live_session
 from textual.screen import Screen
+from textual.widgets import TextArea
 
 from livetui.session.events import CodeReloaded, LinkChanged, Notice, SessionEnded, SessionFailed, StackProgress
 from livetui.tui.app import LivetuiApp
@@ -447,3 +448,21 @@ async def test_rows_that_another_process_wrote_come_in(monkeypatch):
         session.hold(invocation(40, "GetOrder", "elsewhere"))
         monkeypatch.setattr(session, "others_wrote", lambda: True)
         await shown.sees("elsewhere", "9 of 9")
+
+
+async def test_a_changed_event_is_thrown_away_by_a_second_escape_only():
+    async with console() as shown:
+        await shown.opened(12)
+        await shown.press("e")
+        await shown.until(lambda: bool(shown.app.screen.query("#editor")), "the editor")
+        editor = shown.app.screen.query_one("#editor", TextArea)
+        await shown.press("space", "escape")
+        await shown.sees("esc again throws that away")
+        assert shown.app.screen.query("#editor")
+        await shown.press("ctrl+r", "escape")  # nothing is changed any more
+        await shown.until(lambda: shown.app.screen is shown.main, "the list")
+        await shown.press("e")
+        await shown.until(lambda: bool(shown.app.screen.query("#editor")), "the editor")
+        assert shown.app.screen.query_one("#editor", TextArea) is not editor
+        await shown.press("space", "escape", "escape")
+        await shown.until(lambda: shown.app.screen is shown.main, "the list")

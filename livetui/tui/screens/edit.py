@@ -99,7 +99,7 @@ class EditScreen(ModalScreen[bytes | None]):
             "ctrl+e", "external", "$EDITOR", id="edit-external", tooltip="Edit it in your own editor", priority=True
         ),
         bind("edit-revert", "ctrl+r", "revert", "Revert", "Back to the original", True),
-        bind("edit-back", "escape", "dismiss(None)", "Cancel", "Close without running", True),
+        bind("edit-back", "escape", "cancel", "Cancel", "Close without running", True),
     ]
 
     def __init__(
@@ -112,6 +112,7 @@ class EditScreen(ModalScreen[bytes | None]):
         self.original = event
         self.shown = mask_json(event) if masked and not problem_in(event.decode("utf-8", "replace")) else event
         self._text = "" if imports else pretty(self.shown)
+        self._asked = False
 
     def compose(self) -> ComposeResult:
         """Editor, what is wrong, difference, buttons."""
@@ -142,6 +143,7 @@ class EditScreen(ModalScreen[bytes | None]):
 
     @on(TextArea.Changed)
     def _changed(self) -> None:
+        self._asked = False
         self._check()
 
     @property
@@ -207,6 +209,14 @@ class EditScreen(ModalScreen[bytes | None]):
         except LivetuiError as error:
             self.app.tell(error)
 
+    def action_cancel(self) -> None:
+        """Close; what was changed goes with a second press only."""
+        if self._asked or self.query_one("#editor", TextArea).text == self._text:
+            self.dismiss(None)
+            return
+        self._asked = True
+        self.notify("The event is changed: esc again throws that away, ^s runs it.", severity="warning", markup=False)
+
     def action_external(self) -> None:
         """Edit it in $EDITOR."""
         edited = self.app.edit_outside(self.query_one("#editor", TextArea).text)
@@ -227,4 +237,4 @@ class EditScreen(ModalScreen[bytes | None]):
             case "revert":
                 self.action_revert()
             case _:
-                self.dismiss(None)
+                self.action_cancel()

@@ -65,3 +65,11 @@ async def test_saved_requirements_are_installed_for_the_next_call(aws: Aws, pool
     (tmp_path / "requirements.txt").write_text("six\nidna==3.7\n")
     pool.configure(made.specs(aws, stack, {}))
     assert (await pool.invoke("F", work())).body == b'"3.7"'
+
+
+def test_settings_of_a_function_that_the_stack_does_not_have_are_told(tmp_path: Path) -> None:
+    (tmp_path / "livetui.toml").write_text("[functions.Producer.env]\nA = '1'\n[functions.Producr]\noffline = 'error'\n")
+    made = {"Producer": LiveFunction("Producer", "p", "", "app.handler", "", tmp_path, 3, 128, live=True)}
+    stack = LiveStack("s", "", "app", "dev", {}, made, "bucket")
+    told, = functions(tmp_path).unknown(stack)
+    assert "[functions.Producr] does nothing" in told and "Did you mean Producer?" in told
