@@ -242,11 +242,11 @@ async def test_a_condition_that_cannot_work_is_refused_by_name(desk: Bench, edit
 
 
 async def test_a_condition_that_raises_stops_and_says_so(desk: Bench, app: Path, helper: Path):
-    await desk.face.set(helper, ADD, condition="valeu == 2")
+    await desk.face.set(helper, ADD, condition="unheard_of == 2")
     worker = await desk.worker(app)
     worker.send(values=[1])
     paused = await desk.heard.until("paused")
-    assert (paused.line, paused.text) == (ADD, "condition failed: NameError: name 'valeu' is not defined")
+    assert (paused.line, paused.text) == (ADD, "condition failed: NameError: name 'unheard_of' is not defined")
     await desk.face.step_over(paused.thread_id)
     step = await desk.heard.until("paused", lambda paused: paused.reason == "step")
     assert step.text == ""
@@ -257,12 +257,12 @@ async def test_a_condition_that_raises_stops_and_says_so(desk: Bench, app: Path,
 
 
 async def test_a_log_points_condition_that_raises_is_one_line_of_the_log(desk: Bench, app: Path, helper: Path):
-    await desk.face.set(helper, ADD, condition="valeu == 2", log="adds {value}")
+    await desk.face.set(helper, ADD, condition="unheard_of == 2", log="adds {value}")
     worker = await desk.worker(app)
     assert await worker.call(values=[7]) == {"ok": {"total": 7}}
     await desk.heard.until("output", lambda output: "adds 7" in output.text)
     assert [output.text.strip() for output in desk.heard.all("output")] == [
-        "condition failed: NameError: name 'valeu' is not defined", "adds 7"]
+        "condition failed: NameError: name 'unheard_of' is not defined", "adds 7"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
