@@ -30,8 +30,10 @@ def invoke(function: str, event: str | None, sample: str | None, asynchronous: b
 
     from livetui.session import chores
 
-    payload = chores.sample(sample) if sample else chores.event(event) if event else b"{}"
-    answer = chores.invoke(settings_of_last(**flags), function, payload, asynchronous=asynchronous)
+    settings = settings_of_last(**flags)
+    payload = chores.sample(sample) if sample else \
+        chores.event(event, chores.routes(settings, function)) if event else b"{}"
+    answer = chores.invoke(settings, function, payload, asynchronous=asynchronous)
     if as_json:
         click.echo(json_text({"answer": msgspec.Raw(answer.body.encode() or b"null"), "error": answer.error}))
     elif not asynchronous:

@@ -217,8 +217,21 @@ def sample(name: str) -> bytes:
     return samples.sample(name)
 
 
-def event(name: str) -> bytes:
-    """The event in a file (`-`: standard input): JSON, or an invocation that was exported as any kind."""
+def routes(settings: Settings, function: str) -> tuple[str, ...]:
+    """The routes that the project's template gives a function (its logical id); none without a template."""
+    from livetui.stack import template
+
+    with contextlib.suppress(LivetuiError):  # what is deployed can be invoked all the same
+        found = template.load(settings).found.get(function)
+        return found.routes if found is not None else ()
+    return ()
+
+
+def event(name: str, routes: Sequence[str] = ()) -> bytes:
+    """The event in a file (`-`: standard input): JSON, or an invocation that was exported as any kind.
+
+    `routes` of the function tell what a `curl` command becomes.
+    """
     from livetui.session.export import import_event
 
     try:
@@ -226,7 +239,7 @@ def event(name: str) -> bytes:
     except OSError as error:
         raise UsageError(f"The event cannot be read from {name}.", str(error), "Pass a JSON file, or - for stdin.") \
             from error
-    return import_event(text.decode("utf-8", "surrogateescape"))
+    return import_event(text.decode("utf-8", "surrogateescape"), routes)
 
 
 def export(settings: Settings, store: Store, id: int, kind: str, *, reveal: bool) -> str:

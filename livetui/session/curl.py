@@ -6,11 +6,12 @@ import base64
 import json
 import re
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 from livetui.errors import LivetuiError, UsageError
+from livetui.session.routes import choose
 
 _LONGEST_ARGUMENT = 30_000
 """Characters of a body that are passed as an argument; Linux takes 128 KiB in one."""
@@ -18,6 +19,9 @@ _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
 _UNSENT = re.compile(r"(?i)(host|content-length|connection|accept-encoding|transfer-encoding|x-forwarded-.*|"
                      r"x-amzn-trace-id|x-amz-cf-id|via|cloudfront-.*)\Z")
 """Headers that curl or the cloud adds by itself."""
+_LOCAL_HOST = re.compile(r"(localhost|127\.0\.0\.1|\[::1\])(:\d+)?\Z")
+_LOCAL_API = re.compile(r"\A/([0-9a-f]{8}|[0-9a-z]{32})(?=/|\Z)")
+"""The id of an API or function URL, with which its addresses on the local cloud begin."""
 _VALUED = {"-X": "request", "--request": "request", "-H": "header", "--header": "header", "-d": "body",
            "--data": "body", "--data-raw": "body", "--data-binary": "body", "--data-ascii": "body", "--json": "json",
            "-b": "cookie", "--cookie": "cookie", "-u": "user", "--user": "user", "--url": "url", "-A": "agent",
@@ -59,8 +63,12 @@ def to_curl(event: Mapping[str, Any], endpoint: str = "") -> str:
     return prefix + " ".join(_quote(word) for word in words) + "\n"
 
 
-def from_curl(command: str) -> bytes:
-    """The HTTP API event (payload format 2.0) that a `curl` command would cause. Raises `UsageError`."""
+def from_curl(command: str, routes: Sequence[str] = ()) -> bytes:
+    """The HTTP API event (payload format 2.0) that a `curl` command would cause. Raises `UsageError`.
+
+    `routes` are the route keys that lead to the function: the one that the request takes fills in `routeKey` and
+    `pathParameters`.
+    """
     try:
         words = shlex.split(command.replace("\\\r\n", " ").replace("\\\n", " "))
     except ValueError as error:
@@ -106,21 +114,29 @@ def from_curl(command: str) -> bytes:
     if form:
         headers.setdefault("content-type", "application/x-www-form-urlencoded")
     content: str | bytes | None = piped if piped is not None else "&".join(body) if body else None
-    return json.dumps(_event(method or ("POST" if body else "GET"), url, headers, content)).encode()
+    return json.dumps(_event(method or ("POST" if body else "GET"), url, headers, content, routes)).encode()
 
 
-def _event(method: str, url: str, headers: dict[str, str], body: str | bytes | None) -> dict[str, Any]:
+def _event(method: str, url: str, headers: dict[str, str], body: str | bytes | None,
+           routes: Sequence[str]) -> dict[str, Any]:
     parts = urlsplit(url if "://" in url else f"https://{url}")
+    path = _LOCAL_API.sub("", parts.path) if _LOCAL_HOST.match(parts.netloc) else parts.path
+    path, stage = path or "/", "$default"
+    route = choose(method, path, routes)
+    if route is None and path.count("/") > 1 and (route := choose(method, path[path.index("/", 1):], routes)):
+        stage = path.split("/")[1]
+    key, parameters = route or ("$default", {})
     query: dict[str, str] = {}
     for name, value in parse_qsl(parts.query, keep_blank_values=True):
         query[name] = f"{query[name]},{value}" if name in query else value
     cookies = [each.strip() for each in headers.pop("cookie", "").split(";") if each.strip()]
     event: dict[str, Any] = {
-        "version": "2.0", "routeKey": "$default", "rawPath": unquote(parts.path) or "/", "rawQueryString": parts.query,
+        "version": "2.0", "routeKey": key, "rawPath": unquote(path), "rawQueryString": parts.query,
         **({"cookies": cookies} if cookies else {}), "headers": {**headers, "host": parts.netloc},
         **({"queryStringParameters": query} if query else {}),
-        "requestContext": {"domainName": parts.netloc, "stage": "$default",
-                           "http": {"method": method, "path": parts.path or "/", "protocol": "HTTP/1.1",
+        **({"pathParameters": parameters} if parameters else {}),
+        "requestContext": {"domainName": parts.netloc, "routeKey": key, "stage": stage,
+                           "http": {"method": method, "path": path, "protocol": "HTTP/1.1",
                                     "sourceIp": "127.0.0.1", "userAgent": headers.get("user-agent", "")}},
         "isBase64Encoded": isinstance(body, bytes)}
     if body is not None:

@@ -42,6 +42,8 @@ class FunctionInfo(msgspec.Struct, frozen=True):
     interpreter: str = ""
     interpreter_reason: str = ""
     warnings: tuple[str, ...] = ()
+    routes: tuple[str, ...] = ()
+    """Route keys of HTTP APIs that lead to it: `GET /orders/{id}`, `$default`."""
 
 
 class SessionLive(SessionEvent, frozen=True, tag="session.live"):

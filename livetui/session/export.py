@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -65,8 +65,11 @@ def _export(invocation: Invocation, kind: str, reveal: bool, endpoint: str, hand
             return _aws(invocation, event, reveal)
 
 
-def import_event(text: str) -> bytes:
-    """The event in an exported text of any kind, or in a plain event file. Raises `UsageError` when there is none."""
+def import_event(text: str, routes: Sequence[str] = ()) -> bytes:
+    """The event in an exported text of any kind, or in a plain event file. Raises `UsageError` when there is none.
+
+    A `curl` command becomes the event that one of these `routes` of the function makes of it.
+    """
     stripped = text.strip()
     try:
         value = json.loads(stripped)
@@ -78,7 +81,7 @@ def import_event(text: str) -> bytes:
         return stripped.encode("utf-8", "surrogatepass")
     body = "\n".join(line for line in stripped.split("\n") if not line.startswith("#")).strip()
     if body.startswith(("curl ", "printf %s ")):
-        return from_curl(body)
+        return from_curl(body, routes)
     if body.startswith("aws lambda invoke "):
         return _from_aws(body)
     event = from_pytest(stripped)

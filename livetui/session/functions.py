@@ -62,7 +62,8 @@ class Functions:
             runtime=function.runtime, code_root=str(function.code_root or ""),
             interpreter=str(interpreter.path) if interpreter else "",
             interpreter_reason=interpreter.reason if interpreter else "",
-            warnings=(*function.warnings, *warnings, *self._left_out(function)))
+            warnings=(*function.warnings, *warnings, *self._left_out(function)),
+            routes=function.routes)
 
     def _left_out(self, function: LiveFunction) -> list[str]:
         """What the function has in the cloud and not here."""

@@ -51,6 +51,8 @@ class LiveFunction:
     log_level: str = ""
     """`ApplicationLogLevel` of its LoggingConfig."""
     architecture: str = "x86_64"
+    routes: tuple[str, ...] = ()
+    """Route keys of HTTP APIs that lead to it: `GET /orders/{id}`, `$default`."""
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from livetui.stack.cdk import Assets
 from livetui.stack.contract import LiveFunction
 from livetui.stack.handlers import missing_handler
 from livetui.stack.intrinsics import Resolver, Unknown, references
+from livetui.stack.routes import http_routes
 
 SAM_FUNCTION = "AWS::Serverless::Function"
 LAMBDA_FUNCTION = "AWS::Lambda::Function"
@@ -48,6 +49,8 @@ class Function:
     log_level: str = ""
     needs_image: bool = False
     """A container image that was built nowhere yet, so that it cannot be deployed as it is."""
+    routes: tuple[str, ...] = ()
+    """Of HTTP APIs: `GET /orders/{id}`, `$default`."""
     fed_from_outside: tuple[int | None, ...] = ()
     """Visibility timeouts of queues that feed it from the stack that nests its own; None for an unknown one."""
 
@@ -63,7 +66,7 @@ class Function:
         """The value that leaves this room."""
         return LiveFunction(self.id, name, arn, self.handler, self.runtime, self.code_root, self.timeout_s,
                             self.memory_mb, self.live, self.reason, self.layers, self.warnings, self.log_format,
-                            self.log_level, self.architecture)
+                            self.log_level, self.architecture, self.routes)
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,7 @@ class FunctionReader:
     def read(self) -> dict[str, Function]:
         """All functions by logical id, also those that are not live."""
         found: dict[str, Function] = {}
+        routes = http_routes(self.resources(), self.resolver)
         for logical_id, resource in self.resources():
             if resource["Type"] == SAM_FUNCTION:
                 own = resource.get("Properties") or {}
@@ -87,7 +91,7 @@ class FunctionReader:
                 found[logical_id] = self._read(logical_id, "sam", resource, properties)
             elif resource["Type"] == LAMBDA_FUNCTION:
                 found[logical_id] = self._read(logical_id, "lambda", resource, resource.get("Properties") or {})
-        return found
+        return {name: replace(function, routes=routes.get(name, ())) for name, function in found.items()}
 
     def resources(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
         """Every resource that has a type. Raises `UsageError` for an id that CloudFormation does not take either.

@@ -384,7 +384,12 @@ LIVE = SessionLive(
     outputs={"OrdersApi": "https://ab12cd34.execute-api.eu-west-1.amazonaws.com", "Table": "orders-dev-OrdersTable"},
     functions={
         "GetOrder": FunctionInfo(
-            "orders-dev-GetOrder", "src/orders.handler", True, runtime="python3.12", interpreter=".venv/bin/python"
+            "orders-dev-GetOrder",
+            "src/orders.handler",
+            True,
+            runtime="python3.12",
+            interpreter=".venv/bin/python",
+            routes=("GET /orders/{id}",),
         ),
         "CreateOrder": FunctionInfo("orders-dev-CreateOrder", "src/create.handler", True, runtime="python3.12"),
         "Worker": FunctionInfo("orders-dev-Worker", "src/worker.handler", True, runtime="python3.12"),

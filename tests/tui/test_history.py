@@ -97,6 +97,7 @@ async def test_what_was_exported_is_sent_from_pasted_text(kind, tmp_path):
         await shown.until(lambda: any(asked[0] == "invoke" for asked in shown.session.asked), "the event to be sent")
     sent = json.loads(next(asked for asked in shown.session.asked if asked[0] == "invoke")[2])
     assert (sent.get("rawPath") or sent["path"]) == "/orders/99"
+    assert sent["pathParameters"] == {"id": "99"}
 
 
 async def test_what_is_no_event_is_told_and_not_sent():

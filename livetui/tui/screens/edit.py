@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
@@ -103,11 +104,18 @@ class EditScreen(ModalScreen[bytes | None]):
     ]
 
     def __init__(
-        self, title: str, event: bytes, verb: str = "Replay", masked: bool = False, imports: bool = False
+        self,
+        title: str,
+        event: bytes,
+        verb: str = "Replay",
+        masked: bool = False,
+        imports: bool = False,
+        routes: Sequence[str] = (),
     ) -> None:
-        """`imports` takes the text of any export (curl, aws, pytest, json, sam) and sends the event that is in it."""
+        """`imports` takes the text of any export (curl, aws, pytest, json, sam) and sends the event that is in it;
+        `routes` are those of the function that gets it."""
         super().__init__()
-        self._imports = imports
+        self._imports, self._routes = imports, routes
         self._title, self._verb = title, verb
         self.original = event
         self.shown = mask_json(event) if masked and not problem_in(event.decode("utf-8", "replace")) else event
@@ -163,7 +171,7 @@ class EditScreen(ModalScreen[bytes | None]):
             self._say("paste an export: JSON, curl, aws lambda invoke or a pytest file", text)
             return
         try:
-            event = import_event(text)
+            event = import_event(text, self._routes)
         except LivetuiError as error:
             self._say(error.what, text)
             return
@@ -197,7 +205,7 @@ class EditScreen(ModalScreen[bytes | None]):
             self.app.bell()
             return
         if self._imports:
-            self.dismiss(import_event(self.query_one("#editor", TextArea).text))
+            self.dismiss(import_event(self.query_one("#editor", TextArea).text, self._routes))
             return
         # An event whose text was not touched goes out byte for byte as it came in.
         untouched = self.query_one("#editor", TextArea).text == self._text

@@ -219,8 +219,13 @@ class RecordActions(ShownRows):
     def _edit_and_invoke(self, function: str, event: bytes, imports: bool = False, masked: bool = False) -> None:
         from livetui.tui.screens.edit import EditScreen
 
-        screen = EditScreen(f"Invoke {function}", event, "Invoke", masked=masked, imports=imports)
+        routes = self._routes_of(function)
+        screen = EditScreen(f"Invoke {function}", event, "Invoke", masked=masked, imports=imports, routes=routes)
         self.app.push_screen(screen, partial(self._invoke, function))
+
+    def _routes_of(self, function: str) -> tuple[str, ...]:
+        info = self.live.functions.get(function) if self.live else None
+        return info.routes if info is not None else ()
 
     def _ask_event_file(self, function: str) -> None:
         root = self.session.settings.root
@@ -240,7 +245,7 @@ class RecordActions(ShownRows):
         try:
             if path.stat().st_size > MOST_IMPORTED:
                 raise LivetuiError(f"{path.name} is too large.", "Lambda takes at most 6 MB.")
-            event = export.import_event(path.read_text("utf-8"))
+            event = export.import_event(path.read_text("utf-8"), self._routes_of(function))
         except (OSError, UnicodeDecodeError) as error:
             self.app.tell(LivetuiError(f"{path.name} cannot be read.", str(error)))
         except LivetuiError as error:

@@ -252,6 +252,36 @@ def test_a_curl_command_comes_back_as_the_same_request() -> None:
     assert (back["body"], back["isBase64Encoded"]) == (form["body"], True)
 
 
+ROUTES = ("GET /orders", "GET /orders/{id}", "ANY /orders/{id}", "GET /orders/latest", "GET /files/{path+}",
+          "ANY /{proxy+}")
+
+
+@pytest.mark.parametrize(("command", "key", "parameters"), [
+    ("curl https://x/orders/1", "GET /orders/{id}", {"id": "1"}),
+    ("curl -X DELETE https://x/orders/1", "ANY /orders/{id}", {"id": "1"}),
+    ("curl https://x/orders/latest?a=1", "GET /orders/latest", None),
+    ("curl https://x/files/a/b%20c.txt", "GET /files/{path+}", {"path": "a/b c.txt"}),
+    ("curl https://x/elsewhere/1", "ANY /{proxy+}", {"proxy": "elsewhere/1"}),
+    ("curl http://localhost:20946/ab12cd34/orders/7", "GET /orders/{id}", {"id": "7"}),
+])
+def test_a_curl_command_takes_the_route_of_its_function(
+    command: str, key: str, parameters: dict[str, str] | None
+) -> None:
+    event = json.loads(import_event(command, ROUTES))
+    assert (event["routeKey"], event["requestContext"]["routeKey"]) == (key, key)
+    assert event.get("pathParameters") == parameters
+    assert "ab12cd34" not in event["rawPath"]
+
+
+def test_a_curl_command_to_a_stage_or_nowhere() -> None:
+    staged = json.loads(import_event("curl https://x/prod/orders/1", ROUTES[:3]))
+    assert (staged["routeKey"], staged["pathParameters"]) == ("GET /orders/{id}", {"id": "1"})
+    assert (staged["requestContext"]["stage"], staged["rawPath"]) == ("prod", "/prod/orders/1")
+    nowhere = json.loads(import_event("curl https://x/other", ROUTES[:3]))
+    assert nowhere["routeKey"] == "$default"
+    assert "pathParameters" not in nowhere
+
+
 def test_aws_takes_a_hostile_payload_as_one_argument(tmp_path: Path) -> None:
     stand_in = tmp_path / "aws"
     stand_in.write_text(f"#!{sys.executable}\nimport json, sys\nwords = sys.argv[1:]\n"

@@ -106,6 +106,30 @@ def test_an_unknown_parameter_is_refused(project: Project) -> None:
         load(project(ONE, parameters={"Nope": "1"}))
 
 
+def test_the_routes_that_lead_to_a_function(project: Project) -> None:
+    application = load(project("""
+        Transform: AWS::Serverless-2016-10-31
+        Globals: {Function: {CodeUri: ., Runtime: python3.12, Handler: a.b}}
+        Parameters: {Base: {Type: String, Default: /orders}}
+        Resources:
+          Sam:
+            Type: AWS::Serverless::Function
+            Properties:
+              Events:
+                One: {Type: HttpApi, Properties: {Method: get, Path: !Sub "${Base}/{id}"}}
+                All: {Type: HttpApi}
+                Old: {Type: Api, Properties: {Method: get, Path: /rest}}
+                Later: {Type: HttpApi, Properties: {Method: get, Path: !ImportValue X}}
+          Plain: {Type: AWS::Lambda::Function, Properties: {Runtime: python3.12, Handler: a.b, Code: .}}
+          Route:
+            Type: AWS::ApiGatewayV2::Route
+            Properties: {RouteKey: "POST /plain", Target: !Sub "integrations/${Integration}"}
+          Integration: {Type: AWS::ApiGatewayV2::Integration, Properties: {IntegrationUri: !GetAtt Plain.Arn}}
+    """))
+    assert application.functions["Sam"].routes == ("GET /orders/{id}", "$default")
+    assert application.functions["Plain"].routes == ("POST /plain",)
+
+
 @pytest.mark.parametrize(("resource", "reason"), [
     ("{Type: AWS::Serverless::Function, Properties: {Runtime: nodejs22.x, CodeUri: ., Handler: a.b}}", "nodejs22"),
     ("{Type: AWS::Serverless::Function, Properties: {Runtime: !ImportValue X, CodeUri: .}}", "only after deployment"),
