@@ -33,7 +33,7 @@ from livetui.session.events import (
 )
 from livetui.session.hub import Hub
 from livetui.session.invocation import AwsCall, Invocation, LogLine, Row, State, Timing
-from livetui.session.outcome import as_lambda_takes_it
+from livetui.session.outcome import as_lambda_takes_it, failed
 from livetui.session.schema import NotHeld, StartedElsewhere
 from livetui.session.store import Store
 from livetui.session.trigger import caller_waits_s, describe, trace_root
@@ -193,13 +193,13 @@ class Dispatcher:
         except StartedElsewhere as error:
             self._live.pop(call.attempt, None)
             if self._link is not None:
-                self._link.answer(call.attempt, Answer(_failed("LivetuiInterrupted", str(error)).body, error=True))
+                self._link.answer(call.attempt, Answer(failed("LivetuiInterrupted", str(error)).body, error=True))
             if done := self._store.by_attempt(call.attempt):
                 self._hub.publish(InvocationChanged(done.row))
         except Exception as error:
             self._live.pop(call.attempt, None)
             if self._link is not None:
-                self._link.answer(call.attempt, Answer(_failed("LivetuiFailed", f"livetui: {error}").body, error=True))
+                self._link.answer(call.attempt, Answer(failed("LivetuiFailed", f"livetui: {error}").body, error=True))
             raise
 
     async def _serve(self, call: Call) -> None:
@@ -290,7 +290,7 @@ class Dispatcher:
             try:
                 keys = await self._keys_for(function)
             except LivetuiError as error:
-                await self._finish(attempt, _failed("LivetuiNoCredentials", str(error)))
+                await self._finish(attempt, failed("LivetuiNoCredentials", str(error)))
                 return
             live = _Live(row.id, function, trace=row.trace_id)
             outcome = await self._run(live, Work(attempt, event, fresh, credentials(keys), overrun=self._overrun))
@@ -325,11 +325,11 @@ class Dispatcher:
         try:
             return as_lambda_takes_it(await self._pool.invoke(live.function, work))
         except KeyError:
-            return _failed("LivetuiUnknownFunction", f"This console runs no function {live.function!r}; deploy again.")
+            return failed("LivetuiUnknownFunction", f"This console runs no function {live.function!r}; deploy again.")
         except StartedElsewhere:
             raise
         except LivetuiError as error:
-            return _failed("LivetuiNotRun", str(error))
+            return failed("LivetuiNotRun", str(error))
 
     async def _finish(self, attempt: str, outcome: Outcome, *, inbound_ms: float | None = None,
                       overhead_ms: float | None = None) -> None:
@@ -491,8 +491,3 @@ def credentials(keys: Keys | None) -> dict[str, str]:
         return {}
     found = {"AWS_ACCESS_KEY_ID": keys.access_key_id, "AWS_SECRET_ACCESS_KEY": keys.secret_access_key}
     return {**found, "AWS_SESSION_TOKEN": keys.session_token} if keys.session_token else found
-
-
-def _failed(error_type: str, message: str) -> Outcome:
-    body = json.dumps({"errorType": error_type, "errorMessage": message}).encode()
-    return Outcome("error", body, error_type=error_type, error_message=message)

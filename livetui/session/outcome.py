@@ -27,13 +27,19 @@ def outcome_of(response: bytes) -> tuple[int | None, int]:
     return status, failed
 
 
+def failed(error_type: str, message: str) -> Outcome:
+    """A call that ends with an error of Lambda's or of livetui's own."""
+    body = json.dumps({"errorType": error_type, "errorMessage": message}).encode()
+    return Outcome("error", body, error_type=error_type, error_message=message)
+
+
 def as_lambda_takes_it(outcome: Outcome) -> Outcome:
     """An answer that is too large for Lambda is an error: for the caller, and so for the row."""
     if outcome.kind != "ok" or len(outcome.body) <= MAX_ANSWER:
         return outcome
-    kind, message = TOO_LARGE
-    body = json.dumps({"errorType": kind, "errorMessage": message}).encode()
-    return replace(outcome, kind="error", body=body, error_type=kind, error_message=message)
+    error = failed(*TOO_LARGE)
+    return replace(outcome, kind="error", body=error.body, error_type=error.error_type,
+                   error_message=error.error_message)
 
 
 def hung_at(logs: Iterable[LogLine]) -> list[str]:
