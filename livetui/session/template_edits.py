@@ -7,6 +7,7 @@ from livetui.errors import LivetuiError, UsageError
 from livetui.session.events import Notice, StackProgress
 from livetui.session.hub import Hub
 from livetui.stack import difference, template
+from livetui.stack.changeset import STACK_TYPE
 
 
 class TemplateEdits:
@@ -52,6 +53,6 @@ class TemplateEdits:
         """Its deployment failed: say why, once in passing and once among the steps."""
         self._differs = True
         reason = error.what if isinstance(error, UsageError) else error.why or error.what
-        self._hub.publish(StackProgress("deploy", stack, "failed", reason=" ".join(reason.split())))
+        self._hub.publish(StackProgress("deploy", stack, "failed", STACK_TYPE, " ".join(reason.split())))
         self._hub.publish(Notice("error", f"The deployment failed; what was live stays live. {error}",
                                  lasting="✗ not deployed"))

@@ -113,9 +113,10 @@ async def test_the_steps_open_at_the_newest_and_a_failed_deployment_stays_on_scr
         session.tell(StackProgress("deploy", "Table3", "UPDATE_IN_PROGRESS", "AWS::DynamoDB::Table"))
         await shown.sees("… deploy      Table3 ")
         session.tell(StackProgress("deploy", "Table3", "UPDATE_FAILED", "AWS::DynamoDB::Table", "no such key"))
-        session.tell(StackProgress("deploy", "orders-dev-live", "failed", reason="Table3: no such key"))
+        session.tell(StackProgress("deploy", "orders-dev-live", "failed", "AWS::CloudFormation::Stack",
+                                   "Table3: no such key, " * 5 + "really"))
         session.tell(Notice("error", "The deployment failed.", lasting="✗ not deployed"))
-        await shown.sees("✗ deploy      orders-dev-live", "✗ not deployed: Table3: no such key")
+        await shown.sees("✗ deploy      orders-dev-live", "✗ not deployed: Table3: no such key", "key, really")
         assert shown.main.header.badges == ("✗ not deployed",)
         session.tell(StackProgress("bootstrap", "livetui-bootstrap", "skipped"))
         session.tell(LIVE)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from textwrap import wrap
 
 from rich.cells import cell_len
 from textual import events
@@ -29,6 +30,8 @@ _PHASES = {
     "connect": "connect",
 }
 
+_REASON_WIDTH = 72
+"""Cells in which a reason is readable in whole, also at 80 columns."""
 _DOING = {
     "cloud": "starting the local cloud, an AWS emulator on this machine",
     "bootstrap": "preparing the account: the bootstrap stack",
@@ -45,6 +48,11 @@ def outcome(step: StackProgress) -> str:
     if "FAILED" in status or "ROLLBACK" in status:
         return "failed"
     return "done" if status.endswith("COMPLETE") or status in ("DONE", "SKIPPED") else "going"
+
+
+def _not_deployed(step: StackProgress) -> bool:
+    """Whether it is the last word on a deployment that failed."""
+    return (step.phase, step.type, step.status) == ("deploy", "AWS::CloudFormation::Stack", "failed")
 
 
 def root_cause(steps: Sequence[StackProgress]) -> StackProgress | None:
@@ -83,9 +91,11 @@ def step_line(step: StackProgress) -> Line:
 
 
 def steps_document(steps: Sequence[StackProgress], live: bool = False) -> Document:
-    """All steps; the root cause first when the start failed. A later deployment that fails ends with a step of it."""
+    """All steps; the root cause first when the start failed. A later deployment that fails ends with its reason."""
     lines = [step_line(step) for step in latest(steps)]
     cause = None if live else root_cause(steps)
+    if live and steps and _not_deployed(steps[-1]):
+        lines += [(("  ", ""), *text.line(words, "error")) for words in wrap(steps[-1].reason, _REASON_WIDTH)]
     if cause is not None:
         lines.insert(
             0, (("✗ ", "error"), (text.safe(cause.resource), "title"), (": ", ""), *text.line(cause.reason, "error"))
@@ -100,9 +110,8 @@ def summary(
     if failed is not None:
         return Content.assemble((" ✗ ", "$text-error"), text.safe(failed.what)[:200])
     if live is not None:
-        last = steps[-1] if steps else None
-        if last is not None and last.phase == "deploy" and outcome(last) == "failed":
-            return Content.assemble((" ✗ ", "$text-error"), text.safe(f"not deployed: {last.reason}")[:300])
+        if steps and _not_deployed(steps[-1]):
+            return Content.assemble((" ✗ ", "$text-error"), text.safe(f"not deployed: {steps[-1].reason}")[:300])
         return _live_summary(live, room)
     newest = latest(steps)
     if not newest:
