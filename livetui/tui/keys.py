@@ -129,6 +129,7 @@ DETAIL_KEYS = [*MOVE_KEYS, *INVOCATION_KEYS, *READ_KEYS, *RECORD_KEYS, *COMMON_K
 
 RUN_KEYS = [
     bind("continue", "f5", "screen.resume", "Continue", "Let the paused call run on", True),
+    bind("continue-all", "ctrl+f5", "screen.resume_all", "Continue all", "Let every paused call run on"),
     bind("step-over", "f10", "screen.step('over')", "Over", "To the next line", True),
     bind("step-into", "f7,f11,s", "screen.step('into')", "Into", "Into the call", True),
     bind("step-out", "f8,shift+f11,r", "screen.step('out')", "Out", "Until the function returns", True),

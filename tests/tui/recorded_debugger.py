@@ -161,7 +161,7 @@ class RecordedDebugger:
             101: [
                 Variable("rows", "list(2)", "list", 50),
                 Variable("s", self.values["s"], "int"),
-                Variable("row", "{'amount': 2900}", "dict", 51),
+                Variable("row", "{'amount': 2900}", "dict", 51, "row"),
                 Variable("api_key", "'sk-123456'", "str"),
             ],
             102: [Variable("event", "{'day': '2026-11-23'}", "dict", 52)],
@@ -194,7 +194,8 @@ class RecordedDebugger:
 
     def resume(self, thread_id: int) -> Future[Any]:
         self.asked.append(("resume", thread_id))
-        thread, self.standing = self.standing[0], []
+        thread = next(each for each in self.standing if each.thread_id == thread_id)
+        self.standing.remove(thread)
         self.session.tell(ThreadResumed(thread))
         return done(None)
 

@@ -9,6 +9,7 @@ import pytest
 from console import console
 from recorded import LIVE, NOON, RecordedSession, invocation, live_session
 from recorded_debugger import NIGHTLY, RecordedDebugger, photograph
+from textual.widgets import Input
 
 from livetui.config import Settings
 from livetui.session.debugging import Breakpoint, ExceptionFilters, PausedThread
@@ -270,6 +271,37 @@ async def test_watch_expressions_are_kept_shown_at_every_stop_and_opened(tmp_pat
         await shown.press("g", "W", "ctrl+u", "enter")
         assert ("watch", "s * 2", "") in session.debug.asked
         await shown.lacks("s * 2")
+
+
+async def test_a_watch_is_suggested_from_the_variables_only_and_typing_takes_its_place(tmp_path):
+    session = debugged(tmp_path)
+    async with console(session) as shown:
+        session.debug.pause()
+        await shown.until(lambda: bool(shown.main.debugger.variables.nodes), "the variables")
+        shown.main.debugger.variables.focus()
+        at = next(at for at, node in enumerate(shown.main.debugger.variables.nodes) if node.variable.expression)
+        shown.main.debugger.variables.move_to(at)
+        await shown.press("W")
+        assert shown.app.screen.query_one("#answer", Input).value != ""
+        await shown.type("x")
+        assert shown.app.screen.query_one("#answer", Input).value == "x"
+        await shown.press("escape")
+        shown.main.debugger.source.focus()
+        await shown.press("W")
+        assert shown.app.screen.query_one("#answer", Input).value == ""
+
+
+async def test_every_paused_call_runs_on(tmp_path):
+    session = debugged(tmp_path)
+    async with console(session) as shown:
+        session.debug.pause()
+        other = msgspec.structs.replace(session.debug.standing[0], pid=3, thread_id=9)
+        session.debug.standing.append(other)
+        session.tell(ThreadPaused(other))
+        await shown.until(lambda: bool(shown.main.debugger.variables.nodes), "the variables")
+        await shown.press("ctrl+f5")
+        await shown.until(lambda: not session.debug.standing, "both to run on")
+        await shown.until(lambda: shown.main.thread is None, "nothing to stand")
 
 
 async def test_what_happens_at_lambdas_deadline_is_chosen(tmp_path):

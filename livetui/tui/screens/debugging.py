@@ -44,7 +44,7 @@ STEP_S = 1.0
 """How long a step may take before another paused call is shown."""
 
 
-_OF_A_PAUSE = frozenset(("resume", "step", "run_to", "answer_now", "watch", "set_variable"))
+_OF_A_PAUSE = frozenset(("resume", "resume_all", "step", "run_to", "answer_now", "watch", "set_variable"))
 _THEN = {"answer": "then its caller is answered", "continue": "then it runs on", "wait": ""}
 
 
@@ -195,6 +195,7 @@ class DebugActions(PointActions):
             else [each for each in debug.paused() if each.pid != thread.pid]
         )
         rows = {each.work_id: row.id for each in others if each.work_id and (row := self.row_of(each))}
+        others.sort(key=lambda each: rows.get(each.work_id, 0))
         self.debugger.frames.fill(frames or self._frames, chosen, [*self._siblings, *others], rows)
 
     @on(FramesPane.Chosen)
@@ -380,6 +381,12 @@ class DebugActions(PointActions):
         self.stepping = False
         self._with_thread(lambda debug, thread: debug.resume(thread))
 
+    def action_resume_all(self) -> None:
+        """Let every paused call run on."""
+        self.stepping = False
+        for paused in [] if self.debug is None else self.debug.paused():
+            self.ask_debugger(lambda debug, thread=paused.thread_id: debug.resume(thread))  # type: ignore[misc]
+
     def action_step(self, how: Literal["over", "into", "out"]) -> None:
         """One step."""
         self.stepping = self.thread is not None
@@ -417,9 +424,10 @@ class DebugActions(PointActions):
 
     def action_watch(self) -> None:
         """Watch an expression; change or remove the one under the cursor."""
-        node, debug, frame = self.debugger.variables.chosen, self.debug, self.frame
+        pane, debug, frame = self.debugger.variables, self.debug, self.frame
         if debug is None or frame is None:
             return
+        node = pane.chosen if pane.has_focus else None
         old = "" if node is None else node.watch
         suggested = old or ("" if node is None else node.variable.expression)
 
@@ -436,7 +444,7 @@ class DebugActions(PointActions):
                 self.run_worker(change(answer), group="watch", description="watch")
 
         hint = "A Python expression, evaluated at every stop." + " Empty: no longer." * bool(old)
-        self.app.push_screen(Ask("Watch", suggested, hint, partial(mistake, "expression")), chosen)
+        self.app.push_screen(Ask("Watch", suggested, hint, partial(mistake, "expression"), replace=not old), chosen)
 
     def action_set_variable(self) -> None:
         """Give a variable another value."""

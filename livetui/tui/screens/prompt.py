@@ -31,15 +31,18 @@ class Ask(ModalScreen[str | None]):
         bind("ask-back", "escape", "dismiss(None)", "Cancel", "Close without an answer", True)
     ]
 
-    def __init__(self, title: str, value: str = "", hint: str = "", problem: Problem | None = None) -> None:
+    def __init__(self, title: str, value: str = "", hint: str = "", problem: Problem | None = None, *,
+                 replace: bool = False) -> None:
+        """`replace`: the value is a suggestion, whose place the first letter takes."""
         super().__init__()
+        self._replace = replace
         self._title, self._value, self._hint = title, value, hint
         self._problem = problem or (lambda _: "")
 
     def compose(self) -> ComposeResult:
         """The line and what is wrong with it."""
         with Vertical(id="dialog", classes="-small"):
-            yield Field(self._value, id="answer", select_on_focus=False)
+            yield Field(self._value, id="answer", select_on_focus=self._replace)
             yield Static(Content(self._hint), id="problem")
 
     def on_mount(self) -> None:
