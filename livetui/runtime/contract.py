@@ -9,6 +9,16 @@ from typing import Any, Literal, Protocol, runtime_checkable
 
 
 @dataclass(frozen=True)
+class Trouble:
+    """Why a function cannot answer."""
+
+    lacks: Literal["code", "handler", "import", "interpreter"]
+    """What is missing, or that its module does not import."""
+    error: str
+    """Why, and what to do where that is known."""
+
+
+@dataclass(frozen=True)
 class FunctionSpec:
     """How to run one function here."""
 
@@ -35,6 +45,8 @@ class FunctionSpec:
     """`ApplicationLogLevel` of the function's LoggingConfig; empty leaves the root logger at WARNING."""
     fork_server: bool = True
     """Whether new workers may be forked from a parent that has the third-party modules imported (POSIX only)."""
+    trouble: Trouble | None = None
+    """What is seen to be wrong before a worker has tried; the first one that has is believed instead."""
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import msgspec
 
 from livetui.errors import LivetuiError
 from livetui.runtime import faults
-from livetui.runtime.contract import FunctionSpec, LateListener, Outcome, PoolListener, Work
+from livetui.runtime.contract import FunctionSpec, LateListener, Outcome, PoolListener, Trouble, Work
 from livetui.runtime.environment import call_environment
 from livetui.runtime.logs import Lines, LogPipe, Records, Stream
 from livetui.runtime.process import Launch, Spawned, init_frame, kill_group
@@ -57,6 +57,15 @@ class Init:
     """`file:line` of a syntax error, or of the import that failed."""
     changed_environment: frozenset[str] = frozenset()
     """Environment variables that the import of the handler changed."""
+
+    def trouble(self, hint: str) -> Trouble | None:
+        """Why the function cannot answer, with what to do about it; None when its handler was imported."""
+        if self.ok:
+            return None
+        lacks: Literal["handler", "import"] = "handler" if self.error_type == "Runtime.HandlerNotFound" else "import"
+        words = {"error": f"{self.error_type}: {self.message}", "timeout": "The import of its module takes too long.",
+                 "crash": f"Its process ended while it imported its module (status {self.message})."}[self.kind]
+        return Trouble(lacks, f"{words}. {hint}" if hint else words)
 
 
 class Owner(Protocol):

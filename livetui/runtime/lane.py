@@ -10,7 +10,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Protocol
 
 from livetui.runtime import faults
-from livetui.runtime.contract import DebugSupport, FunctionSpec, LaneStats, Outcome, PoolListener, Work
+from livetui.runtime.contract import DebugSupport, FunctionSpec, LaneStats, Outcome, PoolListener, Trouble, Work
 from livetui.runtime.environment import call_environment, worker_environment
 from livetui.runtime.instance import Init, Instance, Item, failed_init
 from livetui.runtime.interpreter import missing_module_hint
@@ -37,8 +37,8 @@ class Host(Protocol):
     def imported(self, function_id: str, files: list[str], started: float) -> None:
         """A worker of the function, started at this time of day, imported these files."""
 
-    def init_ended(self, function_id: str, ok: bool) -> None:
-        """A worker's import went well or not."""
+    def trouble_changed(self) -> None:
+        """A function's worker imported its handler while the one before did not, or the other way round."""
 
 
 class Lane:
@@ -46,6 +46,8 @@ class Lane:
 
     def __init__(self, spec: FunctionSpec, host: Host) -> None:
         self.spec = spec
+        self.trouble = spec.trouble
+        """Why its newest worker could not be made, or could not import the handler as it is now; None: it could."""
         self.instances: list[Instance] = []
         self._host = host
         self._waiting: deque[Item] = deque()
@@ -57,7 +59,6 @@ class Lane:
         self._last_call: dict[str, str] = {}
         self._idle_timers: dict[Instance, asyncio.TimerHandle] = {}
         self._closed = False
-        self._told: set[str] = set()
         self._ahead: Callable[[Init], None] | None = None
         """Who waits to hear how the worker that was started ahead imports."""
         self._preload = Preload(host.run, self._launch, KEYS_AGE_S)
@@ -131,7 +132,7 @@ class Lane:
         generation, key = self._of[instance]
         if generation != self._generation:
             return False
-        return key == self._last_key or time.monotonic() - self._keys_seen.get(key, 0.0) < KEYS_AGE_S
+        return key == self._last_key or time.monotonic() - self._keys_seen.get(key, -KEYS_AGE_S) < KEYS_AGE_S
 
     @property
     def _last_key(self) -> str:
@@ -167,17 +168,19 @@ class Lane:
         if instance.gone:
             self.instance_gone(instance)
         init = await instance.init
-        if generation != self._generation:
+        if generation != self._generation or self._closed:
             self._retire(instance)
             if told is not None and told is self._ahead and not self._closed:
                 self._start(told)  # it was outdated by something that starts none in its place
             self._pump()
             await self._pump_after(instance)
             return
-        self._host.init_ended(self.spec.id, init.ok)
-        missing = self._say_what_is_missing(init)
+        missing = self._what_is_missing(init)
+        before, self.trouble = self.trouble, init.trouble(missing)
         if told is not None:
             told(init)
+        if self.trouble != before:
+            self._host.trouble_changed()
         if init.ok:
             self._preload.learn_environment(init.changed_environment)
             if instance.known_to_debugger and self._host.debug is not None:
@@ -202,17 +205,13 @@ class Lane:
         if not self._closed:
             self._pump()
 
-    def _say_what_is_missing(self, init: Init) -> str:
-        """Where a missing module was looked for and what to do; told once as a notice, and with each call's log."""
+    def _what_is_missing(self, init: Init) -> str:
+        """Where a missing module was looked for and what to do; empty for other errors."""
         if init.error_type != "Runtime.ImportModuleError":
             return ""
         hint = missing_module_hint(init.message, self.spec.interpreter, self.spec.code_root, self.spec.layers)
         place = init.place.removeprefix(f"{self.spec.code_root}{os.sep}")
-        where = f"{place} imports it. " if hint and place else ""
-        if hint and init.message not in self._told:
-            self._told.add(init.message)
-            self._host.listener.notice(self.spec.id, "error", f"{init.message}. {where}{hint}")
-        return where + hint
+        return f"{place} imports it. {hint}" if hint and place else hint
 
     async def _spawn(self) -> Instance:
         debug = await self._host.debug.prepare(self.spec.id) if self._host.debug is not None else None
@@ -223,10 +222,17 @@ class Lane:
         return Instance(self.spec, launch, spawned, self, self._host.listener)
 
     def _no_process(self, error: Exception, told: Callable[[Init], None] | None) -> None:
-        message = f"Cannot start {self.spec.interpreter} in {self.spec.code_root}: {error}"
-        self._host.listener.notice(self.spec.id, "error", message)
+        spec, before = self.spec, self.trouble
+        if not spec.code_root.is_dir():
+            self.trouble = Trouble("code", f"Its code is not here: there is no folder {spec.code_root}.")
+        elif not spec.interpreter.is_file():
+            self.trouble = Trouble("interpreter", f"Its Python is not here: there is no file {spec.interpreter}.")
+        else:
+            self.trouble = Trouble("interpreter", f"Cannot start {spec.interpreter} in {spec.code_root}: {error}")
+        if self.trouble != before:
+            self._host.trouble_changed()
         if told is None and self._waiting:
-            item = self._waiting.popleft()
+            item, message = self._waiting.popleft(), self.trouble.error
             item.finish(Outcome("error", faults.error_body("Runtime.InvalidEntrypoint", message),
                                 error_type="Runtime.InvalidEntrypoint", error_message=message))
 
@@ -286,10 +292,15 @@ class Lane:
 
     def respec(self, spec: FunctionSpec) -> None:
         """Use other settings from the next worker on."""
-        if spec != self.spec:
-            self.spec = spec
-            self._preload.renew(allowed=spec.fork_server)
-            self.outdate()
+        if spec == self.spec:
+            return
+        self.spec = spec
+        self._preload.renew(allowed=spec.fork_server)
+        self.outdate()
+        if spec.trouble is not None:
+            self.trouble = spec.trouble
+        elif self.trouble is not None:  # which they may mend
+            self._start(lambda _: None)
 
     def outdate(self) -> None:
         """Replace the workers: idle and starting ones now, busy ones after their call."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from pathlib import Path
 from typing import Any
 
-from livetui.runtime.contract import DebugSupport, FunctionSpec, LaneStats, Outcome, PoolListener, Work
+from livetui.runtime.contract import DebugSupport, FunctionSpec, LaneStats, Outcome, PoolListener, Trouble, Work
 from livetui.runtime.lane import Lane
 from livetui.runtime.reload import OnSettings, Reloader
 
@@ -16,13 +16,15 @@ class Pool:
     """The workers of all functions. All methods are called on one event loop, which also calls the listener.
 
     `concurrency` is the most workers of one function at a time; further calls wait, in order, for that function
-    only. `debug` makes new workers debuggable.
+    only. `debug` makes new workers debuggable. `on_trouble` is told when `troubles` changed.
     """
 
-    def __init__(self, listener: PoolListener, *, concurrency: int = 8, debug: DebugSupport | None = None) -> None:
+    def __init__(self, listener: PoolListener, *, concurrency: int = 8, debug: DebugSupport | None = None,
+                 on_trouble: Callable[[], None] = lambda: None) -> None:
         self.listener = listener
         self.concurrency = concurrency
         self.debug = debug
+        self.trouble_changed = on_trouble
         self._lanes: dict[str, Lane] = {}
         self._former: list[Lane] = []
         self._tasks: set[asyncio.Task[None]] = set()
@@ -105,6 +107,10 @@ class Pool:
         """Per function: workers, busy, queued."""
         return {function_id: lane.stats() for function_id, lane in self._lanes.items()}
 
+    def troubles(self) -> dict[str, Trouble]:
+        """Why functions cannot answer, by what the newest worker of each told; none for one that can."""
+        return {function_id: lane.trouble for function_id, lane in self._lanes.items() if lane.trouble is not None}
+
     async def close(self) -> None:
         """End all workers and wait until they are gone; work that had not started answers `cancelled`."""
         lanes = [*self._lanes.values(), *self._former]
@@ -133,8 +139,3 @@ class Pool:
         """Remember which files a function's code came from."""
         if self._reloader is not None:
             self._reloader.imported(function_id, files, started)
-
-    def init_ended(self, function_id: str, ok: bool) -> None:
-        """Remember whether a function's code imports."""
-        if self._reloader is not None:
-            self._reloader.init_ended(function_id, ok)

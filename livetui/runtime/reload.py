@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Container, Coroutine, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -49,23 +49,26 @@ class Graph:
     code_root: Path
     files: dict[str, str] = field(default_factory=dict)
     """Paths of imported files, as imported and as they are when links are resolved."""
-    broken: bool = False
-    """Its last import failed: any save in its folder may mend it."""
 
     def add(self, paths: Iterable[str]) -> None:
         """Take imported files."""
         self.files.update({path: os.path.realpath(path) for path in paths})
 
-    def touched_by(self, path: str) -> bool:
-        """Whether a change of `path` (a file, a folder, a link to one) changes what the function does."""
+    def touched_by(self, path: str, *, broken: bool = False) -> bool:
+        """Whether a change of `path` (a file, a folder, a link to one) changes what the function does.
+
+        A broken one did not import last: any save in its folder may mend it, and so may the folder's coming.
+        """
         prefix = path + os.sep
         if any(path in pair or pair[0].startswith(prefix) or pair[1].startswith(prefix) for pair in self.files.items()):
             return True
         root = str(self.code_root)
+        if broken and f"{root}{os.sep}".startswith(prefix):
+            return True
         if not path.startswith((root + os.sep, os.path.realpath(root) + os.sep)):
             return False
         suffix = Path(path).suffix
-        return suffix in CONTENT_SUFFIXES or is_dotenv(path) or (self.broken and suffix == ".py")
+        return suffix in CONTENT_SUFFIXES or is_dotenv(path) or (broken and suffix == ".py")
 
 
 def is_dotenv(path: str) -> bool:
@@ -89,14 +92,14 @@ def is_settings(path: str) -> bool:
     return name in SETTINGS_FILES or is_dotenv(path) or (name.startswith("requirements") and name.endswith(".txt"))
 
 
-def touched(changes: Iterable[str], graphs: Mapping[str, Graph]) -> dict[str, str]:
-    """The functions that a burst of changes touches, each with the first path that does."""
+def touched(changes: Iterable[str], graphs: Mapping[str, Graph], broken: Container[str] = ()) -> dict[str, str]:
+    """The functions that a burst of changes touches, each with the first path that does; `broken` are not well."""
     found: dict[str, str] = {}
     for path in sorted(changes):
         if is_own_output(path):
             continue
         for function_id, graph in graphs.items():
-            if function_id not in found and graph.touched_by(path):
+            if function_id not in found and graph.touched_by(path, broken=function_id in broken):
                 found[function_id] = path
     return found
 
@@ -240,7 +243,8 @@ class Reloader:
         graphs = {spec.id: known[spec.id] if spec.id in known and known[spec.id].code_root == spec.code_root
                   else Graph(spec.code_root) for spec in specs}
         for root in {graph.code_root for graph in graphs.values()} - {g.code_root for g in self._graphs.values()}:
-            self._watcher.watch(source_folders(root))
+            there = next(folder for folder in (root, *root.parents) if folder.is_dir())
+            self._watcher.watch(source_folders(root) if there == root else [there])  # where it may come to lie
         self._graphs = graphs
 
     def follow_settings(self, files: Iterable[Path]) -> None:
@@ -259,12 +263,6 @@ class Reloader:
         self._watcher.watch({Path(file).parent for pair in graph.files.items() for file in pair})
         if saved := {file for file in new if _changed_since(file, started)}:  # when nobody knew that it counts
             asyncio.get_running_loop().call_soon(self._burst, saved)
-
-    def init_ended(self, function_id: str, ok: bool) -> None:
-        """A worker's import went well or not."""
-        graph = self._graphs.get(function_id)
-        if graph is not None:
-            graph.broken = not ok
 
     def _files(self) -> set[str]:
         files = {file for graph in self._graphs.values() for pair in graph.files.items() for file in pair}
@@ -295,14 +293,14 @@ class Reloader:
     def _renew(self, paths: set[str], others: Mapping[str, str] = MappingProxyType({})) -> None:
         """Renew what a change of `paths` touches, and `others`."""
         began = time.monotonic()
-        found = {**others, **touched(paths, self._graphs)}
+        found = {**others, **touched(paths, self._graphs, {id for id, lane in self._lanes.items() if lane.trouble})}
         lanes = {function_id: self._lanes[function_id] for function_id in found if function_id in self._lanes}
         for lane in lanes.values():
             lane.outdate()
         for path in paths | self._links_to(paths):
             forget_bytecode(path)
         for function_id, lane in lanes.items():
-            if lane.was_called:
+            if lane.was_called or lane.trouble:
                 self._start(lane, function_id, found[function_id], began)
 
     def _links_to(self, paths: set[str]) -> set[str]:
@@ -310,7 +308,7 @@ class Reloader:
 
     def _start(self, lane: Lane, function_id: str, path: str, began: float) -> None:
         def told(init: Init) -> None:
-            error = "" if init.ok else f"{init.error_type or init.kind}: {init.message}"
+            error = lane.trouble.error if lane.trouble else ""
             self._listener.code_reloaded(function_id, (time.monotonic() - began) * 1000, error, init.place or path)
 
         lane.start_ahead(told)

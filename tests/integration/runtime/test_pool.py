@@ -18,7 +18,7 @@ import psutil
 import pytest
 
 from livetui.runtime import lane
-from livetui.runtime.contract import FunctionSpec
+from livetui.runtime.contract import FunctionSpec, Trouble
 from livetui.runtime.pool import Pool
 from livetui.runtime.process import WORKER
 
@@ -286,13 +286,6 @@ async def test_private_channel_is_not_the_handlers(pool: Pool, function) -> None
     assert seen == {"stdin": "/dev/null", "child": "['0', '1', '2', '3']", "argv": []}
 
 
-async def test_interpreter_that_is_not_there_is_said(pool: Pool, function, recorder: Recorder) -> None:
-    function("def handler(event, context): return 1", interpreter=Path("/nowhere/python"))
-    outcome = await pool.invoke("F", work())
-    assert outcome.kind == "error" and "/nowhere/python" in outcome.error_message
-    assert recorder.notices[0][1] == "error"
-
-
 async def test_a_changed_function_gets_new_workers(pool: Pool, function) -> None:
     source = "import os\ndef handler(event, context): return os.environ.get('COLOUR')"
     function(source, environment={"COLOUR": "red"})
@@ -314,10 +307,10 @@ async def test_a_missing_package_is_named_with_the_command_that_adds_it(pool: Po
     calls = [work(), work()]
     for call in calls:
         assert (await pool.invoke("F", call)).error_type == "Runtime.ImportModuleError"
-    (_, level, text), = recorder.notices
+    text = pool.troubles()["F"].error
     hint = "app.py:2 imports it. Looked in the packages of "
-    assert level == "error" and hint in text and text.endswith("pip install yaml_that_is_missing")
-    for call in calls:  # the notice goes by; the call's log stays
+    assert hint in text and text.endswith("pip install yaml_that_is_missing")
+    for call in calls:
         assert recorder.lines(call.id, "stderr")[-1] == "livetui: " + text[text.index(hint):]
 
 
@@ -486,3 +479,38 @@ async def test_a_restart_starts_anew_for_the_call_whose_worker_was_still_importi
     block.unlink()
     pool.restart()
     assert (await call).kind == "ok"
+
+
+async def test_trouble_goes_with_the_first_worker_that_imports_the_handler(tmp_path: Path, recorder: Recorder) -> None:
+    told: list[dict[str, Trouble]] = []
+    pool = Pool(recorder, on_trouble=lambda: told.append(pool.troubles()))
+    pool.configure([spec := make_function(tmp_path, "import later\ndef handler(event, context): return later.value")])
+    assert pool.troubles() == {}
+    for _ in range(2):
+        assert (await pool.invoke("F", work())).error_type == "Runtime.ImportModuleError"
+    assert [each["F"].lacks for each in told] == ["import"], "once, though two workers told the same"
+    (spec.code_root / "later.py").write_text("value = 1")
+    assert (await pool.invoke("F", work())).body == b"1"
+    assert told[1:] == [{}]
+    await pool.close()
+
+
+@pytest.mark.parametrize(("changes", "lacks", "error"), [
+    ({"handler": "app.handlr"}, "handler", "Runtime.HandlerNotFound: Handler 'handlr' missing on module 'app'"),
+    ({"code_root": Path("/nowhere/code")}, "code", "Its code is not here: there is no folder /nowhere/code."),
+    ({"interpreter": Path("/nowhere/python")}, "interpreter", "Its Python is not here: there is no file /nowhere/python."),
+])
+async def test_what_a_function_lacks_is_told(pool: Pool, function, changes: dict[str, str], lacks: str, error: str) -> None:
+    function("def handler(event, context): return 1", **changes)
+    outcome = await pool.invoke("F", work())
+    assert pool.troubles() == {"F": Trouble(lacks, error)}
+    assert error.endswith(outcome.error_message)
+
+
+async def test_other_settings_that_mend_a_function_are_seen_without_a_call(pool: Pool, function) -> None:
+    source = "import os\nos.environ['TABLE']\ndef handler(event, context): return 1"
+    function(source)
+    await pool.invoke("F", work())
+    assert pool.troubles()["F"].lacks == "import"
+    function(source, environment={"TABLE": "orders"})
+    await eventually(lambda: not pool.troubles())

@@ -9,8 +9,8 @@ import pytest
 from livetui.runtime.reload import Graph, forget_bytecode, is_settings, source_folders, touched
 
 
-def graph(root: Path, *files: str, broken: bool = False) -> Graph:
-    made = Graph(root, broken=broken)
+def graph(root: Path, *files: str) -> Graph:
+    made = Graph(root)
     made.add(files)
     return made
 
@@ -44,7 +44,15 @@ def test_a_link_and_its_target_are_the_same_file(tmp_path: Path) -> None:
 ])
 def test_files_of_the_code_folder_that_were_not_imported(tmp_path: Path, name: str, broken: bool,
                                                          expected: bool) -> None:
-    assert graph(tmp_path, broken=broken).touched_by(str(tmp_path / name)) is expected
+    assert graph(tmp_path).touched_by(str(tmp_path / name), broken=broken) is expected
+
+
+def test_a_folder_that_comes_may_bring_the_code_that_is_missing(tmp_path: Path) -> None:
+    missing = graph(tmp_path / "functions/one")
+    for path in ("functions", "functions/one"):
+        assert missing.touched_by(str(tmp_path / path), broken=True)
+        assert not missing.touched_by(str(tmp_path / path))
+    assert not missing.touched_by(str(tmp_path / "func"), broken=True)
 
 
 def test_settings_are_the_engines_to_act_on(tmp_path: Path) -> None:
