@@ -22,6 +22,12 @@ class LivetuiError(Exception):
         return "\n".join(part for part in (self.what, self.why, self.hint and f"→ {self.hint}") if part)
 
 
+def in_one_line(error: BaseException) -> str:
+    """What happened and why, without what to do about it."""
+    words = f"{error.what} {error.why}" if isinstance(error, LivetuiError) else str(error).split("\n")[0]
+    return " ".join(words.split())
+
+
 class UsageError(LivetuiError):
     """The command, the settings or the template cannot be used as they are."""
 

@@ -67,13 +67,20 @@ def _configured(configured: str, project: Path) -> Interpreter:
 
 
 def _environment_above(code_root: Path, project: Path) -> Interpreter | None:
+    python = environment_above(code_root, project)
+    if python is None:
+        return None
+    return Interpreter(python, f"environment {os.path.relpath(python.parent.parent, project)}", _version_of(python))
+
+
+def environment_above(code_root: Path, project: Path) -> Path | None:
+    """The Python of the environment in the code folder or above it, up to the project; looks at files only."""
     for folder in _upwards(code_root, project):
         uvs = os.environ.get("UV_PROJECT_ENVIRONMENT") if (folder / "uv.lock").is_file() else None
         for name in (*_VENV_NAMES, *([uvs] if uvs else [])):
             python = folder / name / BIN / PYTHON
             if python.is_file() and (folder / name / "pyvenv.cfg").is_file():
-                where = os.path.relpath(folder / name, project)
-                return Interpreter(python, f"environment {where}", _version_of(python))
+                return python
     return None
 
 

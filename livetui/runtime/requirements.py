@@ -104,7 +104,8 @@ def make_environment(requirements: Requirements, runtime: str, state: Path) -> P
         except (OSError, subprocess.CalledProcessError) as error:
             words = error.stderr.strip() if isinstance(error, subprocess.CalledProcessError) else str(error)
             raise LivetuiError(f"The environment for {requirements.file.name} was not made.", words,
-                               f"Make a .venv with Python {version} beside the code yourself.") from error
+                               f"Make a .venv with Python {version} beside the code yourself: it is used as "
+                               "soon as it is there.") from error
     (folder / "livetui-complete").write_text(str(requirements.file))
     return python
 

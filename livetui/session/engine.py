@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from livetui import config
 from livetui.aws import Aws, CloudAccess, Keys
 from livetui.config import Settings, user_name
-from livetui.errors import LivetuiError
+from livetui.errors import LivetuiError, in_one_line
 from livetui.link.credentials import fetch_keys
 from livetui.link.link import Link
 from livetui.link.messages import Call, LinkConfig, LinkState
@@ -150,7 +150,8 @@ class Engine:
             self.ready = True
             if self._bootstrap is not None and self.serve:
                 around.create_task(self._look_around(aws, self._bootstrap))
-            await asyncio.to_thread(self._announce, aws, self.stack)
+                around.create_task(self._look_for_environments())
+            self._announce(aws, self.stack)
             with self._traffic(aws, self.stack):
                 try:
                     await asyncio.wait_for(self._key_changed.wait(), self.seconds)
@@ -218,7 +219,7 @@ class Engine:
         if self.serve:  # a replay beside a running console must not take its debugging port
             await self.debug.open()
         pool = self._pool = Pool(self.dispatcher, concurrency=self.settings.concurrency,
-                                 debug=self.debug.broker if self.serve else None)
+                                 debug=self.debug.broker if self.serve else None, on_trouble=self._tell_of_functions)
         self.debug.serve(pool)
         try:
             self.dispatcher.named_after(stack.name)
@@ -310,11 +311,13 @@ class Engine:
         link = self.hub.status().link
         self.hub.publish(SessionLive(
             app=stack.app, stage=stack.stage, account=aws.account, region=aws.region, local=self.settings.local,
-            outputs=self._public(stack.outputs),
-            functions={function.id: self._functions.info(function) for function in stack.functions.values()},
-            link_ms=link.round_trip_ms if link else None,
-            bootstrap_version=str(self._bootstrap.version) if self._bootstrap else "",
-            resources=stack.resources, deploy_s=round(stack.seconds, 2), changed=stack.changed))
+            outputs=self._public(stack.outputs), functions=self._functions.infos(stack, self._pool),
+            link_ms=link.round_trip_ms if link else None, resources=stack.resources, deploy_s=round(stack.seconds, 2),
+            bootstrap_version=str(self._bootstrap.version) if self._bootstrap else "", changed=stack.changed))
+
+    def _tell_of_functions(self) -> None:
+        if self.stack is not None:
+            self.hub.tell_of(self._functions.infos(self.stack, self._pool))
 
     def _public(self, outputs: Any) -> dict[str, str]:
         """Outputs as people can use them: URLs of the local cloud become ones that curl and a browser can open."""
@@ -333,7 +336,7 @@ class Engine:
         try:
             yield
         except BaseException as error:
-            self.hub.publish(StackProgress(phase, name, "failed", reason=str(error).split("\n")[0],
+            self.hub.publish(StackProgress(phase, name, "failed", reason=in_one_line(error),
                                            elapsed_s=round(time.monotonic() - began, 2)))
             raise
         self.hub.publish(StackProgress(phase, name, "done", elapsed_s=round(time.monotonic() - began, 2)))
@@ -379,21 +382,26 @@ class Engine:
         if self.settings.root / "livetui.toml" in paths:
             self.hub.publish(Notice("info", "livetui.toml was saved: it counts when livetui starts anew."))
         async with self._changing:
-            await self._look_at_saved()
+            with contextlib.suppress(LivetuiError):  # of a template that cannot be loaded, which is told already
+                if not self.attach and await asyncio.to_thread(self._edits.look):
+                    self.redeploy()
+                else:  # `.env` and requirements count at once
+                    await self._configure_anew()
 
-    async def _look_at_saved(self) -> None:
-        assert self.stack is not None and self.aws is not None
+    async def _configure_anew(self) -> None:
+        assert self.stack is not None and self.aws is not None and self._pool is not None
         try:
-            if not self.attach and await asyncio.to_thread(self._edits.look):
-                self.redeploy()
-                return
-        except LivetuiError:
-            return
-        try:
-            if self._pool is not None:  # `.env` and requirements count at once
-                await self._configure(self._pool, self.aws, self.stack)
+            await self._configure(self._pool, self.aws, self.stack)
+            self._tell_of_functions()
         except LivetuiError as error:
             self.hub.publish(Notice("error", str(error)))
+
+    async def _look_for_environments(self) -> None:
+        """Take up an environment that somebody makes, and leave one that is gone."""
+        while True:
+            self.hub.publish(Notice("info", await self._functions.another_environment()))
+            async with self._changing:
+                await self._configure_anew()
 
     async def _look_around(self, aws: Aws, started: bootstrap.Bootstrap) -> None:
         """Once live: wake what was parked, tell of functions that an earlier session left attached, look for drift."""
@@ -463,7 +471,7 @@ class Engine:
             if self.stack.signing_key != key:  # the stage was removed meanwhile, with its key
                 self._key_changed.set()
                 return
-            await asyncio.to_thread(self._announce, self.aws, self.stack)
+            self._announce(self.aws, self.stack)
         except LivetuiError as error:
             self._edits.failed(self.stack.name, error)
         finally:

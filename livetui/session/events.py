@@ -44,6 +44,22 @@ class FunctionInfo(msgspec.Struct, frozen=True):
     warnings: tuple[str, ...] = ()
     routes: tuple[str, ...] = ()
     """Route keys of HTTP APIs that lead to it: `GET /orders/{id}`, `$default`."""
+    lacks: Literal["", "code", "handler", "import", "interpreter", "packages"] = ""
+    """What is missing, or that its module does not import, as the worker that was started last found; empty: nothing
+    is. Without the packages that its requirements name it is called all the same."""
+    trouble: str = ""
+    """Why, and what to do where that is known."""
+
+    @property
+    def broken(self) -> bool:
+        """Whether it cannot answer."""
+        return self.lacks not in ("", "packages")
+
+    @property
+    def words(self) -> str:
+        """What is wrong, as it follows its name."""
+        return {"": "", "import": "does not import", "packages": "runs without its packages"}.get(
+            self.lacks, f"has no {self.lacks}")
 
 
 class SessionLive(SessionEvent, frozen=True, tag="session.live"):
@@ -61,6 +77,17 @@ class SessionLive(SessionEvent, frozen=True, tag="session.live"):
     resources: int = 0
     deploy_s: float = 0.0
     changed: bool = True
+
+
+class FunctionChanged(SessionEvent, frozen=True, tag="function.changed"):
+    """A function of the live stack can answer now, or no longer; or another interpreter runs it."""
+
+    function: str
+    info: FunctionInfo
+
+    def of(self, live: SessionLive) -> SessionLive:
+        """The stack with the function as it is now."""
+        return msgspec.structs.replace(live, functions={**live.functions, self.function: self.info})
 
 
 class SessionFailed(SessionEvent, frozen=True, tag="session.failed"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import difflib
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
@@ -11,19 +12,22 @@ from livetui import config
 from livetui.aws import Aws
 from livetui.config import Settings
 from livetui.errors import LivetuiError
-from livetui.runtime.contract import FunctionSpec
-from livetui.runtime.interpreter import Interpreter, find_interpreter
+from livetui.runtime.contract import FunctionSpec, Trouble
+from livetui.runtime.interpreter import Interpreter, environment_above, find_interpreter
+from livetui.runtime.pool import Pool
 from livetui.runtime.requirements import make_environment
 from livetui.session.events import FunctionInfo
 from livetui.stack import deployment
 from livetui.stack.contract import LiveFunction, LiveStack
+from livetui.stack.handlers import missing_code
 from livetui.stack.layers import fetch_layer
 
+_ENVIRONMENTS_EVERY_S = 1.0
 Step = Callable[[str], AbstractContextManager[None]]
 
 
 class Functions:
-    """The live functions of a session. Blocking; used off the loop."""
+    """The live functions of a session. What is no coroutine blocks, and is used off the loop."""
 
     def __init__(self, settings: Settings, step: Step, warn: Callable[[str], None], *, quiet: bool = False) -> None:
         """`step(name)` shows a step that takes time; `quiet` leaves the interpreters' warnings out (the demo)."""
@@ -32,6 +36,9 @@ class Functions:
         self._warn = warn
         self._quiet = quiet
         self._interpreters: dict[str, Interpreter] = {}
+        self._code_roots: dict[str, Path] = {}
+        self._told = ""
+        """The last environment that was found later than its function."""
         self._layers: dict[str, Path | LivetuiError] = {}
         """Layer versions of the cloud: where they lie here, or why they do not."""
 
@@ -40,6 +47,7 @@ class Functions:
         live = [function for function in stack.functions.values() if function.live]
         environments = deployment.environments(aws, live)
         for function in live:
+            self._code_roots[function.id] = _code_root(function)
             self._interpreters[function.id] = self._interpreter(function)
         for arn in dict.fromkeys(layer for function in live for layer in function.layers if _is_in_cloud(layer)):
             if not isinstance(self._layers.get(arn), Path):
@@ -53,8 +61,12 @@ class Functions:
         return [f"livetui.toml: no function of this stack is called {name}, so [functions.{name}] does nothing."
                 + (f" Did you mean {meant[0]}?" if meant else "") for name, meant in zip(wrong, near, strict=True)]
 
-    def info(self, function: LiveFunction) -> FunctionInfo:
-        """A function as people see it."""
+    def infos(self, stack: LiveStack, pool: Pool | None) -> dict[str, FunctionInfo]:
+        """The functions as people see them, with what keeps them from answering in this pool."""
+        troubles = pool.troubles() if pool is not None else {}
+        return {function.id: self._info(function, troubles.get(function.id)) for function in stack.functions.values()}
+
+    def _info(self, function: LiveFunction, trouble: Trouble | None) -> FunctionInfo:
         interpreter = self._interpreters.get(function.id)
         warnings = interpreter.warnings if interpreter and not self._quiet else ()
         return FunctionInfo(
@@ -63,7 +75,14 @@ class Functions:
             interpreter=str(interpreter.path) if interpreter else "",
             interpreter_reason=interpreter.reason if interpreter else "",
             warnings=(*function.warnings, *warnings, *self._left_out(function)),
-            routes=function.routes)
+            routes=function.routes,
+            lacks=trouble.lacks if trouble else "packages" if self._misses_packages(function) else "",
+            trouble=trouble.error if trouble else "")
+
+    def _misses_packages(self, function: LiveFunction) -> bool:
+        """Whether its requirements are installed nowhere."""
+        interpreter = self._interpreters.get(function.id)
+        return interpreter is not None and interpreter.requirements is not None and not self._quiet
 
     def _left_out(self, function: LiveFunction) -> list[str]:
         """What the function has in the cloud and not here."""
@@ -89,12 +108,36 @@ class Functions:
             return found
         return self._find(function)
 
+    async def another_environment(self) -> str:
+        """Wait until something else than what `specs` found would run a function, and what that is in a sentence.
+
+        It is looked for again and again: an environment is filled for seconds, and nothing tells when it can run.
+        """
+        while True:
+            await asyncio.sleep(_ENVIRONMENTS_EVERY_S)
+            words = await asyncio.to_thread(self._other_environment)
+            if words and words != self._told:
+                self._told = words
+                return words
+
+    def _other_environment(self) -> str:
+        for id, interpreter in list(self._interpreters.items()):
+            if self._settings.for_function(id).python:
+                continue
+            found = environment_above(self._code_roots[id], self._settings.root)
+            if found is not None and found != interpreter.path:
+                return f"{found} is here now: it runs {id} from the next call on."
+            if not interpreter.path.is_file():
+                return f"{interpreter.path}, which ran {id}, is gone."
+        return ""
+
     def _find(self, function: LiveFunction) -> Interpreter:
         return find_interpreter(_code_root(function), function.runtime,
                                 self._settings.for_function(function.id).python, self._settings.root,
                                 self._settings.state, function.architecture)
 
     def _spec(self, aws: Aws, function: LiveFunction, environment: Mapping[str, str]) -> FunctionSpec:
+        missing = missing_code(_code_root(function), function.handler, function.layers)
         return FunctionSpec(
             id=function.id, name=function.name, handler=function.handler, code_root=_code_root(function),
             interpreter=self._interpreters[function.id].path, timeout_s=function.timeout_s,
@@ -102,7 +145,8 @@ class Functions:
             environment={**environment, **config.overrides(self._settings, function.id)},
             layers=tuple(path for layer in function.layers
                          if isinstance(path := self._layers.get(layer, Path(layer)), Path)),
-            log_format=function.log_format, log_level=function.log_level)
+            log_format=function.log_format, log_level=function.log_level,
+            trouble=Trouble(*missing) if missing else None)
 
 
 def _is_in_cloud(layer: str) -> bool:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Literal
 
 import msgspec
 
 from livetui.session.events import (
+    FunctionChanged,
+    FunctionInfo,
     LinkChanged,
     SessionEnded,
     SessionEvent,
@@ -72,6 +74,13 @@ class Hub:
             except Exception:
                 log.exception("a front end failed on %s", type(event).__name__)
 
+    def tell_of(self, functions: Mapping[str, FunctionInfo]) -> None:
+        """Publish those that are no longer as people know them."""
+        live = self.status().live
+        for name, info in functions.items():
+            if live is not None and live.functions.get(name, info) != info:
+                self.publish(FunctionChanged(name, info))
+
     def _remember(self, event: SessionEvent) -> None:
         status = self._status
         match event:
@@ -82,6 +91,8 @@ class Hub:
                     status = msgspec.structs.replace(status, phase=_PHASE_OF_STEP[event.phase], failed=None)
             case SessionLive():
                 status = msgspec.structs.replace(status, phase="live", live=event)
+            case FunctionChanged() if status.live is not None:
+                status = msgspec.structs.replace(status, live=event.of(status.live))
             case LinkChanged():
                 status = msgspec.structs.replace(status, link=event)
             case SessionFailed():

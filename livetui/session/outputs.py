@@ -19,6 +19,8 @@ from livetui.session import secrets
 from livetui.session.difference import diff_answers, masked
 from livetui.session.events import (
     CodeReloaded,
+    FunctionChanged,
+    FunctionInfo,
     InvocationArrived,
     InvocationChanged,
     InvocationFinished,
@@ -169,9 +171,10 @@ def event_lines(event: SessionEvent) -> list[str]:
         case LinkChanged():
             trip = f"  {event.round_trip_ms:g} ms" if event.round_trip_ms is not None else ""
             return [f"link: {event.state}{trip}  {event.detail}".rstrip()]
-        case CodeReloaded():
-            problem = f"  does not import: {event.error}" if event.error else ""
-            return [f"reloaded: {event.function} in {event.ms:g} ms{problem}"]
+        case CodeReloaded():  # why it does not import is told when that changes
+            return [f"reloaded: {event.function} in {event.ms:g} ms{', does not import' if event.error else ''}"]
+        case FunctionChanged():
+            return _trouble_lines(event.function, event.info) or [f"✓ {event.function} can answer"]
         case Notice():
             return [f"{event.level}: {event.text}"]
         case SessionFailed():
@@ -194,8 +197,13 @@ def _live_lines(event: SessionLive) -> list[str]:
     return [f"● live: {event.app} · {event.stage} · {where}{link}; {len(live)} functions: {', '.join(live)}",
             *(f"  {name}: not live, {function.reason}" for name, function in event.functions.items()
               if not function.live),
+            *(line for name, function in event.functions.items() for line in _trouble_lines(name, function)),
             *(f"  warning: {warning} ({', '.join(names)})" for warning, names in _warnings(event).items()),
             *(f"  {name} = {value}" for name, value in event.outputs.items())]
+
+
+def _trouble_lines(name: str, function: FunctionInfo) -> list[str]:
+    return [f"✗ {name} {function.words}: {function.trouble}"] if function.broken else []
 
 
 def state_word(row: Row) -> str:

@@ -23,6 +23,7 @@ from livetui.stack import samconfig, template
 from livetui.stack.attachment import attached
 from livetui.stack.bootstrap import STACK, Bootstrap
 from livetui.stack.drift import changed_elsewhere
+from livetui.stack.handlers import missing_code
 from livetui.stack.names import fixed_names
 from livetui.stack.park import parked
 from livetui.stack.policy import bootstrap_policy, place_of, policy_for
@@ -230,7 +231,7 @@ def _parked(aws: Aws, boot: Bootstrap, settings: Settings) -> Check:
 
 
 def _network_of_functions(settings: Settings) -> Iterator[Check]:
-    """Functions whose warnings matter before anything is tried: VPCs, missing folders."""
+    """What is wrong with functions before anything is tried: VPCs, missing folders and handlers."""
     try:
         application = template.load(settings)
     except LivetuiError:
@@ -240,8 +241,10 @@ def _network_of_functions(settings: Settings) -> Iterator[Check]:
         yield Check("names", True, "fixed in the template: " + ", ".join(f"{id}={name}" for id, name in names.items()),
                     "Where the real stack has them, deploying a live copy fails; make them of ${AWS::StackName}.")
     for function in application.found.values():
+        if not function.live:
+            continue
         for warning in function.warnings:
-            if function.live:
-                broken = warning.startswith("Its code is not here") or " its handler " in warning
-                yield Check(function.id, not broken, warning, "Mend Handler or CodeUri in the template, or the code."
-                            if broken else "")
+            yield Check(function.id, True, warning)
+        lacks = missing_code(function.code_root, function.handler, function.layers) if function.code_root else None
+        if lacks is not None:
+            yield Check(function.id, False, lacks[1], "Mend Handler or CodeUri in the template, or the code.")

@@ -11,7 +11,6 @@ from typing import Any, Literal
 from livetui.errors import UsageError
 from livetui.stack.cdk import Assets
 from livetui.stack.contract import LiveFunction
-from livetui.stack.handlers import missing_handler
 from livetui.stack.intrinsics import Resolver, Unknown, references
 from livetui.stack.routes import http_routes
 
@@ -244,12 +243,6 @@ class FunctionReader:
         if isinstance(declared, list) and len(function.layers) < len(declared):
             yield ("A layer of it cannot be told from the template (imported, or its content lies in S3): its packages "
                    "are missing here.")
-        if function.code_root is not None and not function.code_root.is_dir():
-            yield f"Its code is not here: there is no folder {function.code_root}."
-        elif function.code_root is not None and not function.layers:  # a layer may bring a handler of its own
-            wrong = missing_handler(function.code_root, function.handler)
-            if wrong:
-                yield wrong
 
     def _architecture(self, properties: Mapping[str, Any]) -> str:
         value = self.resolver.resolve(properties.get("Architectures"))

@@ -3,7 +3,17 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
+
+
+def missing_code(code_root: Path, handler: str, layers: Sequence[str]) -> tuple[Literal["code", "handler"], str] | None:
+    """What a function lacks here, and that in a sentence; None when nothing is seen to be missing."""
+    if not code_root.is_dir():
+        return "code", f"Its code is not here: there is no folder {code_root}."
+    wrong = "" if layers else missing_handler(code_root, handler)  # a layer may bring a handler of its own
+    return ("handler", wrong) if wrong else None
 
 
 def missing_handler(code_root: Path, handler: str) -> str:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from livetui.session.measures import LaneStats
 
 _BARS = "▁▂▃▄▅▆▇█"
+MOST_TROUBLES = 3
 MOST_OVERRAN = 1_000
 
 
@@ -64,10 +65,32 @@ class Seen:
         if row.overhead_ms is not None:
             self.overheads.append(row.overhead_ms)
 
+    def troubles(self, before: SessionLive | None, now: SessionLive) -> list[tuple[str, str]]:
+        """What is wrong with functions, and why, that was not said yet: of their last save neither."""
+        said = {(name, each.trouble) for name, each in (before.functions if before else {}).items()}
+        said |= {(name, reload.error) for name, reload in self.reloads.items()}
+        well = {name for name, each in now.functions.items() if not each.broken}
+        self.reloads = {name: each for name, each in self.reloads.items() if not (each.error and name in well)}
+        new = [(name, each) for name, each in now.functions.items() if each.broken and (name, each.trouble) not in said]
+        return [(f"✗ {text.safe(name)} {each.words}", each.trouble) for name, each in new[:MOST_TROUBLES]]
+
     def linked(self, link: LinkChanged) -> None:
         """Remember a round trip."""
         if link.round_trip_ms is not None:
             self.round_trips.append(link.round_trip_ms)
+
+
+def function_badge(live: SessionLive | None) -> str:
+    """What is wrong with a function, the worst first, and how many more there are."""
+    wrong = sorted(
+        ((name, each) for name, each in (live.functions if live else {}).items() if each.lacks),
+        key=lambda each: not each[1].broken,
+    )
+    if not wrong:
+        return ""
+    name, first = wrong[0]
+    more = f", {len(wrong) - 1} more" if len(wrong) > 1 else ""
+    return f"{'✗ ' if first.broken else ''}{text.safe(name)[:30]} {first.words}{more}"
 
 
 def functions_document(live: SessionLive | None, seen: Seen, workers: Mapping[str, LaneStats]) -> Document:
@@ -76,16 +99,15 @@ def functions_document(live: SessionLive | None, seen: Seen, workers: Mapping[st
         return empty("The functions are known once the stack is live.")
     if not live.functions:
         return empty("The template has no functions.")
-    broken = {name for name, reload in seen.reloads.items() if reload.error}
-    order = sorted(live.functions.items(), key=lambda each: (each[0] not in broken, not each[1].live, each[0]))
+    order = sorted(live.functions.items(), key=lambda each: (not each[1].broken, not each[1].live, each[0]))
     wide = min(32, max(8, *map(len, live.functions)))
     numbers = f"{'calls':>6}{'failed':>8}{'avg ms':>8}{'workers':>9}{'waiting':>9}"
     lines: list[Line] = [((f"{'function':<{wide}}  {'state':<17}{numbers}  handler", "dim"),)]
     for name, function in order:
         tally, lane = seen.tallies.get(name, Tally()), workers.get(name)
         state, role = ("● live", "ok") if function.live else (f"○ {text.safe(function.reason) or 'not chosen'}", "warn")
-        if name in broken:
-            state, role = "✗ no import", "error"
+        if function.broken:
+            state, role = f"✗ no {function.lacks}", "error"
         mean = text.ms(tally.handler_ms / tally.calls) if tally.calls else ""
         lines.append(
             (
@@ -102,7 +124,7 @@ def functions_document(live: SessionLive | None, seen: Seen, workers: Mapping[st
     for name, function in order:
         lines += _remarks(name, function, seen.tallies.get(name), seen.reloads.get(name), workers.get(name))
     lines += _places(live)
-    on = sum(function.live and name not in broken for name, function in live.functions.items())
+    on = sum(function.live and not function.broken for function in live.functions.values())
     return of_lines(lines, f"{on} of {len(live.functions)} live", wrap=True)
 
 
@@ -111,9 +133,10 @@ def _remarks(
 ) -> list[Line]:
     """What is worth a word about one function."""
     found: list[tuple[str, str, str]] = [("warning", warning, "warn") for warning in function.warnings]
-    if reload is not None:
-        words = reload.error.split("\n")[0] if reload.error else f"reloaded in {text.ms(reload.ms)} ms"
-        found.append(("last save", words, "error" if reload.error else "ok"))
+    if function.trouble:
+        found.append((f"no {function.lacks}", function.trouble.split("\n")[0], "error"))
+    elif reload is not None and not reload.error:
+        found.append(("last save", f"reloaded in {text.ms(reload.ms)} ms", "ok"))
     if tally is not None and tally.last_error:
         found.append(("last error", tally.last_error, "error"))
     if lane is not None and lane.spawn != "fork" and lane.spawn_reason:

@@ -15,6 +15,7 @@ from livetui.link.usage import LinkUsage
 from livetui.runtime.contract import LaneStats
 from livetui.session.causes import parents
 from livetui.session.events import (
+    FunctionChanged,
     FunctionInfo,
     InvocationArrived,
     InvocationChanged,
@@ -216,6 +217,8 @@ class RecordedSession:
                 status = Status(event.phase, status.live, status.link, status.failed, (*status.steps, event))
             case SessionLive():
                 status = Status("live", event, status.link, None, status.steps)
+            case FunctionChanged() if status.live is not None:
+                status = Status(status.phase, event.of(status.live), status.link, status.failed, status.steps)
             case LinkChanged():
                 status = Status(status.phase, status.live, event, status.failed, status.steps)
             case SessionFailed():

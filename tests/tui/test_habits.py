@@ -15,7 +15,7 @@ from rich.cells import cell_len
 from textual import events
 from textual.widgets import Input, OptionList, TextArea
 
-from livetui.session.events import CodeReloaded, Notice, SessionEnded, SessionFailed
+from livetui.session.events import Notice, SessionEnded, SessionFailed
 from livetui.tui import app as app_module
 from livetui.tui.screens.prompt import Choose, Pick
 from livetui.tui.text import broken
@@ -383,17 +383,6 @@ async def test_logs_are_at_their_end_when_they_are_opened_and_grow_there():
         await shown.sees("line 99")
         shown.session.write(10, "the last one")
         await shown.sees("the last one")
-
-
-async def test_a_function_that_does_not_import_is_told_until_it_does():
-    async with console() as shown:
-        shown.session.tell(CodeReloaded("GetOrder", 5.0, "SyntaxError: invalid syntax", "src/orders.py"))
-        await shown.sees("✗ GetOrder does not import")
-        shown.app.clear_notifications()  # they cover the table for ten seconds
-        await shown.press("f3")
-        await shown.sees("✗ no import", "SyntaxError: invalid syntax", "2 of 4 live")
-        shown.session.tell(CodeReloaded("GetOrder", 5.0, "", "src/orders.py"))
-        await shown.lacks("GetOrder does not import", "✗ no import")
 
 
 async def test_answers_are_compared_inside_their_json_strings_and_without_request_ids():

@@ -19,6 +19,7 @@ from livetui.session.events import (
     CodeReloaded,
     DebugOutput,
     EditorsChanged,
+    FunctionChanged,
     InvocationFinished,
     LinkChanged,
     LogLines,
@@ -41,7 +42,7 @@ from livetui.tui.screens.debugging import DebugActions
 from livetui.tui.screens.failure import Answer, FailureScreen
 from livetui.tui.screens.opening import OpenedRow
 from livetui.tui.screens.records import RecordActions
-from livetui.tui.summaries import Seen, functions_document, link_document, stack_document
+from livetui.tui.summaries import Seen, function_badge, functions_document, link_document, stack_document
 from livetui.tui.widgets.debugger import DebugView
 from livetui.tui.widgets.details import Details
 from livetui.tui.widgets.header import Header, endpoint_of, link_words
@@ -216,13 +217,14 @@ class MainScreen(RecordActions, DebugActions, OpenedRow):
                 self.steps.append(event)
                 self._show_start()
             case SessionLive():
-                self.live, self.failed, self.lasting = event, None, ""
+                self.failed, self.lasting = None, ""
+                self._functions_are(event)
                 self._read_again()  # another console may have written rows, and what a killed one left open has an end
-                self.show_badges()
                 self.progress.expanded = False
                 self.invocations.suggests.words = words_of_filters(event.functions)
-                self._show_start()
                 self._show_header()
+            case FunctionChanged() if self.live is not None:
+                self._functions_are(event.of(self.live))
             case SessionFailed():
                 self.failed = event
                 self.progress.expanded = bool(self.steps)
@@ -283,18 +285,22 @@ class MainScreen(RecordActions, DebugActions, OpenedRow):
         name = text.safe(event.function)
         self.seen.reloads[event.function] = event
         self.follow_source()
-        self.show_badges()
         if event.error:
-            self.app.notify(
-                text.safe(event.error)[:1_000],
-                title=f"✗ {name} does not import",
-                severity="error",
-                timeout=10,
-                markup=False,
-            )
+            self._say_trouble(f"✗ {name} does not import", event.error)
         else:
             self.app.notify(f"↻ {name} reloaded in {text.ms(event.ms)} ms", timeout=3, markup=False)
             self.replay_pinned(event.function)
+
+    def _functions_are(self, live: SessionLive) -> None:
+        """Show them; say what is wrong with some by now."""
+        before, self.live = self.live, live
+        for what, why in self.seen.troubles(before, live):
+            self._say_trouble(what, why)
+        self.show_badges()
+        self._show_start()
+
+    def _say_trouble(self, what: str, why: str) -> None:
+        self.app.notify(text.safe(why)[:1_000], title=what, severity="error", timeout=10, markup=False)
 
     def _show_start(self) -> None:
         self.progress.show(self.steps, self.live, self.failed)
@@ -309,10 +315,9 @@ class MainScreen(RecordActions, DebugActions, OpenedRow):
         if live is not None and live.local:
             place = f"local cloud/{live.region}"
         self.header.where = (text.safe(app), text.safe(stage), text.safe(place))
-        failed = self.failed is not None and live is None
-        self.header.link = (
-            ("✗ not started", "error") if failed else link_words(self.link, live is not None, self._offline_since)
-        )
+        self.header.link = link_words(self.link, live is not None, self._offline_since)
+        if self.failed is not None and live is None:
+            self.header.link = ("✗ not started", "error")
         self.header.endpoint = endpoint_of(live)
 
     # -- the selected row ------------------------------------------------------------------------------------------
@@ -350,18 +355,9 @@ class MainScreen(RecordActions, DebugActions, OpenedRow):
     def show_badges(self) -> None:
         """Write what stays true for a while: what is broken, what waits for a deployment, who is attached."""
         paused = sum(1 for each in self.table.rows.unfinished() if each.state == "paused")
-        broken = [name for name, reload in self.seen.reloads.items() if reload.error]
-        badges: list[str] = []
-        if broken:
-            rest = f" and {len(broken) - 1} more" if len(broken) > 1 else ""
-            badges.append(f"✗ {text.safe(broken[0])[:30]}{rest} does not import")
-        if self.lasting:
-            badges.append(self.lasting)
-        if self.editors:
-            badges.append(f"{text.safe(', '.join(self.editors))[:40]} attached")
-        if paused:
-            badges.append(f"‖ {paused} paused")
-        self.header.badges = tuple(badges)
+        editors = f"{text.safe(', '.join(self.editors))[:40]} attached" if self.editors else ""
+        badges = (function_badge(self.live), self.lasting, editors, f"‖ {paused} paused" if paused else "")
+        self.header.badges = tuple(filter(None, badges))
 
     def _log_lines(self, event: LogLines) -> None:
         if self.details.row is not None and event.id == self.details.row.id:
@@ -379,15 +375,8 @@ class MainScreen(RecordActions, DebugActions, OpenedRow):
             case "stack":
                 self.stack.show(stack_document(self.live, self.steps))
             case "link":
-                self.link_view.show(
-                    link_document(
-                        self.live,
-                        self.link,
-                        self.header.link[0],
-                        self.seen,
-                        self.session.usage() if self.live else None,
-                    )
-                )
+                usage = self.session.usage() if self.live else None
+                self.link_view.show(link_document(self.live, self.link, self.header.link[0], self.seen, usage))
 
     # -- moving about ----------------------------------------------------------------------------------------------
 

@@ -130,13 +130,14 @@ def _live_summary(live: SessionLive, room: int) -> Content:
     what = (
         f"deployed {live.resources} resources in {live.deploy_s:.0f} s" if live.changed else "unchanged, not deployed"
     )
-    on = sum(function.live for function in live.functions.values())
-    off = [function for function in live.functions.values() if not function.live]
+    on = sum(function.live and not function.broken for function in live.functions.values())
+    off = [function for function in live.functions.values() if not function.live or function.broken]
     said = Content.assemble((" ✓ ", "$text-success"), f"{what}   {on} function{'' if on == 1 else 's'} live")
     warned = sum(len(function.warnings) for function in live.functions.values())
     warnings = f", {warned} warning{'' if warned == 1 else 's'} (f3)" if warned else ""
     if off:
-        reasons = text.safe(", ".join(sorted({function.reason or "not chosen" for function in off})))[:60]
+        why = {f"no {each.lacks}" if each.broken else each.reason or "not chosen" for each in off}
+        reasons = text.safe(", ".join(sorted(why)))[:60]
         short, full = f", {len(off)} not", f", {len(off)} not ({reasons})"
         said += Content(full if said.cell_length + cell_len(full + warnings) <= room else short)
     if warnings:

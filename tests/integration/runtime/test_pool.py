@@ -18,7 +18,7 @@ import psutil
 import pytest
 
 from livetui.runtime import lane
-from livetui.runtime.contract import FunctionSpec, Trouble
+from livetui.runtime.contract import FunctionSpec
 from livetui.runtime.pool import Pool
 from livetui.runtime.process import WORKER
 
@@ -302,18 +302,6 @@ def has_ended(pid: int) -> bool:
         return True
 
 
-async def test_a_missing_package_is_named_with_the_command_that_adds_it(pool: Pool, function, recorder) -> None:
-    function("import json\nimport yaml_that_is_missing.part")
-    calls = [work(), work()]
-    for call in calls:
-        assert (await pool.invoke("F", call)).error_type == "Runtime.ImportModuleError"
-    text = pool.troubles()["F"].error
-    hint = "app.py:2 imports it. Looked in the packages of "
-    assert hint in text and text.endswith("pip install yaml_that_is_missing")
-    for call in calls:
-        assert recorder.lines(call.id, "stderr")[-1] == "livetui: " + text[text.index(hint):]
-
-
 async def test_workers_whose_import_saw_old_keys_are_replaced(pool: Pool, function, monkeypatch) -> None:
     function("import os\nkey = os.environ['AWS_ACCESS_KEY_ID']\ndef handler(event, context): return key")
     assert (await pool.invoke("F", work(credentials={"AWS_ACCESS_KEY_ID": "old"}))).body == b'"old"'
@@ -479,38 +467,3 @@ async def test_a_restart_starts_anew_for_the_call_whose_worker_was_still_importi
     block.unlink()
     pool.restart()
     assert (await call).kind == "ok"
-
-
-async def test_trouble_goes_with_the_first_worker_that_imports_the_handler(tmp_path: Path, recorder: Recorder) -> None:
-    told: list[dict[str, Trouble]] = []
-    pool = Pool(recorder, on_trouble=lambda: told.append(pool.troubles()))
-    pool.configure([spec := make_function(tmp_path, "import later\ndef handler(event, context): return later.value")])
-    assert pool.troubles() == {}
-    for _ in range(2):
-        assert (await pool.invoke("F", work())).error_type == "Runtime.ImportModuleError"
-    assert [each["F"].lacks for each in told] == ["import"], "once, though two workers told the same"
-    (spec.code_root / "later.py").write_text("value = 1")
-    assert (await pool.invoke("F", work())).body == b"1"
-    assert told[1:] == [{}]
-    await pool.close()
-
-
-@pytest.mark.parametrize(("changes", "lacks", "error"), [
-    ({"handler": "app.handlr"}, "handler", "Runtime.HandlerNotFound: Handler 'handlr' missing on module 'app'"),
-    ({"code_root": Path("/nowhere/code")}, "code", "Its code is not here: there is no folder /nowhere/code."),
-    ({"interpreter": Path("/nowhere/python")}, "interpreter", "Its Python is not here: there is no file /nowhere/python."),
-])
-async def test_what_a_function_lacks_is_told(pool: Pool, function, changes: dict[str, str], lacks: str, error: str) -> None:
-    function("def handler(event, context): return 1", **changes)
-    outcome = await pool.invoke("F", work())
-    assert pool.troubles() == {"F": Trouble(lacks, error)}
-    assert error.endswith(outcome.error_message)
-
-
-async def test_other_settings_that_mend_a_function_are_seen_without_a_call(pool: Pool, function) -> None:
-    source = "import os\nos.environ['TABLE']\ndef handler(event, context): return 1"
-    function(source)
-    await pool.invoke("F", work())
-    assert pool.troubles()["F"].lacks == "import"
-    function(source, environment={"TABLE": "orders"})
-    await eventually(lambda: not pool.troubles())

@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from livetui.runtime import reload
-from livetui.runtime.contract import Trouble
 from livetui.runtime.pool import Pool
 
 from .conftest import Recorder, eventually, make_function, work
@@ -88,27 +87,6 @@ async def test_a_missing_module_that_appears_mends_the_function(pool: Pool, reco
     (tmp_path / "F/later.py").write_text("value = 'here'")
     await recorder.until(lambda: recorder.reloads and recorder.reloads[-1][2] == "")
     assert (await pool.invoke("F", work())).body == b'"here"'
-
-
-async def test_a_save_may_mend_a_function_that_was_never_called(pool: Pool, recorder: Recorder, tmp_path: Path) -> None:
-    wrong = Trouble("handler", "app.py defines no 'handler', which its handler 'app.handler' names.")
-    source = "import os\nkey = os.environ.get('AWS_ACCESS_KEY_ID')\ndef handler(event, context): return key"
-    pool.configure([make_function(tmp_path / "F", "", trouble=wrong)])
-    assert pool.troubles() == {"F": wrong}
-    await pool.start_watching(tmp_path)
-    (tmp_path / "F/app.py").write_text(source)
-    await recorder.until(lambda: recorder.reloads and recorder.reloads[-1][2] == "")
-    assert pool.troubles() == {}
-    assert (await pool.invoke("F", work())).body == b'"AKIA"', "not by the worker that was started without keys"
-
-
-async def test_code_that_comes_to_lie_where_it_should_is_seen(pool: Pool, recorder: Recorder, tmp_path: Path) -> None:
-    spec = make_function(tmp_path / "elsewhere/F", "def handler(event, context): return 1")
-    pool.configure([replace(spec, code_root=tmp_path / "functions/F", trouble=Trouble("code", "There is no folder."))])
-    await pool.start_watching(tmp_path)
-    (tmp_path / "elsewhere").rename(tmp_path / "functions")
-    await recorder.until(lambda: recorder.reloads and recorder.reloads[-1][2] == "")
-    assert pool.troubles() == {}
 
 
 async def test_a_checkout_of_a_thousand_files_is_one_reload(pool: Pool, recorder: Recorder, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import pytest
 from livetui.session import outputs
 from livetui.session.events import (
     CodeReloaded,
+    FunctionChanged,
     FunctionInfo,
     InvocationArrived,
     InvocationFinished,
@@ -39,7 +40,8 @@ EVENTS: list[SessionEvent] = [
     StackProgress("deploy", HOSTILE, "CREATE_COMPLETE", reason=HOSTILE), LIVE, SessionFailed(HOSTILE, HOSTILE, HOSTILE),
     SessionEnded(0), InvocationArrived(ROW), InvocationPaused(ROW), InvocationFinished(ROW), LogLines(12, "GetOrder", [
         LogLine("stdout", HOSTILE), LogLine("stderr", "password=hunter22")]), LinkChanged("live", 23.0, HOSTILE),
-    CodeReloaded("GetOrder", 12.0, HOSTILE), Notice("warning", HOSTILE)]
+    CodeReloaded("GetOrder", 12.0, HOSTILE), Notice("warning", HOSTILE), FunctionChanged(
+        "GetOrder", FunctionInfo("p", "app.handler", True, lacks="import", trouble=HOSTILE))]
 
 
 def test_the_fields_of_a_row_lie_beside_the_event() -> None:
