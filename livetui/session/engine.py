@@ -248,6 +248,7 @@ class Engine:
         for spec in specs:
             own = {name: value for name, value in spec.environment.items() if name not in local}
             self.store.remember_function(spec.id, handler=spec.handler, code_root=spec.code_root, environment=own)
+        self._tell_of_functions()
 
     @contextlib.asynccontextmanager
     async def _open_link(self, aws: Aws, stack: LiveStack, pool: Pool) -> AsyncIterator[None]:
@@ -312,8 +313,8 @@ class Engine:
         self.hub.publish(SessionLive(
             app=stack.app, stage=stack.stage, account=aws.account, region=aws.region, local=self.settings.local,
             outputs=self._public(stack.outputs), functions=self._functions.infos(stack, self._pool),
-            link_ms=link.round_trip_ms if link else None, resources=stack.resources, deploy_s=round(stack.seconds, 2),
-            bootstrap_version=str(self._bootstrap.version) if self._bootstrap else "", changed=stack.changed))
+            link_ms=link.round_trip_ms if link else None, deploy_s=round(stack.seconds, 2), changed=stack.changed,
+            bootstrap_version=str(self._bootstrap.version) if self._bootstrap else "", resources=stack.resources))
 
     def _tell_of_functions(self) -> None:
         if self.stack is not None:
@@ -336,8 +337,8 @@ class Engine:
         try:
             yield
         except BaseException as error:
-            self.hub.publish(StackProgress(phase, name, "failed", reason=in_one_line(error),
-                                           elapsed_s=round(time.monotonic() - began, 2)))
+            took = round(time.monotonic() - began, 2)
+            self.hub.publish(StackProgress(phase, name, "failed", reason=in_one_line(error), elapsed_s=took))
             raise
         self.hub.publish(StackProgress(phase, name, "done", elapsed_s=round(time.monotonic() - began, 2)))
 
@@ -382,23 +383,21 @@ class Engine:
         if self.settings.root / "livetui.toml" in paths:
             self.hub.publish(Notice("info", "livetui.toml was saved: it counts when livetui starts anew."))
         async with self._changing:
-            with contextlib.suppress(LivetuiError):  # of a template that cannot be loaded, which is told already
+            with contextlib.suppress(LivetuiError):  # a template that cannot be loaded was told of
                 if not self.attach and await asyncio.to_thread(self._edits.look):
                     self.redeploy()
                 else:  # `.env` and requirements count at once
                     await self._configure_anew()
 
     async def _configure_anew(self) -> None:
-        assert self.stack is not None and self.aws is not None and self._pool is not None
+        assert self.stack and self.aws and self._pool
         try:
             await self._configure(self._pool, self.aws, self.stack)
-            self._tell_of_functions()
         except LivetuiError as error:
             self.hub.publish(Notice("error", str(error)))
 
     async def _look_for_environments(self) -> None:
-        """Take up an environment that somebody makes, and leave one that is gone."""
-        while True:
+        while True:  # somebody makes an environment, or removes one
             self.hub.publish(Notice("info", await self._functions.another_environment()))
             async with self._changing:
                 await self._configure_anew()
