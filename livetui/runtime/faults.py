@@ -13,7 +13,9 @@ _SIGNALS = {
     "SIGTRAP": "trace/breakpoint trap", "SIGUSR1": "user defined signal 1", "SIGUSR2": "user defined signal 2",
 }
 
-HUNG = "livetui: its time was over here (most recent call last):"
+OURS = "livetui: "
+"""How a line of a call's log begins that the handler did not write."""
+HUNG = f"{OURS}its time was over here (most recent call last):"
 """The line in a call's log above the stack of a handler that ran out of time."""
 
 

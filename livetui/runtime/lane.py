@@ -193,7 +193,7 @@ class Lane:
             item = self._waiting.popleft()
             instance.logs_to(item)
             if missing:
-                self._host.listener.work_logged(item.work.id, "stderr", f"livetui: {missing}", init.ms)
+                self._host.listener.work_logged(item.work.id, "stderr", f"{faults.OURS}{missing}", init.ms)
             item.finish(failed_init(init, item, self.spec, instance.pid))
         self._pump()
         if not init.ok:

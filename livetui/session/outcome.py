@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from livetui.runtime.contract import Outcome
-from livetui.runtime.faults import HUNG
+from livetui.runtime.faults import HUNG, OURS
 from livetui.session.invocation import LogLine
 from livetui.session.peek import Peek
 from stub_runtime.marshal import MAX_ANSWER, TOO_LARGE
@@ -40,6 +40,11 @@ def as_lambda_takes_it(outcome: Outcome) -> Outcome:
     error = failed(*TOO_LARGE)
     return replace(outcome, kind="error", body=error.body, error_type=error.error_type,
                    error_message=error.error_message)
+
+
+def remedies(logs: Iterable[LogLine]) -> list[str]:
+    """What livetui says in the log of a call whose module did not import: where it looked, and what to do."""
+    return [each.text.removeprefix(OURS) for each in logs if each.stream == "stderr" and each.text.startswith(OURS)]
 
 
 def hung_at(logs: Iterable[LogLine]) -> list[str]:

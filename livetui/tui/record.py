@@ -13,7 +13,7 @@ from livetui.session import decode
 from livetui.session.debugging import PostMortem
 from livetui.session.difference import Change, diff, diff_answers, masked, parsed, spell
 from livetui.session.invocation import FAILED, FINISHED, AwsCall, Invocation
-from livetui.session.outcome import hung_at
+from livetui.session.outcome import hung_at, remedies
 from livetui.session.policy import reason_for, statement_for
 from livetui.session.secrets import MASK, is_secret_name, mask, mask_text
 from livetui.tui import text
@@ -171,6 +171,8 @@ def _error(opened: Opened) -> Document:
         )
     ]
     lines += [text.line(each) for each in message.split("\n")[1:200]]
+    if answer.get("errorType") == "Runtime.ImportModuleError":
+        lines += [text.line(f"→ {opened.masked(each)}", "ok") for each in remedies(opened.invocation.logs)]
     targets: dict[int, Target] = {}
     trace = answer.get("stackTrace") or hung_at(opened.invocation.logs)
     for frame in trace[:200] if isinstance(trace, list) else []:
@@ -185,7 +187,7 @@ def _error(opened: Opened) -> Document:
 
 
 def _locals(opened: Opened) -> list[Line]:
-    if opened.post_mortem is None:
+    if opened.post_mortem is None or not any(frame.locals for frame in opened.post_mortem.frames):
         return []
     lines: list[Line] = [((" ", ""),), heading("Variables when it was raised", "innermost frame last")]
     for frame in opened.post_mortem.frames[-20:]:

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from recorded import LIVE, invocation
 
+from livetui.session.debugging import PhotoFrame, PostMortem
 from livetui.session.events import StackProgress
 from livetui.session.invocation import LogLine, Row
 from livetui.tui import text
@@ -213,3 +214,14 @@ def test_the_error_of_a_time_out_shows_where_the_handler_was(tmp_path: Path):
     assert "▶    3     time.sleep(7)" in lines
     assert shown.targets[1] == Target(str(app), 3)
     assert "the handler's own" not in lines
+
+
+def test_the_error_of_a_missing_package_ends_with_what_to_do(tmp_path: Path):
+    remedy = "app.py:1 imports it. Looked in the packages of /env/bin/python. To install it: pip install tally"
+    failed = invocation(1, "Fn", "GET /", "error", logs=[LogLine("stdout", "livetui: the handler's own"),
+                                                         LogLine("stderr", f"livetui: {remedy}")], response=(
+        b'{"errorType":"Runtime.ImportModuleError","errorMessage":"Unable to import module \'app\'"}'))
+    taken = PostMortem(1, "Fn", "w", "ModuleNotFoundError", "No module", [PhotoFrame("<module>", str(tmp_path), 1)])
+    shown = document("Error", Opened(failed, post_mortem=taken))
+    assert [shown.text(at) for at in range(len(shown))] == [
+        "Runtime.ImportModuleError: Unable to import module 'app'", f"→ {remedy}"]
