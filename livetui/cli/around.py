@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import sys
 import threading
-from typing import Any
+import time
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from livetui.cli.options import COMMON, JSON, settings_of, settings_of_last, with_options
 from livetui.cli.words import json_text, say
+from livetui.errors import UsageError
+
+if TYPE_CHECKING:
+    from livetui.config import Settings
 
 
 @click.command()
 @with_options(*COMMON)
 @click.argument("action", type=click.Choice(["status", "env", "run", "stop"]), default="status")
-def cloud(action: str, **flags: Any) -> None:
+@click.option("--yes", is_flag=True, help="With stop: do not ask when a console uses it.")
+def cloud(action: str, yes: bool, **flags: Any) -> None:
     """The project's local cloud: status, shell variables, run, stop.
 
     `env` prints variables for your shell: eval "$(livetui cloud env)". `run` keeps one until Ctrl-C; consoles of this
@@ -23,7 +30,10 @@ def cloud(action: str, **flags: Any) -> None:
     from livetui.session import chores
 
     if action != "run":
-        click.echo(chores.cloud(settings_of_last(**flags), action))
+        settings = settings_of_last(**flags)
+        if action == "stop" and not yes:
+            _ask_for_consoles(settings)
+        click.echo(chores.cloud(settings, action))
         return
     from livetui.cloud import LocalCloud
 
@@ -33,6 +43,19 @@ def cloud(action: str, **flags: Any) -> None:
         while LocalCloud.find(settings.state) is not None:
             threading.Event().wait(1)
     say("The local cloud has ended.")
+
+
+def _ask_for_consoles(settings: Settings) -> None:
+    from livetui.session import chores
+
+    consoles = chores.consoles_of_cloud(settings)
+    if not consoles:
+        return
+    since = time.strftime("%H:%M", time.localtime(consoles[0].started))
+    using = f"A console of this project uses the local cloud (since {since}, process {consoles[0].pid})."
+    if not sys.stdin.isatty():
+        raise UsageError(f"{using} Stopping it asks first, and there is no terminal.", hint="Pass --yes.")
+    click.confirm(f"{using} Stop it all the same?", abort=True, err=True)
 
 
 @click.command()

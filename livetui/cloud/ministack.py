@@ -66,6 +66,11 @@ class RunningCloud:
         """Does the gateway answer with this cloud's own certificate? Takes at most 2 s."""
         return self.record.answers(timeout_s=2.0)
 
+    @property
+    def since(self) -> float:
+        """When it was started, in seconds since the epoch."""
+        return Path(self.record.ca_bundle).stat().st_mtime
+
     def stop(self) -> None:
         """End the cloud and wait until its folder is gone. Nothing happens when it has ended already."""
         if not self.is_alive:

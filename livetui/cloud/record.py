@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import socket
 import ssl
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -85,6 +86,16 @@ class CloudRecord:
             return False
         finally:
             connection.close()
+
+    def has_ended(self) -> bool:
+        """Whether nobody listens on its port any more. A gateway that is only slow has not ended."""
+        try:
+            socket.create_connection((LOOPBACK, self.gateway_port), timeout=2.0).close()
+        except ConnectionRefusedError:
+            return True
+        except OSError:
+            return False
+        return False
 
     def write(self, path: Path) -> None:
         """Write atomically, readable by this user only."""

@@ -18,6 +18,7 @@ from livetui.errors import LivetuiError, UsageError
 
 if TYPE_CHECKING:
     from livetui.session.invocation import Invocation
+    from livetui.session.records import SessionRecord
     from livetui.session.store import Store
     from livetui.stack.apps import LiveApp
     from livetui.stack.bootstrap import Bootstrap
@@ -308,6 +309,20 @@ def cloud(settings: Settings, action: str) -> str:
     if action == "env":
         return "\n".join(f"export {name}={shlex.quote(value)}" for name, value in found.environment().items())
     return f"running: {found.access.endpoint_url}, region {found.access.region}, process {found.record.pid}"
+
+
+def consoles_of_cloud(settings: Settings) -> list[SessionRecord]:
+    """The sessions of this project that use its local cloud now, newest first."""
+    from livetui.cloud import LocalCloud
+    from livetui.session.store import Store
+
+    cloud = LocalCloud.find(settings.state)
+    if cloud is None:
+        return []
+    with contextlib.suppress(LivetuiError), contextlib.closing(
+            Store.open(settings.state / "invocations.sqlite", read_only=True)) as store:
+        return [each for each in store.running() if each.local and each.started >= cloud.since]
+    return []
 
 
 @contextlib.contextmanager

@@ -75,7 +75,9 @@ class Engine:
         self._cloud: LocalCloud | RunningCloud | None = None
         self.ready = False
         self._stopping = asyncio.Event()
-        self._key_changed = asyncio.Event()
+        self._cut = asyncio.Event()
+        """Set when the link is of no use any more: the stage has a new key, or the local cloud has ended."""
+        self._cloud_ended = False
         self.owned_cloud: LocalCloud | None = None
         self.inherited: LocalCloud | None = None
         """The local cloud of the engine that this one follows; this one then owns it."""
@@ -142,10 +144,13 @@ class Engine:
                         await self._park(aws)
 
     async def _serve_linked(self, aws: Aws, pool: Pool) -> bool:
-        """Serve until it is time to end; True when the stage has a new key, so that the link is to be opened anew."""
+        """Serve until it is time to end; True when the stage has a new key, so that the link is to be opened anew.
+
+        Raises `LivetuiError` when the local cloud has ended.
+        """
         assert self.stack is not None
         self.ready = False
-        self._key_changed.clear()
+        self._cut.clear()
         async with self._open_link(aws, self.stack, pool), Background(self.hub) as around:
             self.ready = True
             if self._bootstrap is not None and self.serve:
@@ -154,9 +159,13 @@ class Engine:
             self._announce(aws, self.stack)
             with self._traffic(aws, self.stack):
                 try:
-                    await asyncio.wait_for(self._key_changed.wait(), self.seconds)
+                    await asyncio.wait_for(self._cut.wait(), self.seconds)
                 except TimeoutError:
                     return False
+        if self._cloud_ended:
+            raise LivetuiError("The local cloud has ended.",
+                               "`livetui cloud stop` ended it, or its process died; its stacks and tables are gone.",
+                               "D starts a new one in the console, as livetui does when it starts.")
         return True
 
     @contextlib.asynccontextmanager
@@ -269,7 +278,7 @@ class Engine:
             yield
         finally:
             # The sources of attached functions belong to a real deployment, those of a stage taken over to another.
-            again = self.hands_on or (self._key_changed.is_set() and not self._stopping.is_set())
+            again = self.hands_on or (self._cut.is_set() and not self._stopping.is_set())
             ours = not self.attach and not link.taken_over
             self._parks_later = ours and again and not self.hands_on
             if self.park and ours and not again:
@@ -349,6 +358,14 @@ class Engine:
     def _link_changed(self, state: LinkState) -> None:
         trip = None if state.round_trip_ms is None else round(state.round_trip_ms, 1)
         self.hub.publish(LinkChanged(state.phase, trip, state.detail))
+        if state.phase == "offline" and self._cloud is not None:
+            self._background.create_task(self._look_at_cloud(self._cloud))
+
+    async def _look_at_cloud(self, cloud: RunningCloud) -> None:
+        if await asyncio.to_thread(cloud.record.has_ended) and not self._cloud_ended:
+            self._cloud_ended = True
+            self.hub.publish(StackProgress("cloud", "local cloud", "failed", reason="It has ended."))
+            self._cut.set()
 
     # --- what people ask for --------------------------------------------------------------------------------------
 
@@ -468,7 +485,7 @@ class Engine:
             await self._configure(self._pool, self.aws, self.stack)
             self._watch_settings(self._pool)
             if self.stack.signing_key != key:  # the stage was removed meanwhile, with its key
-                self._key_changed.set()
+                self._cut.set()
                 return
             self._announce(self.aws, self.stack)
         except LivetuiError as error:

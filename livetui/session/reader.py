@@ -25,6 +25,7 @@ from livetui.session.records import (
     Counts,
     FunctionRecord,
     SessionRecord,
+    is_running,
     row_of,
     session_of,
     unpack,
@@ -109,6 +110,10 @@ class Reader:
         """All recorded sessions, newest first."""
         rows = self._read(f"{_SESSIONS} ORDER BY started DESC, id DESC")
         return [session_of(values) for values in rows]
+
+    def running(self) -> list[SessionRecord]:
+        """The sessions that go on in a process of this machine, newest first."""
+        return [each for each in self.sessions() if each.ended is None and is_running(each.host, each.pid)]
 
     def session(self, id: str) -> SessionRecord:
         """One recorded session. Raises `LivetuiError` when it is not known."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import platform
 import re
 import zlib
 from collections.abc import Sequence
@@ -58,6 +60,19 @@ class FunctionRecord(msgspec.Struct, frozen=True):
     code_root: str
     environment: dict[str, str]
     """Its variables without secrets and without those of AWS itself."""
+
+
+def is_running(host: str, pid: int) -> bool:
+    """Whether that process runs on this machine. On Windows, where asking could end it, the answer is no."""
+    if host != platform.node() or os.name == "nt":
+        return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def session_of(values: Sequence[Any]) -> SessionRecord:

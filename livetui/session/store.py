@@ -29,7 +29,7 @@ from livetui.session.checkpoint import Checkpointer
 from livetui.session.invocation import AwsCall, Invocation, LogLine, Row, State, Timing
 from livetui.session.outcome import outcome_of
 from livetui.session.reader import Reader, used_bytes
-from livetui.session.records import COLUMNS, Counts, SessionRecord, clean, encode, one_line, pack, row_of
+from livetui.session.records import COLUMNS, Counts, SessionRecord, clean, encode, is_running, one_line, pack, row_of
 from livetui.session.schema import StartedElsewhere, StoreError
 from livetui.session.secrets import is_secret_name, mask
 
@@ -144,7 +144,7 @@ class Store(Reader):
 
         def write(db: sqlite3.Connection) -> None:
             for gone, host, pid in db.execute("SELECT id, host, pid FROM sessions WHERE ended IS NULL").fetchall():
-                if gone not in _OPEN and (host != platform.node() or pid == os.getpid() or not _alive(pid)):
+                if gone not in _OPEN and (pid == os.getpid() or not is_running(host, pid)):
                     db.execute("UPDATE invocations SET state = 'interrupted' WHERE session = ? "
                                f"AND {_RUNNING}", (gone,))
             db.execute("INSERT INTO sessions VALUES (?,?,?,?,?,?,?,?,?,?,?)", record)
@@ -450,19 +450,6 @@ def _identity(path: Path) -> tuple[int, int]:
     except OSError:
         return (0, 0)
     return (status.st_dev, status.st_ino)
-
-
-def _alive(pid: int) -> bool:
-    """Whether a process of this machine runs. On Windows, where asking could end it, the answer is no."""
-    if os.name == "nt":
-        return False
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return True
 
 
 __all__ = ["Counts", "SessionRecord", "Store", "StoreError"]

@@ -281,6 +281,19 @@ async def test_the_link_going_down_is_said_in_words():
         await shown.sees("○ offline since 14:03 · no route")
 
 
+async def test_a_session_that_ends_under_the_console_says_so_until_d_starts_it_anew():
+    async with console() as shown:
+        shown.session.tell(StackProgress("cloud", "local cloud", "failed", reason="It has ended."))
+        shown.session.tell(LinkChanged("closed"))
+        shown.session.tell(SessionFailed("The local cloud has ended.", "", "D starts a new one."))
+        await shown.sees("✗ The local cloud has ended.", "→ D starts a new one.")
+        await shown.press("escape")
+        await shown.sees("✗ ended · D starts anew")
+        await shown.press("D")
+        await shown.sees("… starting", "reading the template")
+        assert ("redeploy",) in shown.session.asked
+
+
 async def test_a_paused_row_is_counted_in_the_header():
     async with console(now=NOON + 22) as shown:
         shown.session.tell(LinkChanged("live", 20.0))

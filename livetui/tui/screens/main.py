@@ -268,7 +268,8 @@ class MainScreen(RecordActions, DebugActions, OpenedRow):
 
     def restart(self, ask: Callable[[], object]) -> None:
         """Start anew after a failure: what was done before is not shown with it."""
-        self.failed, self.steps = None, []
+        self.failed = self.live = self.link = None
+        self.steps = []
         self.app.ask(ask)
         self.progress.expanded = True
         self._show_start()
@@ -316,8 +317,8 @@ class MainScreen(RecordActions, DebugActions, OpenedRow):
             place = f"local cloud/{live.region}"
         self.header.where = (text.safe(app), text.safe(stage), text.safe(place))
         self.header.link = link_words(self.link, live is not None, self._offline_since)
-        if self.failed is not None and live is None:
-            self.header.link = ("✗ not started", "error")
+        if self.failed is not None:
+            self.header.link = ("✗ not started" if live is None else "✗ ended · D starts anew", "error")
         self.header.endpoint = endpoint_of(live)
 
     # -- the selected row ------------------------------------------------------------------------------------------

@@ -148,7 +148,7 @@ def _live_summary(live: SessionLive, room: int) -> Content:
 def waiting_words(live: SessionLive | None, failed: SessionFailed | None) -> tuple[str, ...]:
     """What an empty list of invocations says: what is going on, or how to make the first call."""
     if failed is not None:
-        return ("The session could not start, so no calls come in.", "", "d shows what happened, D tries again.")
+        return ("The session does not run, so no calls come in.", "", "d shows what happened, D tries again.")
     if live is None:
         return ("Your functions become live; their calls will be listed here.",)
     if not any(function.live for function in live.functions.values()):
