@@ -10,10 +10,10 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import Literal, TypeVar
 
 from livetui import config
-from livetui.aws import Aws, CloudAccess, Keys
+from livetui.aws import Aws, Keys
 from livetui.config import Settings, user_name
 from livetui.errors import LivetuiError, in_one_line
 from livetui.link.credentials import fetch_keys
@@ -28,15 +28,13 @@ from livetui.session.debugging import Debugging
 from livetui.session.dispatch import Dispatcher
 from livetui.session.events import LinkChanged, Notice, SessionLive, StackProgress
 from livetui.session.functions import Functions
+from livetui.session.ground import Ground, ended
 from livetui.session.hub import Hub
 from livetui.session.invoking import Invoking
 from livetui.session.store import Store
 from livetui.session.template_edits import TemplateEdits
 from livetui.stack import attach, attachment, bootstrap, deployment, drift, park, template
 from livetui.stack.contract import LiveFunction, LiveStack, Progress
-
-if TYPE_CHECKING:
-    from livetui.cloud import LocalCloud, RunningCloud
 
 Step = Literal["cloud", "package", "connect"]
 _DRIFT_EVERY_S = 60.0
@@ -72,17 +70,12 @@ class Engine:
         self.invoking = Invoking(hub, self.cancel)
         self.aws: Aws | None = None
         self.stack: LiveStack | None = None
-        self._cloud: LocalCloud | RunningCloud | None = None
+        self.ground = Ground(settings, lambda: self._step("cloud", "local cloud"))
         self.ready = False
         self._stopping = asyncio.Event()
         self._cut = asyncio.Event()
         """Set when the link is of no use any more: the stage has a new key, or the local cloud has ended."""
         self._cloud_ended = False
-        self.owned_cloud: LocalCloud | None = None
-        self.inherited: LocalCloud | None = None
-        """The local cloud of the engine that this one follows; this one then owns it."""
-        self.hands_on = False
-        """Whether the local cloud that this engine owns goes on for the next one."""
         self._bootstrap: bootstrap.Bootstrap | None = None
         self._pool: Pool | None = None
         self._link: Link | None = None
@@ -102,8 +95,7 @@ class Engine:
         """Start, serve, end. Raises `LivetuiError` when something could not be started."""
         self.loop = asyncio.get_running_loop()
         if self.cancel.is_set():
-            if self.inherited is not None:
-                await asyncio.to_thread(self.inherited.stop)
+            await self.ground.give_up()
             return
         serving = asyncio.create_task(self._serve())
         stopping = asyncio.create_task(self._stopping.wait())
@@ -118,7 +110,7 @@ class Engine:
     def can_park(self) -> bool:
         """Whether a live stack is there that is ours, not another console's, and does not end with this run."""
         ours = self._link is not None and not self._link.taken_over
-        return self.ready and self.serve and not self.attach and self.owned_cloud is None and ours
+        return self.ready and self.serve and not self.attach and self.ground.owned is None and ours
 
     def stop(self) -> None:
         """Ask the run to end; from any thread, at any stage."""
@@ -131,7 +123,10 @@ class Engine:
 
     async def _serve(self) -> None:
         application = await asyncio.to_thread(attach.application_of if self.attach else template.load, self.settings)
-        async with self._open_cloud() as access, Background(self.hub) as self._background:
+        async with self.ground.open() as access, Background(self.hub) as self._background:
+            if self.kind == "replay" and self.ground.started:
+                self.hub.publish(Notice("warning", "The local cloud is new for this replay: its tables and queues are "
+                                        "empty. `livetui cloud run` keeps one."))
             aws = self.aws = await asyncio.to_thread(Aws, access)
             await self._deploy(aws, application)
             assert self.stack is not None
@@ -163,50 +158,8 @@ class Engine:
                 except TimeoutError:
                     return False
         if self._cloud_ended:
-            raise LivetuiError("The local cloud has ended.",
-                               "`livetui cloud stop` ended it, or its process died; its stacks and tables are gone.",
-                               "D starts a new one in the console, as livetui does when it starts.")
+            raise ended()
         return True
-
-    @contextlib.asynccontextmanager
-    async def _open_cloud(self) -> AsyncIterator[CloudAccess]:
-        """AWS, or the project's local cloud: the one that runs already, else one of our own."""
-        settings = self.settings
-        if not settings.local:
-            yield CloudAccess(region=settings.region, profile=settings.profile)
-            return
-        from livetui.cloud import LocalCloud
-
-        own = self.inherited
-        if own is None:
-            cloud = await asyncio.to_thread(LocalCloud.find, settings.state)
-            if cloud is not None:
-                self._cloud = cloud
-                yield cloud.access
-                return
-            own = await self._start_cloud()
-        self._cloud = self.owned_cloud = own
-        try:
-            yield own.access
-        finally:
-            if not self.hands_on:
-                await asyncio.to_thread(own.stop)
-
-    async def _start_cloud(self) -> LocalCloud:
-        from livetui.cloud import LocalCloud
-
-        with self._step("cloud", "local cloud"):
-            starting = asyncio.create_task(asyncio.to_thread(LocalCloud.start, self.settings.state,
-                                                             region=self.settings.region or "eu-west-1"))
-            try:
-                own = await asyncio.shield(starting)
-            except asyncio.CancelledError:  # a thread cannot be cancelled: what it starts must still be stopped
-                (await starting).stop()
-                raise
-        if self.kind == "replay":
-            self.hub.publish(Notice("warning", "The local cloud is new for this replay: its tables and queues are "
-                                    "empty. `livetui cloud run` keeps one."))
-        return own
 
     async def _deploy(self, aws: Aws, application: template.Application | None) -> None:
         started = self._bootstrap = await asyncio.to_thread(bootstrap.ensure, aws, self._progress, self.cancel,
@@ -248,7 +201,7 @@ class Engine:
             await self.dispatcher.close()
 
     async def _configure(self, pool: Pool, aws: Aws, stack: LiveStack) -> None:
-        local = self._cloud.worker_environment() if self._cloud is not None else {}
+        local = self.ground.worker_environment()
         specs = await asyncio.to_thread(self._functions.specs, aws, stack, local)
         if self.serve and not self.attach:
             for words in self._functions.unknown(stack):
@@ -278,9 +231,9 @@ class Engine:
             yield
         finally:
             # The sources of attached functions belong to a real deployment, those of a stage taken over to another.
-            again = self.hands_on or (self._cut.is_set() and not self._stopping.is_set())
+            again = self.ground.hands_on or (self._cut.is_set() and not self._stopping.is_set())
             ours = not self.attach and not link.taken_over
-            self._parks_later = ours and again and not self.hands_on
+            self._parks_later = ours and again and not self.ground.hands_on
             if self.park and ours and not again:
                 await self._park(aws)
             try:
@@ -307,7 +260,7 @@ class Engine:
             return
         from livetui.cloud.traffic import Traffic
 
-        traffic = Traffic(aws.access, self._public(stack.outputs),
+        traffic = Traffic(aws.access, self.ground.public(stack.outputs),
                           on_error=lambda text: self.hub.publish(Notice("warning", text)))
         traffic.start()
         try:
@@ -321,19 +274,13 @@ class Engine:
         link = self.hub.status().link
         self.hub.publish(SessionLive(
             app=stack.app, stage=stack.stage, account=aws.account, region=aws.region, local=self.settings.local,
-            outputs=self._public(stack.outputs), functions=self._functions.infos(stack, self._pool),
+            outputs=self.ground.public(stack.outputs), functions=self._functions.infos(stack, self._pool),
             link_ms=link.round_trip_ms if link else None, deploy_s=round(stack.seconds, 2), changed=stack.changed,
             bootstrap_version=str(self._bootstrap.version) if self._bootstrap else "", resources=stack.resources))
 
     def _tell_of_functions(self) -> None:
         if self.stack is not None:
             self.hub.tell_of(self._functions.infos(self.stack, self._pool))
-
-    def _public(self, outputs: Any) -> dict[str, str]:
-        """Outputs as people can use them: URLs of the local cloud become ones that curl and a browser can open."""
-        if self._cloud is None:
-            return dict(outputs)
-        return {name: self._cloud.public_url(value) for name, value in outputs.items()}
 
     def _progress(self, step: Progress) -> None:
         self.hub.publish(StackProgress(step.phase, step.resource, step.status, step.type, step.reason,
@@ -358,11 +305,11 @@ class Engine:
     def _link_changed(self, state: LinkState) -> None:
         trip = None if state.round_trip_ms is None else round(state.round_trip_ms, 1)
         self.hub.publish(LinkChanged(state.phase, trip, state.detail))
-        if state.phase == "offline" and self._cloud is not None:
-            self._background.create_task(self._look_at_cloud(self._cloud))
+        if state.phase == "offline" and self.ground.local is not None:
+            self._background.create_task(self._look_at_ground())
 
-    async def _look_at_cloud(self, cloud: RunningCloud) -> None:
-        if await asyncio.to_thread(cloud.record.has_ended) and not self._cloud_ended:
+    async def _look_at_ground(self) -> None:
+        if await self.ground.has_ended() and not self._cloud_ended:
             self._cloud_ended = True
             self.hub.publish(StackProgress("cloud", "local cloud", "failed", reason="It has ended."))
             self._cut.set()

@@ -118,7 +118,7 @@ class Session:
             return  # it is on its way: the one before it has still to end
         engine, thread = self._engine, self._thread
         following = self._built = self._build(settings)
-        engine.hands_on = True
+        engine.ground.hands_on = True
         engine.stop()
         self._thread = self._new_thread()
         self._ended.clear()
@@ -127,8 +127,8 @@ class Session:
         def restart(begun: threading.Thread) -> None:
             if thread.ident is not None:
                 thread.join()
-            if engine.owned_cloud is not None and engine.owned_cloud.is_alive:
-                following.inherited = engine.owned_cloud
+            if engine.ground.owned is not None and engine.ground.owned.is_alive:
+                following.ground.inherited = engine.ground.owned
             begun.start()
 
         self._restarting = threading.Thread(target=restart, args=[self._thread], name="livetui-restart", daemon=True)
