@@ -123,6 +123,8 @@ class Engine:
 
     async def _serve(self) -> None:
         application = await asyncio.to_thread(attach.application_of if self.attach else template.load, self.settings)
+        if application is not None and not self.attach:
+            await asyncio.to_thread(deployment.check, application, self.settings)
         async with self.ground.open() as access, Background(self.hub) as self._background:
             if self.kind == "replay" and self.ground.started:
                 self.hub.publish(Notice("warning", "The local cloud is new for this replay: its tables and queues are "

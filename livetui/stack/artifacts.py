@@ -6,7 +6,7 @@ The table is what `aws cloudformation package` uploads (AWS CLI reference) and w
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, MutableMapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -18,7 +18,7 @@ from livetui.stack import cdk
 from livetui.stack.bundle import zip_of
 from livetui.stack.cdk import Assets
 from livetui.stack.document import intrinsic_of
-from livetui.stack.template import NESTED, Template
+from livetui.stack.template import NESTED, Application, Template
 
 Form = Literal["zip", "file"]
 Address = Literal["uri", "url", "Bucket/Key", "S3Bucket/S3Key"]
@@ -82,33 +82,70 @@ class Artifact:
         return self.source.name
 
 
+@dataclass(frozen=True)
+class _Mention:
+    """A local path in a template: `holder[key]`, in a property of the resource `owner`."""
+
+    holder: MutableMapping[str, Any]
+    key: str
+    place: Place
+    owner: str
+    written: str
+    path: Path
+
+    def __str__(self) -> str:
+        return f"{self.owner}: {self.written}"
+
+
+def missing(application: Application) -> list[str]:
+    """The local files that an application's deployment needs and that are not there, as `resource: path`.
+
+    The code of live functions is none of them: a stub is deployed in its place.
+    """
+    found: list[str] = []
+    for template in application.root.walk():
+        live = {function.logical_id for function in template.functions.values() if function.live}
+        found += [template.prefix + str(mention) for mention in _Reader(template).mentions(template.document.root)
+                  if mention.owner not in live and not mention.path.exists()]
+    return list(dict.fromkeys(found))
+
+
+def none_there(missing: Sequence[str]) -> UsageError:
+    """What is said when a deployment needs files that are not there."""
+    count = "A file" if len(missing) == 1 else f"{len(missing)} files"
+    return UsageError(f"{count} that the template names {'is' if len(missing) == 1 else 'are'} not there.",
+                      "\n".join(missing), "Build them first, or mend the template.")
+
+
 def package(template: Template, root: MutableMapping[str, Any], bucket: str, prefix: str, *,
             on_template: Callable[[str], str] | None = None, missing: list[str] | None = None) -> list[Artifact]:
     """Replace every local path in `root` by its address in `bucket`; returns what has to be uploaded.
 
-    `prefix` begins the keys. `on_template` maps a nested stack's logical id to its template's address. A path
-    that does not exist is noted in `missing` and stays as it is, or raises `UsageError` when there is no such list.
+    `prefix` begins the keys. `on_template` maps a nested stack's logical id to its template's address. Paths
+    that do not exist are noted in `missing` and stay as they are, or raise `UsageError` when there is no such list.
     """
-    packer = _Packer(template, bucket, prefix, missing)
     resources = root.get("Resources")
     for logical_id, resource in (resources.items() if isinstance(resources, MutableMapping) else ()):
         if not isinstance(resource, MutableMapping):
             continue
-        kind = str(resource.get("Type"))
-        properties = resource.get("Properties")
+        kind, properties = str(resource.get("Type")), resource.get("Properties")
         if logical_id in template.children and on_template and isinstance(properties, MutableMapping):
             properties[NESTED[kind]] = on_template(logical_id)
-            continue
-        for place in PLACES.get(kind, ()):
-            if place.default and not isinstance(properties, MutableMapping):
-                resource["Properties"] = properties = CommentedMap()
-            packer.visit(properties, place.path, place, logical_id)
-    metadata = root.get("Metadata")
-    if isinstance(metadata, MutableMapping):
-        for place in PLACES["AWS::ServerlessRepo::Application"]:
-            packer.visit(metadata.get("AWS::ServerlessRepo::Application"), place.path, place, "Metadata")
-    packer.includes(root)
-    return list(packer.found.values())
+        elif not isinstance(properties, MutableMapping) and any(place.default for place in PLACES.get(kind, ())):
+            resource["Properties"] = CommentedMap()
+    mentions = list(_Reader(template).mentions(root))
+    absent = [str(mention) for mention in mentions if not mention.path.exists()]
+    if missing is not None:
+        missing += absent
+    elif absent:
+        raise none_there(absent)
+    found: dict[Path, Artifact] = {}
+    for mention in mentions:
+        if mention.path.exists():
+            if mention.path not in found:
+                found[mention.path] = _artifact(mention.path, mention.place.form, prefix)
+            mention.holder[mention.key] = _address(bucket, found[mention.path].key, mention.place.address)
+    return list(found.values())
 
 
 def package_cdk(root: MutableMapping[str, Any], assets: Assets, bucket: str, prefix: str) -> list[Artifact]:
@@ -118,73 +155,76 @@ def package_cdk(root: MutableMapping[str, Any], assets: Assets, bucket: str, pre
     return [Artifact(asset.path, prefix + asset.key, pack(asset.path, asset.packaging)) for asset in needed]
 
 
-class _Packer:
-    def __init__(self, template: Template, bucket: str, prefix: str, missing: list[str] | None) -> None:
-        self.template = template
-        self.missing = missing
-        self.bucket = bucket
-        self.prefix = prefix
-        self.found: dict[Path, Artifact] = {}
+class _Reader:
+    """Reads the local paths of one template."""
 
-    def visit(self, node: Any, path: tuple[str, ...], place: Place, owner: str) -> None:
+    def __init__(self, template: Template) -> None:
+        self.template = template
+
+    def mentions(self, root: Mapping[str, Any]) -> Iterator[_Mention]:
+        """Every local path in `root`, the template or what it became; nested templates are not among them."""
+        resources = root.get("Resources")
+        for logical_id, resource in (resources.items() if isinstance(resources, MutableMapping) else ()):
+            if isinstance(resource, MutableMapping) and logical_id not in self.template.children:
+                for place in PLACES.get(str(resource.get("Type")), ()):
+                    yield from self._visit(resource.get("Properties"), place.path, place, logical_id)
+        metadata = root.get("Metadata")
+        if isinstance(metadata, MutableMapping):
+            for place in PLACES["AWS::ServerlessRepo::Application"]:
+                yield from self._visit(metadata.get("AWS::ServerlessRepo::Application"), place.path, place, "Metadata")
+        yield from self._includes(root)
+
+    def _visit(self, node: Any, path: tuple[str, ...], place: Place, owner: str) -> Iterator[_Mention]:
         if not isinstance(node, MutableMapping):
             return
         if path[0] == "*":
             for value in node.values():
-                self.visit(value, path[1:], place, owner)
+                yield from self._visit(value, path[1:], place, owner)
         elif len(path) > 1:
-            self.visit(node.get(path[0]), path[1:], place, owner)
+            yield from self._visit(node.get(path[0]), path[1:], place, owner)
         else:
-            self._replace(node, path[0], place, owner)
+            yield from self._mention(node, path[0], place, owner)
 
-    def includes(self, node: Any) -> None:
+    def _includes(self, node: Any) -> Iterator[_Mention]:
         """`Fn::Transform: AWS::Include` anywhere in the template."""
         if isinstance(node, MutableMapping):
             transform = node.get("Fn::Transform", node if intrinsic_of(node) == "Fn::Transform" else None)
             transform = transform if isinstance(transform, MutableMapping) else {}
             if transform.get("Name") == "AWS::Include":
-                self.visit(transform.get("Parameters"), ("Location",), Place(("Location",), "file", "uri"), "Include")
+                place = Place(("Location",), "file", "uri")
+                yield from self._visit(transform.get("Parameters"), place.path, place, "Include")
             for value in node.values():
-                self.includes(value)
+                yield from self._includes(value)
         elif isinstance(node, list):
             for value in node:
-                self.includes(value)
+                yield from self._includes(value)
 
-    def _replace(self, holder: MutableMapping[str, Any], key: str, place: Place, owner: str) -> None:
+    def _mention(self, holder: MutableMapping[str, Any], key: str, place: Place, owner: str) -> Iterator[_Mention]:
         value = holder.get(key)
         if value is None and place.default and not holder.get("InlineCode") and not holder.get("ImageUri"):
             shared = self._from_globals(key)
             value = place.default if shared is None and holder.get("PackageType") != "Image" else shared
         resolved = self.template.resolver.resolve(value)
-        if not isinstance(resolved, str) or resolved.startswith(("s3://", "http://", "https://", "arn:")):
-            return
-        path = (self.template.folder / resolved).resolve()
-        if not path.exists():
-            if self.missing is not None:
-                self.missing.append(f"{owner}: {resolved}")
-                return
-            raise UsageError(f"{owner}: there is no {resolved}.", f"{key} names {path}.",
-                             "Build it first, or mend the template.")
-        holder[key] = self._address(self._artifact(path, place.form).key, place.address)
+        if isinstance(resolved, str) and not resolved.startswith(("s3://", "http://", "https://", "arn:")):
+            yield _Mention(holder, key, place, owner, resolved, (self.template.folder / resolved).resolve())
 
     def _from_globals(self, key: str) -> Any:
         section = self.template.long.get("Globals")
         functions = section.get("Function") if isinstance(section, dict) else None
         return functions.get(key) if isinstance(functions, dict) else None
 
-    def _artifact(self, path: Path, form: Form) -> Artifact:
-        if path not in self.found:
-            content = pack(path, form)
-            suffix = ".zip" if form == "zip" and path.suffix not in _ARCHIVES else path.suffix
-            digest = hashlib.sha256(content).hexdigest()[:40]
-            self.found[path] = Artifact(path, f"{self.prefix}{digest}{suffix}", content)
-        return self.found[path]
 
-    def _address(self, key: str, address: Address) -> Any:
-        if address == "uri":
-            return f"s3://{self.bucket}/{key}"
-        bucket_name, key_name = ("Bucket", "Key") if address == "Bucket/Key" else ("S3Bucket", "S3Key")
-        return CommentedMap([(bucket_name, self.bucket), (key_name, key)])
+def _artifact(path: Path, form: Form, prefix: str) -> Artifact:
+    content = pack(path, form)
+    suffix = ".zip" if form == "zip" and path.suffix not in _ARCHIVES else path.suffix
+    return Artifact(path, f"{prefix}{hashlib.sha256(content).hexdigest()[:40]}{suffix}", content)
+
+
+def _address(bucket: str, key: str, address: Address) -> Any:
+    if address == "uri":
+        return f"s3://{bucket}/{key}"
+    bucket_name, key_name = ("Bucket", "Key") if address == "Bucket/Key" else ("S3Bucket", "S3Key")
+    return CommentedMap([(bucket_name, bucket), (key_name, key)])
 
 
 def pack(path: Path, form: Form) -> bytes:

@@ -17,8 +17,8 @@ from botocore.exceptions import ClientError
 from livetui.aws import Aws, IotEndpoint
 from livetui.config import Settings
 from livetui.errors import LivetuiError, UsageError
+from livetui.stack import artifacts, cdk, drift, guard
 from livetui.stack import bootstrap as bootstrap_stack
-from livetui.stack import cdk, drift, guard
 from livetui.stack.assembly import DIGEST_OUTPUT, Assembly, assemble, template_key
 from livetui.stack.attachment import attached
 from livetui.stack.bootstrap import Bootstrap
@@ -63,7 +63,7 @@ def deploy_live(application: Application, aws: Aws, bootstrap: Bootstrap, settin
     begun = time.monotonic()
     cancel = cancel or threading.Event()
     name = stack_name(settings.app, settings.stage)
-    _check(application, name)
+    check(application, settings)
     if application.places:
         cdk.check_place(application.places, "" if settings.local else aws.account, aws.region)
     with ThreadPoolExecutor(4, "livetui-stack") as pool:
@@ -213,7 +213,9 @@ def s3_address(aws: Aws) -> str:
     return f"https://s3.{aws.region}.{suffix}"
 
 
-def _check(application: Application, name: str) -> None:
+def check(application: Application, settings: Settings) -> None:
+    """Raises `UsageError` for what stands against a deployment whatever the account holds."""
+    name = stack_name(settings.app, settings.stage)
     if application.real_stack == name:
         raise UsageError(f"{name} is the stack of your real deployment (samconfig).", "",
                          "Choose another --stage: livetui never touches it.")
@@ -232,6 +234,8 @@ def _check(application: Application, name: str) -> None:
         first = application.missing[0]
         raise UsageError(f"The template's parameters have no value: {', '.join(application.missing)}.", "",
                          f"Pass --parameter {first}=VALUE, or set it in [parameters] of livetui.toml.")
+    if missing := artifacts.missing(application):
+        raise artifacts.none_there(missing)
 
 
 def _check_owner(stack: StackState, settings: Settings) -> None:

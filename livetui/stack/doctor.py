@@ -18,8 +18,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 from livetui.aws import Aws, CloudAccess
 from livetui.config import Settings, user_name
 from livetui.errors import LivetuiError
+from livetui.stack import artifacts, samconfig, template
 from livetui.stack import bootstrap as bootstrap_stack
-from livetui.stack import samconfig, template
 from livetui.stack.attachment import attached
 from livetui.stack.bootstrap import STACK, Bootstrap
 from livetui.stack.drift import changed_elsewhere
@@ -54,7 +54,7 @@ def examine(settings: Settings, access: CloudAccess | None) -> list[Check]:
     if settings.local:
         checks.append(_checked("local cloud", lambda: _local_cloud(access)))
     if access is None:
-        return [*checks, *_network_of_functions(settings)]
+        return [*checks, *_of_template(settings)]
     try:
         aws = Aws(access)
         account = f"{aws.account} in {aws.region}"
@@ -69,7 +69,7 @@ def examine(settings: Settings, access: CloudAccess | None) -> list[Check]:
     if found:
         checks.append(_checked("attached functions", lambda: _attached(aws, found[0])))
         checks.append(_checked("parked", lambda: _parked(aws, found[0], settings)))
-    checks += _network_of_functions(settings)
+    checks += _of_template(settings)
     return checks
 
 
@@ -230,8 +230,8 @@ def _parked(aws: Aws, boot: Bootstrap, settings: Settings) -> Check:
                  "Switch them on again: livetui resume")
 
 
-def _network_of_functions(settings: Settings) -> Iterator[Check]:
-    """What is wrong with functions before anything is tried: VPCs, missing folders and handlers."""
+def _of_template(settings: Settings) -> Iterator[Check]:
+    """Names and files of the template, and warnings of functions that matter before anything is tried."""
     try:
         application = template.load(settings)
     except LivetuiError:
@@ -240,6 +240,9 @@ def _network_of_functions(settings: Settings) -> Iterator[Check]:
     if names:
         yield Check("names", True, "fixed in the template: " + ", ".join(f"{id}={name}" for id, name in names.items()),
                     "Where the real stack has them, deploying a live copy fails; make them of ${AWS::StackName}.")
+    missing = artifacts.missing(application)
+    yield Check("files", not missing, f"not there: {'; '.join(missing)}" if missing else "all that the template names",
+                artifacts.none_there(missing).hint if missing else "")
     for function in application.found.values():
         if not function.live:
             continue
