@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from console import console
 from msgspec.structs import replace
-from recorded import LIVE
+from recorded import LIVE, STEPS
 
-from livetui.session.events import CodeReloaded, FunctionChanged
+from livetui.session.events import CodeReloaded, FunctionChanged, StackProgress
+from livetui.tui.widgets.progress import summary
 
 
 async def test_a_function_that_does_not_import_is_told_until_it_does():
@@ -44,3 +45,14 @@ async def test_a_function_without_its_handler_or_code_is_told_of_when_it_is_depl
         shown.session.tell(replace(LIVE, functions={**LIVE.functions, "CreateOrder": functions["CreateOrder"]}))
         await shown.sees("CreateOrder runs without its packages")
         await shown.lacks("✗ CreateOrder")
+
+
+async def test_why_an_environment_was_not_made_can_be_read_to_its_end():
+    name = "environment for src/requirements.txt"
+    async with console() as shown:
+        why = f"The environment for requirements.txt was not made. error: {'Request failed. ' * 9}dns error at last"
+        shown.session.tell(StackProgress("package", name, "failed", reason=why))
+        await shown.press("d")
+        await shown.sees("✗ package", "dns error at last")
+    assert "making the environment for src/requirements.txt" in summary(
+        [*STEPS, StackProgress("package", name, "started")], None, None).plain

@@ -100,7 +100,8 @@ def steps_document(steps: Sequence[StackProgress], live: bool = False) -> Docume
         lines.insert(
             0, (("✗ ", "error"), (text.safe(cause.resource), "title"), (": ", ""), *text.line(cause.reason, "error"))
         )
-    return of_lines(lines or [text.line("Reading the template and the settings …", "dim")])
+    long = any(outcome(step) == "failed" for step in steps)  # a reason is read to its end, a type of resource need not
+    return of_lines(lines or [text.line("Reading the template and the settings …", "dim")], wrap=long)
 
 
 def summary(
@@ -123,7 +124,10 @@ def summary(
     if cause is not None:
         return Content.assemble((" ✗ ", "$text-error"), text.safe(f"{cause.resource}: {cause.reason}")[:300])
     count = f" · {done} of {len(of_phase)}" if len(of_phase) > 1 else ""
-    return Content.assemble((" … ", "$text-warning"), f"{_DOING.get(phase, phase)}{count}")
+    doing = _DOING.get(phase, phase)
+    if phase == "package" and newest[-1].resource.startswith("environment"):  # which may take a minute
+        doing = f"making the {text.safe(newest[-1].resource)}"
+    return Content.assemble((" … ", "$text-warning"), f"{doing}{count}")
 
 
 def _live_summary(live: SessionLive, room: int) -> Content:

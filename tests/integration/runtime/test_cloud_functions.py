@@ -51,7 +51,7 @@ async def test_layers_and_env_file_are_the_handlers(aws: Aws, pool: Pool, tmp_pa
     stack, made = deployed(aws, tmp_path, first, gone, second), functions(tmp_path)
     pool.configure(made.specs(aws, stack, {}))
     assert json.loads((await pool.invoke("F", work())).body) == [7, "second", "mine", "cloud"]
-    warning, = (text for text in made.info(stack.functions["F"]).warnings if "layer" in text)
+    warning, = (text for text in made.infos(stack, pool)["F"].warnings if "layer" in text)
     assert gone in warning and "its packages are missing here" in warning
 
 

@@ -16,7 +16,7 @@ import pytest
 from livetui.runtime.channel import Frames
 from livetui.runtime.loopback import LoopbackChannel
 
-from . import test_logs, test_pool, test_stress
+from . import test_logs, test_pool, test_stress, test_trouble
 from .conftest import Recorder
 from .test_fidelity import CASES, EVENTS, INITS, both, check, check_print, comparable, names, spec_of
 
@@ -78,7 +78,7 @@ test_parallel = test_pool.test_parallel_calls_get_processes_up_to_the_cap_then_w
 test_private = test_pool.test_private_channel_is_not_the_handlers
 test_close = test_pool.test_close_leaves_nothing_behind
 test_killed_console = test_pool.test_workers_end_with_a_killed_console
-test_no_interpreter = test_pool.test_interpreter_that_is_not_there_is_said
+test_what_it_lacks = test_trouble.test_what_a_function_lacks_is_told
 test_exit_in_import = test_pool.test_exit_during_import_is_an_exit_error_and_the_next_call_tries_again
 test_megabytes = test_logs.test_megabytes_and_garbage_survive_and_are_complete
 test_lines_apart = test_logs.test_parallel_calls_keep_their_lines_apart
