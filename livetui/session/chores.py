@@ -255,7 +255,7 @@ def export(settings: Settings, store: Store, id: int, kind: str, *, reveal: bool
                                "The session that captured it kept no record of it.", "Capture it once more.")
         return exporting.export(invocation, kind, reveal=reveal, handler=function.handler,
                                 code_root=Path(function.code_root), project=settings.root,
-                                environment=function.environment)
+                                environment=function.environment, layers=[*map(Path, function.layers)])
     endpoint = _front(settings, invocation) if kind == "curl" else ""
     return exporting.export(invocation, kind, reveal=reveal, endpoint=endpoint)
 

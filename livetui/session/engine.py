@@ -211,7 +211,8 @@ class Engine:
         pool.configure(specs)
         for spec in specs:
             own = {name: value for name, value in spec.environment.items() if name not in local}
-            self.store.remember_function(spec.id, handler=spec.handler, code_root=spec.code_root, environment=own)
+            self.store.remember_function(spec.id, handler=spec.handler, code_root=spec.code_root, environment=own,
+                                         layers=spec.layers)
         self._tell_of_functions()
 
     @contextlib.asynccontextmanager

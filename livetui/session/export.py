@@ -23,25 +23,26 @@ _LONGEST_ARGUMENT = 64 * 1024
 
 def export(invocation: Invocation, kind: str, *, reveal: bool = False, endpoint: str = "", handler: str = "",
            code_root: Path | None = None, project: Path | None = None,
-           environment: Mapping[str, str] | None = None) -> str:
+           environment: Mapping[str, str] | None = None, layers: Sequence[Path] = ()) -> str:
     """An invocation as text of this kind, with its secrets masked unless `reveal`.
 
     `json` is the whole record, `sam` the bare event (for `sam local invoke -e`), `curl` and `aws` are commands for a
     POSIX shell, `pytest` is a test file. `curl` takes the API's `endpoint` when the event's own host is not to be
-    used; `pytest` needs `handler` and `code_root`, and names the folder relative to `project`. Raises `LivetuiError`
-    when the invocation cannot be told that way, `UsageError` for another kind.
+    used; `pytest` needs `handler` and `code_root`, and names folders, those of `layers` too, relative to `project`.
+    Raises `LivetuiError` when the invocation cannot be told that way, `UsageError` for another kind.
     """
     if kind not in KINDS:
         raise UsageError(f"There is no export called {kind!r}.", hint=f"Choose one of {', '.join(KINDS)}.")
     try:
-        return _export(invocation, kind, reveal, endpoint, handler, code_root, project, environment)
+        return _export(invocation, kind, reveal, endpoint, handler, code_root, project, environment, layers)
     except RecursionError as error:
         raise LivetuiError(f"#{invocation.row.id} is nested too deeply to be exported.",
                            hint=f"Its bytes are in the history: livetui show {invocation.row.id} --json") from error
 
 
 def _export(invocation: Invocation, kind: str, reveal: bool, endpoint: str, handler: str,
-            code_root: Path | None, project: Path | None, environment: Mapping[str, str] | None) -> str:
+            code_root: Path | None, project: Path | None, environment: Mapping[str, str] | None,
+            layers: Sequence[Path]) -> str:
     if kind == "json":
         record = json.loads(outputs.invocation_json(invocation, reveal=reveal))
         return json.dumps({"livetui": 1, **record}, indent=2) + "\n"
@@ -52,7 +53,7 @@ def _export(invocation: Invocation, kind: str, reveal: bool, endpoint: str, hand
                 raise LivetuiError(f"The code of {invocation.row.function} is not known.",
                                    "A test must import its handler.", "Export it in the project that has its template.")
             return to_pytest(invocation, event, handler=handler, code_root=code_root, project=project,
-                             environment=environment, reveal=reveal)
+                             environment=environment, layers=layers, reveal=reveal)
         case "sam":
             return json.dumps(event if reveal else mask(event), indent=2) + "\n"
         case "curl":

@@ -123,9 +123,9 @@ class Reader:
 
     def function(self, id: str) -> FunctionRecord | None:
         """How a function was last run here; None when that was never told."""
-        for handler, code_root, environment in self._read(
-                "SELECT handler, code_root, environment FROM functions WHERE id = ?", (id,)):
-            return FunctionRecord(id, handler, code_root, json.loads(environment))
+        for handler, code_root, environment, layers in self._read(
+                "SELECT handler, code_root, environment, layers FROM functions WHERE id = ?", (id,)):
+            return FunctionRecord(id, handler, code_root, json.loads(environment), tuple(json.loads(layers)))
         return None
 
     @property

@@ -60,6 +60,8 @@ class FunctionRecord(msgspec.Struct, frozen=True):
     code_root: str
     environment: dict[str, str]
     """Its variables without secrets and without those of AWS itself."""
+    layers: tuple[str, ...] = ()
+    """The folders that are `/opt` of its layers, the last one wins."""
 
 
 def is_running(host: str, pid: int) -> bool:

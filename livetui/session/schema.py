@@ -55,6 +55,7 @@ STEPS: tuple[str, ...] = (
     """,
     "INSERT INTO counters VALUES ('history', random())",
     "ALTER TABLE invocations ADD COLUMN edited INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE functions ADD COLUMN layers TEXT NOT NULL DEFAULT '[]'",
 )
 """Step n turns a file of version n into version n + 1; a new file takes them all. Append, never edit."""
 

@@ -154,12 +154,13 @@ class Store(Reader):
         _OPEN.add(session)
         return session
 
-    def remember_function(self, id: str, *, handler: str, code_root: Path, environment: Mapping[str, str]) -> None:
+    def remember_function(self, id: str, *, handler: str, code_root: Path, environment: Mapping[str, str],
+                          layers: Sequence[Path] = ()) -> None:
         """Keep how a function is run here, for `function(id)`; secret variables and AWS's own are left out."""
         kept = {name: value for name, value in environment.items()
                 if not name.startswith("AWS_") and not is_secret_name(name) and mask(value) == value}
-        values = (clean(id), clean(handler), str(code_root), json.dumps(kept))
-        self._write(lambda db: db.execute("INSERT OR REPLACE INTO functions VALUES (?, ?, ?, ?)", values))
+        values = (clean(id), clean(handler), str(code_root), json.dumps(kept), json.dumps([*map(str, layers)]))
+        self._write(lambda db: db.execute("INSERT OR REPLACE INTO functions VALUES (?, ?, ?, ?, ?)", values))
 
     # --- the life of an invocation
 

@@ -6,7 +6,7 @@ import ast
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ from types import SimpleNamespace
 
 MODULE, HANDLER = {module!r}, {function!r}
 FOLDER, SOURCES = {folder!r}, {sources!r}
+LAYERS = {layers!r}
 ENVIRONMENT = {environment}
 {calls}
 EVENT = json.loads(r"""
@@ -47,18 +48,22 @@ CONTEXT = SimpleNamespace(
 
 @pytest.fixture
 def handler(monkeypatch):
-    """The function's code, imported as Lambda imports it, with its environment."""
-    places = [folder / FOLDER for folder in Path(__file__).resolve().parents]
-    code = next((place for place in places if any((place / source).is_file() for source in SOURCES)), None)
-    assert code is not None, f"no folder above this file has {{FOLDER}}/{{SOURCES[0]}}"
+    """The function's code, imported as Lambda imports it, with its layers and its environment."""
+    above = Path(__file__).resolve().parents
+    project = next((folder for folder in above if any((folder / FOLDER / source).is_file() for source in SOURCES)
+                    and all((folder / layer).is_dir() for layer in LAYERS)), None)
+    assert project is not None, f"no folder above this file has {{', '.join((f'{{FOLDER}}/{{SOURCES[0]}}', *LAYERS))}}"
+    places = [project / place for place in (FOLDER, *LAYERS)]
+    code = places[0]
     for name, value in ENVIRONMENT.items():
         monkeypatch.setenv(name, value)
-{needs}    own = {{path.stem for path in code.iterdir() if path.is_dir() or path.suffix == ".py"}}
+{needs}    own = {{path.stem for place in places for path in place.iterdir() if path.is_dir() or path.suffix == ".py"}}
     for name, module in list(sys.modules.items()):  # another function's modules may have the same names
-        elsewhere = code not in Path(getattr(module, "__file__", None) or code / name).parents
+        elsewhere = not {{*places}} & {{*Path(getattr(module, "__file__", None) or code / name).parents}}
         if elsewhere and name.partition(".")[0] in own and not name.startswith(("conftest", "test")):
             monkeypatch.delitem(sys.modules, name)
-    monkeypatch.syspath_prepend(str(code))
+    for place in reversed(places):
+        monkeypatch.syspath_prepend(str(place))
     monkeypatch.chdir(code)
     return getattr(importlib.import_module(MODULE), HANDLER)
 
@@ -105,7 +110,8 @@ _CONTEXT = {"aws_request_id": "request_id", "function_name": "function_name", "f
 
 
 def to_pytest(invocation: Invocation, event: Any, *, handler: str, code_root: Path, project: Path | None = None,
-              environment: Mapping[str, str] | None = None, reveal: bool = False) -> str:
+              environment: Mapping[str, str] | None = None, layers: Sequence[Path] = (),
+              reveal: bool = False) -> str:
     """The test file's text; it can lie anywhere in the project. `event` is the parsed event.
 
     Parts that are secret are masked unless `reveal`: masked parts of an answer are not compared, secret variables
@@ -123,6 +129,7 @@ def to_pytest(invocation: Invocation, event: Any, *, handler: str, code_root: Pa
         masked="\nSecrets in it are masked; export it with --reveal to have them." if hidden else "",
         module=module.replace("/", "."), function=function, folder=_folder(code_root, project),
         sources=tuple(module.replace(".", "/") + ending for ending in (".py", "/__init__.py")),
+        layers=tuple(_folder(folder, project) for folder in _on_path(layers)),
         environment=_environment(environment or {}, invocation, reveal),
         boto3="import boto3\n" if invocation.calls else "", calls=_calls(invocation),
         needs=_NEEDS_AWS.format() if invocation.calls else "",
@@ -178,6 +185,14 @@ def _folder(code_root: Path, project: Path | None) -> str:
         except ValueError:
             pass
     return os.fspath(code_root.resolve())
+
+
+def _on_path(layers: Sequence[Path]) -> Iterator[Path]:
+    """What of these layers a worker has on its path, in that order: the last layer wins, as in Lambda."""
+    for layer in reversed(layers):
+        yield from sorted(layer.glob("python/lib/python3.*/site-packages"))
+    for layer in reversed(layers):
+        yield layer / "python" if (layer / "python").is_dir() else layer
 
 
 def _environment(environment: Mapping[str, str], invocation: Invocation, reveal: bool) -> str:

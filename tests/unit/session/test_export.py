@@ -96,6 +96,31 @@ def test_an_exported_test_runs_as_it_stands_and_fails_when_the_answer_changes(pr
     assert "changed" in failed.stdout
 
 
+def test_an_exported_test_finds_what_the_layers_hold(project: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    away = tmp_path_factory.mktemp("layer of the cloud")
+    for folder, name, value in ((project / "built" / "python", "stamp", "built"), (project / "sources", "stamp", "late"),
+                                (project / "sources", "plain", "plain"), (away / "python", "far", "far"),
+                                (project / "other_layer", "plain", "of another function")):
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{name}.py").write_text(f"VALUE = {value!r}\n")
+    packages = project / "built" / "python" / "lib" / f"python3.{sys.version_info.minor}" / "site-packages"
+    packages.mkdir(parents=True)
+    (packages / "package.py").write_text("VALUE = 'package'\n")
+    (project / "src" / "orders" / "app.py").write_text(
+        "import far, package, plain, stamp\n\n\ndef handler(event, context):\n"
+        "    return [each.VALUE for each in (far, package, plain, stamp)]\n")
+    (project / "src" / "other" / "app.py").write_text(
+        "import plain\n\n\ndef handler(event, context):\n    return plain.VALUE\n")
+    text = as_test(project, recorded({}, ["far", "package", "plain", "late"]),
+                   layers=[project / "built", away, project / "sources"])
+    assert str(project) not in text
+    (project / "tests" / "test_orders.py").write_text(text)
+    (project / "tests" / "test_other.py").write_text(as_test(
+        project, recorded({}, "of another function", id=13), "other", layers=[project / "other_layer"]))
+    passed = run_pytest(project, "tests")
+    assert "2 passed" in passed.stdout, passed.stdout
+
+
 def test_what_is_masked_is_not_compared(project: Path) -> None:
     text = as_test(project, recorded({"name": "ada", "token": "hunter22"}, answer("hello {}", "ada", "hunter22")))
     assert "hunter22" not in text

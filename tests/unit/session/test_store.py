@@ -363,11 +363,12 @@ def test_a_row_says_what_its_answer_says_of_itself(store: Store, answer: bytes, 
 def test_how_a_function_runs_is_kept_without_secrets(store: Store, tmp_path: Path) -> None:
     assert store.function("GetOrder") is None
     for table in ("old", "orders"):
-        store.remember_function("GetOrder", handler="app.handler", code_root=tmp_path, environment={
+        store.remember_function("GetOrder", handler="app.handler", code_root=tmp_path, layers=[tmp_path / "l"], environment={
             "TABLE": table, "DB_PASSWORD": "hunter22", "AWS_ENDPOINT_URL": "http://x", "URL": "https://a:hunter22@b/"})
     found = store.function("GetOrder")
     assert found is not None
     assert (found.handler, found.code_root, found.environment) == ("app.handler", str(tmp_path), {"TABLE": "orders"})
+    assert found.layers == (str(tmp_path / "l"),)
 
 
 def test_a_folder_that_cannot_be_written_is_explained(tmp_path: Path) -> None:
