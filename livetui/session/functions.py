@@ -137,7 +137,6 @@ class Functions:
                                 self._settings.state, function.architecture)
 
     def _spec(self, aws: Aws, function: LiveFunction, environment: Mapping[str, str]) -> FunctionSpec:
-        missing = missing_code(_code_root(function), function.handler, function.layers)
         return FunctionSpec(
             id=function.id, name=function.name, handler=function.handler, code_root=_code_root(function),
             interpreter=self._interpreters[function.id].path, timeout_s=function.timeout_s,
@@ -146,7 +145,21 @@ class Functions:
             layers=tuple(path for layer in function.layers
                          if isinstance(path := self._layers.get(layer, Path(layer)), Path)),
             log_format=function.log_format, log_level=function.log_level,
-            trouble=Trouble(*missing) if missing else None)
+            trouble=self._trouble(function))
+
+    def _trouble(self, function: LiveFunction) -> Trouble | None:
+        """What the function lacks, as far as can be seen without running it."""
+        root, first = _code_root(function), function.handler.partition(".")[0].partition("/")[0]
+        missing = missing_code(root, function.handler, function.layers)
+        if missing is None or (missing[0] == "handler" and not any(root.glob(f"{first}*"))
+                               and _may_be_installed(first, self._interpreters[function.id].path)):
+            return None
+        return Trouble(*missing)
+
+
+def _may_be_installed(module: str, python: Path) -> bool:
+    """Whether an environment has a package of that name, or a link to one: some handlers are a package's own."""
+    return any((python.parent.parent / "lib").glob(f"python*/site-packages/*{module}*"))
 
 
 def _is_in_cloud(layer: str) -> bool:

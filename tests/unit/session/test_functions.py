@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import pytest
@@ -17,8 +17,35 @@ from livetui.stack.contract import LiveFunction, LiveStack
 RUNTIME = f"python{sys.version_info[0]}.{sys.version_info[1]}"
 
 
-def test_requirements_that_cannot_be_installed_stay_in_sight(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+class Aws:
+    region = "eu-west-1"
+
+
+def stack_of(code_root: Path, handler: str) -> LiveStack:
+    function = LiveFunction("F", "f", "arn", handler, RUNTIME, code_root, 3, 128, live=True)
+    return LiveStack("s", "arn", "a", "dev", {}, {"F": function}, "bucket")
+
+
+@pytest.fixture(autouse=True)
+def no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("livetui.session.functions.deployment.environments", lambda *_: {"F": {}})
+
+
+def test_a_handler_that_a_package_brings_is_not_missed(tmp_path: Path) -> None:
+    stack = stack_of(tmp_path, "tracing_lambda.handler.handler")
+    packages = tmp_path / ".venv/lib" / RUNTIME / "site-packages"
+    for path in (tmp_path / ".venv/bin/python", packages / "tracing_lambda/handler.py"):
+        path.parent.mkdir(parents=True)
+        path.touch()
+    functions = Functions(load(tmp_path, {"app": "shop"}), nullcontext, print)
+    missed, = functions.specs(Aws(), stack, {})  # type: ignore[arg-type]
+    assert missed.trouble is not None and missed.trouble.lacks == "handler", "no environment: without its pyvenv.cfg"
+    (tmp_path / ".venv/pyvenv.cfg").write_text("version = 3.12.1")
+    found, = functions.specs(Aws(), stack, {})  # type: ignore[arg-type]
+    assert found.trouble is None
+
+
+def test_requirements_that_cannot_be_installed_stay_in_sight(tmp_path: Path) -> None:
     (tmp_path / "app.py").write_text("def handler(event, context): ...")
     (tmp_path / "requirements.txt").write_text("./not-here\n")
     steps: list[str] = []
@@ -33,12 +60,7 @@ def test_requirements_that_cannot_be_installed_stay_in_sight(tmp_path: Path, mon
 
     warned: list[str] = []
     functions = Functions(load(tmp_path, {"app": "shop"}), step, warned.append)
-    function = LiveFunction("F", "f", "arn", "app.handler", RUNTIME, tmp_path, 3, 128, live=True)
-    stack = LiveStack("s", "arn", "a", "dev", {}, {"F": function}, "bucket")
-
-    class Aws:
-        region = "eu-west-1"
-
+    stack = stack_of(tmp_path, "app.handler")
     functions.specs(Aws(), stack, {})  # type: ignore[arg-type]
     info = functions.infos(stack, None)["F"]
     assert (info.lacks, info.broken, info.words) == ("packages", False, "runs without its packages")
