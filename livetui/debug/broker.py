@@ -69,16 +69,15 @@ class Broker:
         self._shown: list[Breakpoint] = []
 
     async def start(self) -> None:
-        """Open both ports and read the project's breakpoints. Raises `LivetuiError` when no port is free."""
+        """Open both ports and read the project's breakpoints. Raises `LivetuiError` when no port is free.
+
+        Editors find the port once it is announced.
+        """
         known = DebugPort.read(self._state)
         self.token = known.token
         self.workers.port = await self.crew.serve(self.workers.dialed, 0, REPORT_LIMIT)
         self.port = await self.crew.serve(self._editor_connected, known.port if self._asked_port and known.port
                                           else self._asked_port)
-        DebugPort(self.port, self.token).write(self._state)
-        if known.port and self._asked_port and self.port != known.port:
-            self.listener.on_notice("", "warning", f"Port {known.port} is taken, so editors attach to {self.port} from "
-                                    "now on: run `livetui vscode`, and change it in other editors.")
         self.store.on_trouble = lambda text: self.listener.on_notice("", "warning", text)
         if self._has_console:
             if trouble := self.store.load():
@@ -86,6 +85,16 @@ class Broker:
             self._filters[CONSOLE] = read_filters(self._state / _FILTERS)
             self.watches.load()
         self._was_wanted, self._shown = self.wanted, self.union()
+
+    def announce(self) -> None:
+        """Tell editors where to attach: this console receives the calls."""
+        known = DebugPort.read(self._state)
+        if known.port:  # it may have been made since the start, by `livetui vscode`
+            self.token = known.token
+        DebugPort(self.port, self.token).write(self._state)
+        if known.port and self._asked_port and self.port != known.port:
+            self.listener.on_notice("", "warning", f"Port {known.port} is taken, so editors attach to {self.port} from "
+                                    "now on: run `livetui vscode`, and change it in other editors.")
 
     async def close(self) -> None:
         """End every editor's session and close everything; the pool ends the workers."""

@@ -121,6 +121,10 @@ class Debugging(DebugListener):
         await self.broker.start()
         self._breakpoints = self.broker.face.breakpoints()
 
+    def announce(self) -> None:
+        """Tell editors where to attach, now that the calls come here."""
+        self.broker.announce()
+
     def serve(self, workers: Workers) -> None:
         """The pool whose workers are debugged."""
         self._workers = workers

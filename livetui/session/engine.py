@@ -229,6 +229,7 @@ class Engine:
         self.dispatcher.connect(pool, link)
         with self._step("connect", "link"):
             await link.open()
+        self.debug.announce()  # not before: a console that is refused the stage must not take the editors with it
         self._parks_later = False
         try:
             yield

@@ -69,13 +69,17 @@ def test_a_second_console_is_told_who_holds_the_stage_and_may_take_over(tmp_path
     with LocalCloud.start(project / ".livetui"):
         first = ConsoleProcess(project, "--local")
         first.live()
+        attach = project / ".livetui" / "debug.json"
+        of_first = attach.read_text("utf-8")
         second = ConsoleProcess(project, "--local")
         failed = second.wait_for(lambda event: event["event"] == "session.failed")
         assert second.process.wait(20) == 1
         assert "@" in failed["what"] + failed["why"]
         assert "--take-over" in failed["hint"]
+        assert attach.read_text("utf-8") == of_first  # editors still find the console that has the stage
         third = ConsoleProcess(project, "--local", "--take-over")
         third.live()
+        assert attach.read_text("utf-8") != of_first
         first.wait_for(lambda event: event["event"] == "link.changed" and event["state"] == "taken-over")
         first.end()
         third.end()

@@ -280,5 +280,8 @@ async def test_a_port_that_moved_is_told(project: Path) -> None:
         heard = Recorder()
         broker = Broker(project / ".livetui", project, port, heard)
         await broker.start()
+        assert (heard.heard, DebugPort.read(project / ".livetui").port) == ([], port)
+        broker.announce()
         assert f"Port {port} is taken" in (await heard.until("notice"))[2]
+        assert DebugPort.read(project / ".livetui").port == broker.port != port
         await broker.close()
