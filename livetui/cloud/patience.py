@@ -30,6 +30,12 @@ def install() -> None:
         setattr(service, name, for_at_most(seconds, getattr(service, name), given_up))
 
 
+def _ended(call: asyncio.Future[Answer]) -> None:
+    _LEFT.discard(call)
+    if not call.cancelled():
+        call.exception()  # of one that was left, nobody asks
+
+
 def for_at_most(
     seconds: float, invoke: Callable[..., Awaitable[Answer]], given_up: Answer
 ) -> Callable[..., Awaitable[Answer]]:
@@ -39,8 +45,9 @@ def for_at_most(
     async def invoke_and_wait(*arguments: Any, **named: Any) -> Answer:
         running = asyncio.ensure_future(invoke(*arguments, **named))
         _LEFT.add(running)
-        running.add_done_callback(_LEFT.discard)
+        running.add_done_callback(_ended)
         done, _ = await asyncio.wait({running}, timeout=seconds)
-        return running.result() if done else given_up
+        status, headers, body = running.result() if done else given_up
+        return status, dict(headers), body  # ministack adds headers of each caller's own
 
     return invoke_and_wait

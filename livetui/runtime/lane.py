@@ -322,15 +322,21 @@ class Lane:
                          len(self._waiting), tuple(i.pid for i in self.instances),
                          "fork" if self._preload.usable else "fresh", self._preload.remark)
 
-    def close(self) -> list[asyncio.Future[int]]:
-        """End all workers; waiting work answers `cancelled`. Returns the exits to wait for."""
+    def close(self, *, leaving: bool = False) -> list[asyncio.Future[int]]:
+        """End all workers; waiting work answers `cancelled`, and so does running work when the pool is `leaving`.
+
+        Returns the exits to wait for.
+        """
         self._closed = True
         while self._waiting:
             item = self._waiting.popleft()
             item.finish(Outcome("cancelled", b"", (time.monotonic() - item.arrived) * 1000))
         for instance in list(self.instances):
             self._stop_idle_timer(instance)
-            instance.cut_off()
+            if leaving:
+                instance.cut_off()
+            else:
+                instance.kill()
         return [*(instance.ended for instance in self.instances), *self._preload.close()]
 
     def abandon(self) -> None:

@@ -115,7 +115,7 @@ class Pool:
         """End all workers and wait until they are gone; work that had not started answers `cancelled`."""
         lanes = [*self._lanes.values(), *self._former]
         for lane in lanes:
-            lane.close()
+            lane.close(leaving=True)
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

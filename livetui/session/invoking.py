@@ -14,6 +14,8 @@ from livetui.session.events import Notice
 from livetui.session.hub import Hub
 from livetui.stack.contract import LiveFunction
 
+_COMPARED = 256 * 1024
+"""Bytes up to which two events are compared as JSON; larger ones are the same only when their bytes are."""
 _SHOWN = 300
 """Characters of an answer that a notice shows."""
 
@@ -82,6 +84,8 @@ def _same(sent: bytes, came: bytes) -> bool:
     """Whether two events are the same JSON: the local cloud writes it anew on the way."""
     if sent == came:
         return True
+    if max(len(sent), len(came)) > _COMPARED:
+        return False
     try:
         return bool(_decoded(sent) == _decoded(came))
     except (msgspec.DecodeError, RecursionError):

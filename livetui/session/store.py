@@ -128,7 +128,11 @@ class Store(Reader):
         with self._write_lock:
             if self._writer is None:
                 return False
-            before, (self._seen_version,) = self._seen_version, self._writer.execute("PRAGMA data_version").fetchone()
+            before = self._seen_version
+            try:
+                self._seen_version, = self._writer.execute("PRAGMA data_version").fetchone()
+            except sqlite3.Error:  # reading the rows tells, or mends it
+                return True
             return before != self._seen_version
 
     # --- sessions

@@ -11,14 +11,12 @@ import pytest
 from console import SIZES, console
 from recorded import LIVE, NOON, STEPS, RecordedSession, invocation, live_session
 from textual.screen import Screen
-from textual.widgets import TextArea
 
 from livetui.session.events import CodeReloaded, LinkChanged, Notice, SessionEnded, SessionFailed, StackProgress
 from livetui.tui.app import LivetuiApp
 from livetui.tui.documents import Document
 from livetui.tui.screens.main import MainScreen
 from livetui.tui.widgets import details
-from livetui.tui.widgets.columns import state_words
 from livetui.tui.widgets.header import Header, endpoint_of
 from livetui.tui.widgets.lines import DetailPane
 from livetui.tui.widgets.progress import waiting_words
@@ -413,70 +411,3 @@ async def test_the_pager_gets_the_text_with_its_secrets_masked(monkeypatch):
     assert "routeKey" in seen[0]
     assert "secret" not in seen[0]
     assert "hello from Worker" in seen[1]
-
-
-async def test_the_first_row_takes_the_place_of_the_words_and_a_longer_name_moves_every_row():
-    session = live_session([])
-    async with console(session) as shown:
-        await shown.sees("Waiting for the first call")
-        session.arrive(invocation(1, "GetOrder", "GET /orders/1"))
-        await shown.sees("GET /orders/1")
-        assert "Waiting" not in shown.screen_text()
-        session.arrive(invocation(2, "ProcessMessages", "sqs orders ×3"))
-        await shown.sees("ProcessMessages")
-        first, second = (line for line in shown.screen_text("#list").split("\n") if "orders" in line)
-        assert first.index("GET") == second.index("sqs")
-
-
-async def test_the_clock_of_a_long_limit_keeps_its_unit():
-    row = invocation(1, "ShipOrders", "sqs", "paused").row
-    words, _ = state_words(msgspec.structs.replace(row, time=NOON, deadline=NOON + 900), NOON + 800)
-    assert words == "‖ 800/900s"
-
-
-async def test_rows_of_other_sessions_are_as_the_store_has_them_once_this_one_is_live():
-    session = RecordedSession()
-    session.hold(invocation(1, "ShipOrders", "sqs orders", "paused"))
-    session.hold(invocation(4, "GetOrder", "GET /orders/4"))
-    async with console(session) as shown:
-        await shown.sees("‖", "GET /orders/4")
-        session.hold(invocation(1, "ShipOrders", "sqs orders", "interrupted"))  # its console was killed
-        session.hold(invocation(2, "GetOrder", "GET /orders/2"))  # another console's
-        session.hold(invocation(4, "GetOrder", "GET /orders/4", "running"))  # was read before it ended
-        session.tell(LIVE)
-        await shown.sees("✗ cut off", "GET /orders/2")
-        assert shown.main.table.rows.get(4).state == "ok"
-
-
-async def test_a_sentence_in_place_of_a_document_is_read_to_its_end():
-    async with console() as shown:
-        await shown.opened(12)
-        await shown.press("7")
-        await shown.sees("replays", "this event.")
-        assert not shown.main.details.pane.show_horizontal_scrollbar
-
-
-async def test_rows_that_another_process_wrote_come_in(monkeypatch):
-    session = live_session()
-    async with console(session) as shown:
-        session.hold(invocation(40, "GetOrder", "elsewhere"))
-        monkeypatch.setattr(session, "others_wrote", lambda: True)
-        await shown.sees("elsewhere", "9 of 9")
-
-
-async def test_a_changed_event_is_thrown_away_by_a_second_escape_only():
-    async with console() as shown:
-        await shown.opened(12)
-        await shown.press("e")
-        await shown.until(lambda: bool(shown.app.screen.query("#editor")), "the editor")
-        editor = shown.app.screen.query_one("#editor", TextArea)
-        await shown.press("space", "escape")
-        await shown.sees("esc again throws that away")
-        assert shown.app.screen.query("#editor")
-        await shown.press("ctrl+r", "escape")  # nothing is changed any more
-        await shown.until(lambda: shown.app.screen is shown.main, "the list")
-        await shown.press("e")
-        await shown.until(lambda: bool(shown.app.screen.query("#editor")), "the editor")
-        assert shown.app.screen.query_one("#editor", TextArea) is not editor
-        await shown.press("space", "escape", "escape")
-        await shown.until(lambda: shown.app.screen is shown.main, "the list")

@@ -14,6 +14,7 @@ from textual.widget import Widget
 from textual.widgets import ContentSwitcher
 from textual.worker import get_current_worker
 
+from livetui.errors import LivetuiError
 from livetui.session.events import (
     BreakpointsChanged,
     CodeReloaded,
@@ -48,7 +49,7 @@ from livetui.tui.widgets.details import Details
 from livetui.tui.widgets.header import Header, endpoint_of, link_words
 from livetui.tui.widgets.invocations_pane import InvocationsPane, words_of_filters
 from livetui.tui.widgets.keys_line import KeysLine
-from livetui.tui.widgets.progress import Progress, waiting_words
+from livetui.tui.widgets.progress import Progress, is_not_deployed, waiting_words
 from livetui.tui.widgets.views import LogsPane, LogsView, TextView
 
 if TYPE_CHECKING:
@@ -111,6 +112,7 @@ class MainScreen(RecordActions, DebugActions, OpenedRow):
         self.lasting = ""
         """What the header says until the next deployment."""
         self._offline_since = ""
+        self._unread = ""
         self._ticks = 0
 
     def compose(self) -> ComposeResult:
@@ -143,12 +145,16 @@ class MainScreen(RecordActions, DebugActions, OpenedRow):
             view.display = False
         await self.details.fill()
         await self.mount(KeysLine(compact=True, show_command_palette=True))
-        self.refresh_bindings()  # a footer that comes late is told of the keys only when they change
         await self.views.mount(*views)
         self.set_interval(TICK_S, self.drain, name="drain")
         self.ready = True
+        self.refresh_bindings()  # a footer that comes late is told of the keys only when they change
         self._read_again()
         self.app.begin()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Until every view is there, keys that are about one do nothing."""
+        return self.ready and super().check_action(action, parameters)
 
     def on_unmount(self) -> None:
         """Hear no more."""
@@ -158,9 +164,18 @@ class MainScreen(RecordActions, DebugActions, OpenedRow):
         self.run_worker(self._read_rows, thread=True, group="rows", description="rows")
 
     def _read_rows(self) -> None:
-        rows = self.session.rows(limit=FIRST_ROWS)
+        try:
+            rows = self.session.rows(limit=FIRST_ROWS)
+        except LivetuiError as error:
+            self.app.call_from_thread(self._rows_not_read, error)
+            return
         if not get_current_worker().is_cancelled:
             self.app.call_from_thread(self._rows_read, rows)
+
+    def _rows_not_read(self, error: LivetuiError) -> None:
+        if str(error) != self._unread:  # it is tried again every other second
+            self._unread = str(error)
+            self.app.tell(error)
 
     def _read_of_others(self) -> None:
         if self.session.others_wrote():
@@ -169,8 +184,16 @@ class MainScreen(RecordActions, DebugActions, OpenedRow):
     def _rows_read(self, rows: list[Row]) -> None:
         ended = {row.id for row in self.table.rows.all() if row.state in FINISHED}
         # An event may have told of an end since they were read.
-        self.table.take(row for row in rows if row.state in FINISHED or row.id not in ended)
-        self.show_badges()
+        self._take({row.id: row for row in rows if row.state in FINISHED or row.id not in ended})
+
+    def _forget_failure(self) -> None:
+        self.steps = [step for step in self.steps if not is_not_deployed(step)]
+        self._show_start()
+
+    def _take(self, rows: dict[int, Row]) -> None:
+        mine = self.claim(rows[id] for id in sorted(rows) if not self.table.knows(id))
+        self.table.take(rows.values())
+        self._rows_changed(rows, mine)
 
     # -- events ----------------------------------------------------------------------------------------------------
 
@@ -193,10 +216,7 @@ class MainScreen(RecordActions, DebugActions, OpenedRow):
             else:
                 others.append(event)
         if changed:
-            new = {id for id in changed if not self.table.knows(id)}
-            mine = self.claim(changed[id] for id in sorted(new))
-            self.table.take(changed.values())
-            self._rows_changed(changed, mine)
+            self._take(changed)
         for event in others:  # they may speak of the rows
             self.hear(event)
         self._ticks += 1
@@ -218,6 +238,7 @@ class MainScreen(RecordActions, DebugActions, OpenedRow):
                 self._show_start()
             case SessionLive():
                 self.failed, self.lasting = None, ""
+                self._forget_failure()
                 self._functions_are(event)
                 self._read_again()  # another console may have written rows, and what a killed one left open has an end
                 self.progress.expanded = False
@@ -254,6 +275,8 @@ class MainScreen(RecordActions, DebugActions, OpenedRow):
                 if event.lasting is not None:
                     self.lasting = text.safe(event.lasting)[:60]
                     self.show_badges()
+                    if not self.lasting:  # the template is again what is live
+                        self._forget_failure()
                 self.app.notify(words, severity=severity, markup=False)  # type: ignore[arg-type]
             case _:
                 self.log.warning(f"an event of an unknown kind: {type(event).__name__}")

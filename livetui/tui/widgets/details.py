@@ -90,6 +90,7 @@ class Details(Vertical):
             self.opened = None
         self.row, self._now = row, now
         if row is not None and row.id == self.shown:
+            self._arrived()
             self._title()
         elif row is None or self.shown is None:
             self._empty()

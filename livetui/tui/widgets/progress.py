@@ -50,9 +50,15 @@ def outcome(step: StackProgress) -> str:
     return "done" if status.endswith("COMPLETE") or status in ("DONE", "SKIPPED") else "going"
 
 
-def _not_deployed(step: StackProgress) -> bool:
+def is_not_deployed(step: StackProgress) -> bool:
     """Whether it is the last word on a deployment that failed."""
     return (step.phase, step.type, step.status) == ("deploy", "AWS::CloudFormation::Stack", "failed")
+
+
+def _failed_deployment(steps: Sequence[StackProgress]) -> StackProgress | None:
+    """The deployment that failed, unless another was begun since."""
+    last = next((step for step in reversed(steps) if step.phase == "deploy"), None)
+    return last if last is not None and is_not_deployed(last) else None
 
 
 def root_cause(steps: Sequence[StackProgress]) -> StackProgress | None:
@@ -94,8 +100,9 @@ def steps_document(steps: Sequence[StackProgress], live: bool = False) -> Docume
     """All steps; the root cause first when the start failed. A later deployment that fails ends with its reason."""
     lines = [step_line(step) for step in latest(steps)]
     cause = None if live else root_cause(steps)
-    if live and steps and _not_deployed(steps[-1]):
-        lines += [(("  ", ""), *text.line(words, "error")) for words in wrap(steps[-1].reason, _REASON_WIDTH)]
+    undeployed = _failed_deployment(steps) if live else None
+    if undeployed is not None:
+        lines += [(("  ", ""), *text.line(words, "error")) for words in wrap(undeployed.reason, _REASON_WIDTH)]
     if cause is not None:
         lines.insert(
             0, (("✗ ", "error"), (text.safe(cause.resource), "title"), (": ", ""), *text.line(cause.reason, "error"))
@@ -111,8 +118,9 @@ def summary(
     if failed is not None:
         return Content.assemble((" ✗ ", "$text-error"), text.safe(failed.what)[:200])
     if live is not None:
-        if steps and _not_deployed(steps[-1]):
-            return Content.assemble((" ✗ ", "$text-error"), text.safe(f"not deployed: {steps[-1].reason}")[:300])
+        undeployed = _failed_deployment(steps)
+        if undeployed is not None:
+            return Content.assemble((" ✗ ", "$text-error"), text.safe(f"not deployed: {undeployed.reason}")[:300])
         return _live_summary(live, room)
     newest = latest(steps)
     if not newest:
