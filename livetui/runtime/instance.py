@@ -58,6 +58,12 @@ class Init:
     changed_environment: frozenset[str] = frozenset()
     """Environment variables that the import of the handler changed."""
 
+    @property
+    def is_certain(self) -> bool:
+        """Whether it would have ended so with any credentials."""
+        return self.ok or self.error_type in ("Runtime.HandlerNotFound", "Runtime.ImportModuleError",
+                                              "Runtime.UserCodeSyntaxError", "Runtime.MalformedHandlerName")
+
     def trouble(self, hint: str) -> Trouble | None:
         """Why the function cannot answer, with what to do about it; None when its handler was imported."""
         if self.ok:

@@ -177,6 +177,8 @@ class Lane:
             return
         missing = self._what_is_missing(init)
         before, self.trouble = self.trouble, init.trouble(missing)
+        if not self.was_called and not init.is_certain:
+            self.trouble = None  # it had no keys, which come with a call, and may need them
         if told is not None:
             told(init)
         if self.trouble != before:

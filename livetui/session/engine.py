@@ -431,16 +431,17 @@ class Engine:
         assert self.aws is not None and self._pool is not None and self.stack is not None
         key = self.stack.signing_key
         try:
-            await self._deploy(self.aws, await asyncio.to_thread(template.load, self.settings))
-            assert self.stack is not None
-            await self._configure(self._pool, self.aws, self.stack)
+            try:
+                await self._deploy(self.aws, await asyncio.to_thread(template.load, self.settings))
+            except LivetuiError as error:
+                self._edits.failed(self.stack.name, error)
+                return
+            await self._configure_anew()
             self._watch_settings(self._pool)
             if self.stack.signing_key != key:  # the stage was removed meanwhile, with its key
                 self._cut.set()
-                return
-            self._announce(self.aws, self.stack)
-        except LivetuiError as error:
-            self._edits.failed(self.stack.name, error)
+            else:
+                self._announce(self.aws, self.stack)
         finally:
             self._redeploying = False
 

@@ -39,6 +39,7 @@ class Functions:
         self._code_roots: dict[str, Path] = {}
         self._told = ""
         """The last environment that was found later than its function."""
+        self._unknown: set[str] = set()
         self._layers: dict[str, Path | LivetuiError] = {}
         """Layer versions of the cloud: where they lie here, or why they do not."""
 
@@ -46,17 +47,17 @@ class Functions:
         """How to run every live function; `local` are the variables that the local cloud adds."""
         live = [function for function in stack.functions.values() if function.live]
         environments = deployment.environments(aws, live)
-        for function in live:
-            self._code_roots[function.id] = _code_root(function)
-            self._interpreters[function.id] = self._interpreter(function)
+        self._code_roots = {function.id: _code_root(function) for function in live}
+        self._interpreters = {function.id: self._interpreter(function) for function in live}
         for arn in dict.fromkeys(layer for function in live for layer in function.layers if _is_in_cloud(layer)):
             if not isinstance(self._layers.get(arn), Path):
                 self._layers[arn] = self._layer(aws, arn)
         return [self._spec(aws, function, {**environments[function.id], **local}) for function in live]
 
     def unknown(self, stack: LiveStack) -> list[str]:
-        """What is said of each `[functions.NAME]` of the settings that is about no function of the stack."""
-        wrong = sorted(self._settings.functions.keys() - stack.functions.keys())
+        """What is said, once, of each `[functions.NAME]` of the settings that is about no function of the stack."""
+        wrong = sorted(self._settings.functions.keys() - stack.functions.keys() - self._unknown)
+        self._unknown.update(wrong)
         near = [difflib.get_close_matches(name, stack.functions, 1) for name in wrong]
         return [f"livetui.toml: no function of this stack is called {name}, so [functions.{name}] does nothing."
                 + (f" Did you mean {meant[0]}?" if meant else "") for name, meant in zip(wrong, near, strict=True)]

@@ -174,7 +174,9 @@ def event_lines(event: SessionEvent) -> list[str]:
         case CodeReloaded():  # why it does not import is told when that changes
             return [f"reloaded: {event.function} in {event.ms:g} ms{', does not import' if event.error else ''}"]
         case FunctionChanged():
-            return _trouble_lines(event.function, event.info) or [f"✓ {event.function} can answer"]
+            lacking = ", without its packages" if event.info.lacks == "packages" else ""
+            return _trouble_lines(event.function, event.info) or [
+                f"function: {event.function} runs on {event.info.interpreter}{lacking}"]
         case Notice():
             return [f"{event.level}: {event.text}"]
         case SessionFailed():

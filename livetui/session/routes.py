@@ -9,7 +9,6 @@ import re
 from collections.abc import Iterable
 from urllib.parse import unquote
 
-DEFAULT = "$default"
 _VARIABLE = re.compile(r"\{([^{}+]+)(\+?)\}")
 
 
