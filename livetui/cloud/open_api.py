@@ -2,7 +2,8 @@
 
 ministack 1.5.33 makes an `AWS::ApiGatewayV2::Api` without reading its `Body`, so every `HttpApi` of a SAM template
 would answer "Not Found"; here the document becomes the integrations, authorizers and routes that CloudFormation would
-make of it, through ministack's own resource handlers. Of a REST API it reads the Body, but not the method `ANY`.
+make of it, through ministack's own resource handlers. Of a REST API it reads the Body, but not the method `ANY`, and of
+an integration with an AWS service only which one it is, not what is sent to it and answered.
 https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-open-api.html
 """
 
@@ -25,6 +26,27 @@ def install() -> None:
     handlers: Handlers = importlib.import_module("ministack.services.cloudformation.provisioners")._RESOURCE_HANDLERS
     import_http_api_bodies(handlers)
     spell_out_any_method(handlers)
+    keep_service_integrations(importlib.import_module("ministack.services.apigateway_v1"))
+
+
+def keep_service_integrations(rest: Any) -> None:
+    """Make `rest` (ministack's REST APIs) import the templates and answers of a document's service integrations."""
+    plain = rest._import_operation
+
+    def import_operation(api_id: str, resource_id: str, method: str, operation: Properties, *more: Any) -> None:
+        plain(api_id, resource_id, method, operation, *more)
+        integration = (operation or {}).get(f"{_PREFIX}integration") or {}
+        if str(integration.get("type")).lower() != "aws":
+            return
+        stated = {name: value for name, value in integration.items() if name != "responses"}
+        behavior = str(stated.get("passthroughBehavior", "when_no_match")).upper()
+        rest._put_integration(api_id, resource_id, method, {**stated, "type": "AWS", "passthroughBehavior": behavior})
+        answers = integration.get("responses") or {}
+        for pattern in sorted(answers, key=lambda pattern: bool(pattern == "default")):
+            answer = {"selectionPattern": "" if pattern == "default" else pattern, **answers[pattern]}
+            rest._put_integration_response(api_id, resource_id, method, str(answer.get("statusCode", 200)), answer)
+
+    rest._import_operation = import_operation
 
 
 def spell_out_any_method(handlers: Handlers) -> None:

@@ -33,7 +33,7 @@ from livetui.session.hub import Hub
 from livetui.session.invoking import Invoking
 from livetui.session.store import Store
 from livetui.session.template_edits import TemplateEdits
-from livetui.stack import attach, attachment, bootstrap, deployment, drift, park, template
+from livetui.stack import attach, attachment, bootstrap, deployment, drift, park, routes, template
 from livetui.stack.contract import LiveFunction, LiveStack, Progress
 
 Step = Literal["cloud", "package", "connect"]
@@ -175,8 +175,18 @@ class Engine:
                 lambda: deployment.deploy_live(application, aws, started, self.settings, self._progress, self.cancel,
                                                as_it_is=self.kind == "replay"))
         self._edits.went_live(application)
+        if application is not None and self.settings.local and not self.attach:
+            self._tell_of_routes(application)
         if self.stack.changed:
             await asyncio.to_thread(announce_gone, aws, self.stack.app, self.stack.stage, self.stack.signing_key)
+
+    def _tell_of_routes(self, application: template.Application) -> None:
+        """Name the routes that the local cloud cannot serve: it hands requests to functions and queues only."""
+        for found in application.root.walk():
+            for route, service in routes.to_services(found).items():
+                if service != "sqs":
+                    self.hub.publish(StackProgress("deploy", route, "skipped", reason=(
+                        f"It leads to {service} itself, not to a function: the local cloud answers 500.")))
 
     @contextlib.asynccontextmanager
     async def _open_pool(self, aws: Aws, stack: LiveStack) -> AsyncIterator[Pool]:
