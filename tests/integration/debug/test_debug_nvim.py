@@ -66,6 +66,7 @@ def editor_command() -> None:
 
 @pytest.mark.usefixtures("editor_command")
 async def test_the_documented_configuration_loads_in_nvim(desk: Bench, project: Path) -> None:
+    desk.broker.announce()
     process = await nvim(project, STAND_IN + "\n" + documented(desk.broker.port) + SAY, "-c", "quitall!")
     answer = await said(process, project / "said.json")
     assert answer["adapter"] == {"type": "server", "host": "127.0.0.1", "port": desk.broker.port}
@@ -79,6 +80,7 @@ async def test_nvim_dap_sees_a_stop_and_evaluates(desk: Bench, app: Path, projec
     await probe.communicate()
     if probe.returncode:
         pytest.skip("nvim-dap is not among nvim's plugins, and neither Debian, PyPI nor npm has it")
+    desk.broker.announce()
     process = await nvim(project, documented(desk.broker.port) + DRIVE % ADD)
     try:
         await desk.heard.until("clients")
