@@ -67,6 +67,7 @@ class InvocationList(ScrollView, can_focus=True):
         self._clock = clock
         self._held_back: dict[int, Row] = {}
         self._strips: LRUCache[tuple[int, int], tuple[Row, Strip]] = LRUCache(1_000)
+        self._styles: dict[tuple[str, int, bool], Style] = {}
         self._columns: tuple[Column, ...] = ()
         self._names = 8
         self._slides: deque[Slide] = deque()
@@ -258,6 +259,7 @@ class InvocationList(ScrollView, can_focus=True):
     def notify_style_update(self) -> None:
         """Colours may have changed: draw everything anew."""
         super().notify_style_update()
+        self._styles.clear()
         self._strips.clear()
 
     def render_line(self, y: int) -> Strip:
@@ -280,20 +282,29 @@ class InvocationList(ScrollView, can_focus=True):
         return strip
 
     def _draw(self, row: Row, cursor: int, odd: bool, width: int) -> Strip:
-        base = self.rich_style + (ink(self, "odd") if odd else Style())
-        over = Style() if not cursor else ink(self, "cursor" if cursor == 2 else "cursor-blurred")
         now = self._clock()
         signs = "●" * self.pinned(row.id) + "◆" * row.marked + "✎" * bool(row.note)
         # One stands before the number, more before the trigger, or before the function where that has no room.
         places = {"function", "trigger"} & {column.name for column in self._columns}
         more = max(places) if signs[1:] else ""
-        segments = [Segment(signs[:1] or ("▌" if cursor else " "), base + over)]
+        base = self._style("", cursor, odd)
+        segments = [Segment(signs[:1] or ("▌" if cursor else " "), base)]
         for column in self._columns:
             words, role = cell(row, column.name, now)
             words = f"{signs[1:]} {words}" if column.name == more else words
-            segments.append(Segment(text.fit(words, column.width, column.right), base + ink(self, role) + over))
-            segments.append(Segment(" " if column.right or column.name in ("state", "time") else "  ", base + over))
-        return Strip(segments).adjust_cell_length(width, base + over)
+            gap = " " if column.right or column.name in ("state", "time") else "  "
+            cells = text.fit(words, column.width, column.right) + gap
+            segments.append(Segment(cells, self._style(role, cursor, odd)))
+        return Strip(segments).adjust_cell_length(width, base)
+
+    def _style(self, role: str, cursor: int, odd: bool) -> Style:
+        key = role, cursor, odd
+        style = self._styles.get(key)
+        if style is None:
+            over = ("", "cursor-blurred", "cursor")[cursor]
+            style = self.rich_style + ink(self, "odd" if odd else "") + ink(self, role) + ink(self, over)
+            self._styles[key] = style
+        return style
 
     # -- the cursor ------------------------------------------------------------------------------------------------
 
