@@ -148,8 +148,8 @@ def concurrent(rows: dict[str, dict[str, float]], live: Live, at_once: int, roun
                 together(plain + stubs)
                 times, base_times = list[float](), list[float]()
                 for _ in range(rounds):
-                    for environments, found in ((plain, base_times), (stubs, times)):
-                        time.sleep(1.1)
+                    for environments, found, gap in ((plain, base_times, GAP), (stubs, times, 1.1)):
+                        time.sleep(gap)
                         found.extend(together(environments))
             base = p50(base_times)
             name = f"{at_once} concurrent"

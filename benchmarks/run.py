@@ -45,7 +45,7 @@ SCRIPTS = (
     Script("scale", "Beyond one laptop (simulation; docs/scale.md)", 30),
     Script("whole", "The whole product, beside a bare function and others", 290),
     Script("runtime", "A call in a worker, beside AWS's runtime client", 90),
-    Script("link", "What the link adds", 180, ("--count", "30", "--many", "16", "--only", "latency", "concurrent",
+    Script("link", "What the link adds", 230, ("--count", "30", "--many", "16", "--only", "latency", "concurrent",
                                                "cold", "ack", "messages", "sustained", "imports")),
     Script("reload", "From a save to an answer of the new code", 120),
     Script("debug", "What debugging costs", 110),

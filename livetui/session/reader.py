@@ -53,11 +53,19 @@ class Reader:
 
         Raises `FilterError` when the filter does not parse.
         """
-        return [row_of(values) for values in self._matching(COLUMNS, filter, limit, before, session)]
+        wanted, query, bound = _matching(filter, before, session)
+        if wanted.sql() is None:
+            return self._judged(wanted, query, bound, limit)
+        return [row_of(values) for values in self._read(f"SELECT {COLUMNS} {query} LIMIT ?", (*bound, limit))[::-1]]
 
     def numbers(self, filter: str | Filter = "", limit: int = 1_000_000, session: str | None = None) -> list[int]:
         """The numbers of matching rows, lowest first: cheaper than `rows` for hiding rows that are held already."""
-        return [int(values[0]) for values in self._matching("id", filter, limit, None, session)]
+        wanted, query, bound = _matching(filter, None, session)
+        if wanted.sql() is None:
+            return [row.id for row in self._judged(wanted, query, bound, limit)]
+        # As one text: for every row sqlite3 lets go of the interpreter, which a screen that is drawn then keeps.
+        ((found,),) = self._read(f"SELECT group_concat(id) FROM (SELECT id {query} LIMIT ?)", (*bound, limit))
+        return sorted(msgspec.json.decode(f"[{found or ''}]", type=list[int]))
 
     def row(self, number: int) -> Row:
         """One row. Raises `LivetuiError` when there is no such invocation."""
@@ -144,25 +152,14 @@ class Reader:
     def _pragma(self, name: str) -> int:
         return int(self._read(f"PRAGMA {name}")[0][0])
 
-    def _matching(self, columns: str, filter: str | Filter, limit: int, before: int | None,
-                  session: str | None) -> list[Values]:
-        wanted = parse(filter) if isinstance(filter, str) else filter
-        where, parameters = wanted.narrowing()
-        clauses, bound = [f"({where})"], list(parameters)
-        if before is not None:
-            clauses.append("id < ?")
-            bound.append(before)
-        if session is not None:
-            clauses.append("session = ?")
-            bound.append(session)
-        query = f"FROM invocations WHERE {' AND '.join(clauses)} ORDER BY id DESC"
-        if wanted.sql() is not None:
-            return self._read(f"SELECT {columns} {query} LIMIT ?", (*bound, limit))[::-1]
-        matching: list[Values] = []
+    def _judged(self, wanted: Filter, query: str, bound: Sequence[Any], limit: int) -> list[Row]:
+        """Rows of which SQLite can only say that they may match."""
+        matching: list[Row] = []
         ends = time.monotonic() + _SEARCH_S
         for values in self._read(f"SELECT {COLUMNS} {query}", bound):
-            if wanted.matches(row_of(values)):
-                matching.append(values[:1] if columns == "id" else values)
+            row = row_of(values)
+            if wanted.matches(row):
+                matching.append(row)
                 if len(matching) == limit:
                     break
             if time.monotonic() > ends:
@@ -201,3 +198,17 @@ class Reader:
 def used_bytes(pragma: Any) -> int:
     """Bytes of the file that hold something; `pragma` answers one by name."""
     return int((pragma("page_count") - pragma("freelist_count")) * pragma("page_size"))
+
+
+def _matching(filter: str | Filter, before: int | None, session: str | None) -> tuple[Filter, str, list[Any]]:
+    """The filter, and from where SQLite takes the rows that may match, newest first."""
+    wanted = parse(filter) if isinstance(filter, str) else filter
+    where, parameters = wanted.narrowing()
+    clauses, bound = [f"({where})"], list[Any](parameters)
+    if before is not None:
+        clauses.append("id < ?")
+        bound.append(before)
+    if session is not None:
+        clauses.append("session = ?")
+        bound.append(session)
+    return wanted, f"FROM invocations WHERE {' AND '.join(clauses)} ORDER BY id DESC", bound
