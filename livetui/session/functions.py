@@ -123,9 +123,10 @@ class Functions:
 
     def _other_environment(self) -> str:
         for id, interpreter in list(self._interpreters.items()):
-            if self._settings.for_function(id).python:
+            root = self._code_roots.get(id)  # both are made anew meanwhile, one after the other
+            if root is None or self._settings.for_function(id).python:
                 continue
-            found = environment_above(self._code_roots[id], self._settings.root)
+            found = environment_above(root, self._settings.root)
             if found is not None and found != interpreter.path:
                 return f"{found} is here now: it runs {id} from the next call on."
             if not interpreter.path.is_file():
