@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import msgspec
 from console import console
 from recorded import LIVE, NOON, RecordedSession, invocation, live_session
@@ -12,7 +10,6 @@ from textual.widgets import TextArea
 
 from livetui.errors import LivetuiError
 from livetui.tui.screens.main import MainScreen
-from livetui.tui.widgets import details
 from livetui.tui.widgets.columns import state_words
 
 
