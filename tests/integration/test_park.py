@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,7 @@ import pytest
 
 from livetui.aws import Aws
 from livetui.cloud import LocalCloud
-from livetui.config import load
+from livetui.config import Settings, load
 from livetui.session import chores
 from livetui.session.events import LinkChanged, SessionFailed, SessionLive
 from livetui.session.headless import live
@@ -53,12 +55,17 @@ def resumed(event: object) -> bool:
     return "Resumed" in getattr(event, "text", "")
 
 
-def test_only_who_holds_the_stage_wakes_it_and_parks_it_and_only_at_the_end(tmp_path: Path) -> None:
-    project = tmp_path / "shop"
+@contextlib.contextmanager
+def parking(folder: Path) -> Iterator[tuple[Any, Settings]]:
+    """A copy of the orders with a cloud of its own, whose sessions park when they end."""
+    project = folder / "shop"
     shutil.copytree(ORDERS, project)
     with LocalCloud.start(project / ".livetui") as cloud:
-        awslambda = Aws(cloud.access).client("lambda")
-        settings = load(project, {"local": True, "app": "shop", "park": "on-exit"})
+        yield Aws(cloud.access).client("lambda"), load(project, {"local": True, "app": "shop", "park": "on-exit"})
+
+
+def test_only_who_holds_the_stage_wakes_it_and_parks_it_and_only_at_the_end(tmp_path: Path) -> None:
+    with parking(tmp_path) as (awslambda, settings):
         heard = Heard()
         first = Session(settings)
         with live(first, heard):
@@ -84,7 +91,7 @@ def test_only_who_holds_the_stage_wakes_it_and_parks_it_and_only_at_the_end(tmp_
 
             # Who takes it over wakes it, and the one before may not park it any more.
             other = Heard()
-            third = Session(load(project, {"local": True, "app": "shop", "take_over": True}))
+            third = Session(load(settings.root, {"local": True, "app": "shop", "take_over": True}))
             with live(third, other):
                 heard.wait_for(lambda event: isinstance(event, LinkChanged) and event.state == "taken-over")
                 other.wait_for(resumed)
@@ -95,11 +102,7 @@ def test_only_who_holds_the_stage_wakes_it_and_parks_it_and_only_at_the_end(tmp_
 
 
 def test_who_leaves_while_the_link_is_opened_anew_parks_all_the_same(tmp_path: Path) -> None:
-    project = tmp_path / "shop"
-    shutil.copytree(ORDERS, project)
-    with LocalCloud.start(project / ".livetui") as cloud:
-        awslambda = Aws(cloud.access).client("lambda")
-        settings = load(project, {"local": True, "app": "shop", "park": "on-exit"})
+    with parking(tmp_path) as (awslambda, settings):
         heard = Heard()
         session = Session(settings)
         with live(session, heard):
