@@ -291,6 +291,18 @@ async def test_a_watch_is_suggested_from_the_variables_only_and_typing_takes_its
         assert shown.app.screen.query_one("#answer", Input).value == ""
 
 
+async def test_a_call_runs_on_by_its_key_from_the_line_of_expressions_too(tmp_path):
+    session = debugged(tmp_path)
+    async with console(session) as shown:
+        session.debug.pause()
+        await shown.until(lambda: bool(shown.main.debugger.variables.nodes), "the variables")
+        shown.main.debugger.evaluate.line.focus()
+        await shown.type("rs")  # letters are text there
+        assert shown.main.debugger.evaluate.line.value == "rs"
+        await shown.press("f5")
+        await shown.until(lambda: ("resume", 7) in session.debug.asked, "the call to run on")
+
+
 async def test_every_paused_call_runs_on(tmp_path):
     session = debugged(tmp_path)
     async with console(session) as shown:

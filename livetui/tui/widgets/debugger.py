@@ -19,7 +19,7 @@ from livetui.session.debugging import Breakpoint, Frame, PausedThread
 from livetui.session.invocation import Row
 from livetui.tui import text
 from livetui.tui.documents import empty, of_lines
-from livetui.tui.keys import FRAME_KEYS, POINT_KEYS
+from livetui.tui.keys import FRAME_KEYS, POINT_KEYS, RUN_KEYS
 from livetui.tui.text import Line
 from livetui.tui.widgets.lines import LinesPane
 from livetui.tui.widgets.source import SourcePane, glyph_of
@@ -126,7 +126,9 @@ class FramesPane(LinesPane, inherit_bindings=False):
 
 
 class Evaluate(Vertical):
-    """A line for expressions, and what they gave."""
+    """A line for expressions, and what they gave. The keys that let a call run on work while one types."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [*RUN_KEYS]
 
     class Asked(Message):
         """An expression, or `name = value`, is to be run in the frame."""
