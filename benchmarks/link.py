@@ -15,7 +15,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 import uuid
 import zipfile
@@ -94,15 +93,14 @@ class Bench:
     def __init__(self, live: Live, connections: int = 1, most: int = 4, s3_from: int = S3_FROM) -> None:
         self.live = live
         settings = {"app": live.app, "stage": live.stage, "bucket": live.bucket, "seed": SEED.hex(),
-                    "owner": "ada@laptop", "access": asdict(live.aws.access), "hold": False, "port": live.port,
-                    "s3_from": s3_from, "connections": connections, "most_connections": max(connections, most)}
+                    "owner": "ada@laptop", "access": asdict(live.aws.access), "hold": False, "quiet": True,
+                    "port": live.port, "s3_from": s3_from, "connections": connections,
+                    "most_connections": max(connections, most)}
         self.console = subprocess.Popen(
             [sys.executable, "-m", "tests.integration.link.console_child", json.dumps(settings)], cwd=ROOT,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(ROOT)})
         assert self.console.stdout is not None
         self.console.stdout.readline()
-        self.drain = threading.Thread(target=lambda: [None for _ in self.console.stdout or ()], daemon=True)
-        self.drain.start()
 
     def __enter__(self) -> Bench:
         return self

@@ -51,6 +51,7 @@ class Stub:
         self.payloads = Payloads(config.bucket, config.region)
         self.machine = StubMachine(self.topics, config.function, self.environment, base64.b64decode(config.verify_key),
                                    config.s3_from, bool(config.bucket))
+        self._variables = variables_hash()
         self._finished: Finish | None = None
         self._slept_at = time.time()
 
@@ -113,15 +114,15 @@ class Stub:
     def _head(self, context: Any) -> dict[str, Any]:
         environ = os.environ
         return {
-            "function": self.config.function, "environment": self.environment, "hash": environment_hash(),
+            "function": self.config.function, "environment": self.environment, "hash": self._variables,
             "context": describe_context(context, self.config),
             "keys": [environ.get("AWS_ACCESS_KEY_ID", ""), environ.get("AWS_SECRET_ACCESS_KEY", ""),
                      environ.get("AWS_SESSION_TOKEN", "")],
         }
 
 
-def environment_hash() -> str:
-    """A short hash of the environment variables that only a new deployment changes."""
+def variables_hash() -> str:
+    """A short hash of the variables that only a new deployment changes: it gives every environment a new process."""
     lines = sorted(f"{name}={value}" for name, value in os.environ.items() if name not in _VOLATILE)
     return sha256("\n".join(lines).encode("utf-8", "surrogateescape")).hex()[:16]
 

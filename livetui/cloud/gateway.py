@@ -11,7 +11,16 @@ import sys
 import threading
 from typing import Any, cast
 
-from livetui.cloud import api_ids, cold_starts, layer_content, open_api, output_changes, patience, stack_events
+from livetui.cloud import (
+    api_ids,
+    cold_starts,
+    decisions,
+    layer_content,
+    open_api,
+    output_changes,
+    patience,
+    stack_events,
+)
 from livetui.cloud.guard import Guard
 
 # Read by ministack while it is imported and never again. Functions inherit this process's environment, so what is not
@@ -30,6 +39,7 @@ def main() -> None:
     open_api.install()
     api_ids.install()
     cold_starts.install()
+    decisions.install()
     stack_events.install()
     output_changes.install()
     patience.install()

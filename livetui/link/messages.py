@@ -61,7 +61,7 @@ class Call:
     """Time on the way from stub to console, estimated without trusting one clock against the other."""
     via: Literal["mqtt", "s3"] = "mqtt"
     environment_hash: str = ""
-    """Changes when a deployment changed the function's environment; ask for its configuration again then."""
+    """Of the variables that this execution environment was started with."""
 
 
 @dataclass(frozen=True)

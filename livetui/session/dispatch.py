@@ -9,7 +9,7 @@ import logging
 import re
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Literal, Protocol
 
 import msgspec
@@ -145,6 +145,8 @@ class Dispatcher:
         self._causes = Causes()
         self._flush_due = False
         self.debugger: Debugger | None = None
+        self.prepare: Callable[[Call], Awaitable[None]] | None = None
+        """Awaited before a call runs, when what it runs with may have changed."""
         self._generated: re.Pattern[str] | None = None
 
     def named_after(self, stack: str) -> None:
@@ -215,6 +217,9 @@ class Dispatcher:
         live.id, live.trace = row.id, row.trace_id
         if not known:
             self._causes.came(ids, row.id)
+        if self.prepare is not None:
+            await self.prepare(call)
+            left = call.deadline - time.monotonic()
         work = Work(id=call.attempt, event=call.event, context=call.context,
                     credentials=credentials(call.keys), remaining_ms=max(0, int(left * 1000)), overrun=self._overrun)
         loop = asyncio.get_running_loop()

@@ -33,6 +33,7 @@ from livetui.session.hub import Hub
 from livetui.session.invoking import Invoking
 from livetui.session.store import Store
 from livetui.session.template_edits import TemplateEdits
+from livetui.session.variables import Variables
 from livetui.stack import attach, attachment, bootstrap, deployment, drift, park, routes, template
 from livetui.stack.contract import LiveFunction, LiveStack, Progress
 
@@ -89,6 +90,8 @@ class Engine:
         self._functions = Functions(
             settings, lambda name: self._step("package", name), lambda text: hub.publish(Notice("warning", text)),
             quiet=kind == "demo")
+        self._variables = Variables(self._has_other_variables, self._renew_variables)
+        self.dispatcher.prepare = self._prepare
         self._edits = TemplateEdits(settings, hub)
 
     async def run(self) -> None:
@@ -373,6 +376,23 @@ class Engine:
             await self._configure(self._pool, self.aws, self.stack)
         except LivetuiError as error:
             self.hub.publish(Notice("error", str(error)))
+
+    async def _prepare(self, call: Call) -> None:
+        try:
+            await self._variables.are_right_for(call)
+        except LivetuiError as error:
+            self.hub.publish(Notice("warning", f"{call.function} runs with the variables of before: {error}"))
+
+    def _has_other_variables(self, function_id: str) -> bool:
+        assert self.aws and self.stack
+        function = self.stack.functions.get(function_id)
+        return function is not None and self._functions.has_other_variables(self.aws, function)
+
+    async def _renew_variables(self, function_id: str) -> None:
+        if not self._redeploying:  # whose end does it
+            async with self._changing:
+                await self._configure_anew()
+            self.hub.publish(Notice("info", f"The variables of {function_id} changed in the cloud: they count now."))
 
     async def _look_for_environments(self) -> None:
         while True:  # somebody makes an environment, or removes one

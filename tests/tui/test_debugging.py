@@ -460,6 +460,7 @@ async def test_what_needs_a_paused_call_is_offered_while_there_is_one(tmp_path):
         await shown.press("f12")
         await shown.sees("b Breakpoint", "c Condition", "O Open file")
         await shown.lacks("f5 Continue")
+        await shown.drawn()  # Textual shows nothing behind a dialog that is opened before the view is laid out
         await shown.press("O")
         await shown.drawn()
         await shown.sees("Show whose handler?", "b Breakpoint")

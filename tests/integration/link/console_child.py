@@ -31,7 +31,8 @@ async def main(settings: dict[str, Any]) -> None:
             journal.write(call.attempt + "\n")
             journal.flush()
             os.fsync(journal.fileno())
-        print("call", call.attempt, link.duplicates, flush=True)
+        if not settings.get("quiet"):
+            print("call", call.attempt, link.duplicates, flush=True)
         if not settings["hold"]:
             link.answer(call.attempt, Answer(call.event))
 

@@ -5,11 +5,13 @@ The local cloud rewrites errors and cannot freeze an environment; this can. Noth
 
 from __future__ import annotations
 
+import contextlib
 import http.server
 import json
 import os
 import queue
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -62,7 +64,8 @@ class Environment:
         self.log: list[str] = []
         self._server = _Server(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
-        self._serving = threading.Thread(target=self._server.serve_forever, args=(0.02,))
+        self._closing = False
+        self._serving = threading.Thread(target=self._serve)
         self._serving.start()
         self.process = subprocess.Popen(
             [sys.executable, "-m", "awslambdaric", handler], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
@@ -94,9 +97,11 @@ class Environment:
         self._next.put(None)
         self.process.kill()
         self.process.wait()
-        self._server.shutdown()
-        self._server.server_close()
+        self._closing = True
+        with contextlib.suppress(OSError):
+            socket.create_connection(self._server.server_address[:2]).close()  # wakes it
         self._serving.join()
+        self._server.server_close()
         self._reading.join()
 
     def __enter__(self) -> Self:
@@ -105,6 +110,11 @@ class Environment:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
                  traceback: TracebackType | None) -> None:
         self.close()
+
+    def _serve(self) -> None:
+        """Without `serve_forever`, which looks at a clock: twenty of those would be a load of their own."""
+        while not self._closing:
+            self._server.handle_request()
 
     def _read_log(self) -> None:
         assert self.process.stdout is not None
