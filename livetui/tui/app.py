@@ -8,7 +8,6 @@ from collections.abc import Callable
 from typing import ClassVar
 
 from textual import on
-from textual.app import App
 from textual.binding import BindingType
 
 from livetui.errors import LivetuiError
@@ -23,12 +22,13 @@ from livetui.tui.screens.prompt import Pick
 from livetui.tui.screens.quit import QuitScreen
 from livetui.tui.terminal import LOOK_EVERY_S, end_within, is_gone, when_ended
 from livetui.tui.text import safe, size
+from livetui.tui.typeahead import OneKeyAtATime
 
 LEAVE_AFTER_S = 5.0
 """How long `q` waits for the session to say goodbye to the cloud."""
 
 
-class LivetuiApp(App[int]):
+class LivetuiApp(OneKeyAtATime):
     """Holds a session and nothing else of livetui; every view reads the session's events."""
 
     TITLE = "livetui"

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from recorded import LIVE, RecordedSession, invocation, live_session
 from rich.cells import cell_len
 from textual import events
-from textual.widgets import Input, OptionList, TextArea
+from textual.widgets import ContentSwitcher, Input, OptionList, TextArea
 
 from livetui.session.events import Notice, SessionEnded, SessionFailed
 from livetui.tui import app as app_module
@@ -287,6 +287,30 @@ async def test_keys_that_come_in_one_burst_are_taken_in_their_order():
         burst(shown, "end", "left", "left", "backspace", "9", "home", "delete", "x")
         await shown.settle()
         assert editor.text == 'xcard 92"'
+
+
+async def test_keys_right_behind_one_that_moves_the_focus_go_where_it_is_then():
+    async with console() as shown:
+        await shown.opened(12)
+        burst(shown, "slash", *"err", "enter", "down", "slash", *"!")
+        await shown.settle()
+        assert shown.app.screen.query_one("#filter", Input).value == "err!"
+        assert [what for what, *_ in shown.session.asked if what == "replay"] == []
+
+
+async def test_keys_right_behind_one_that_opens_a_dialog_are_typed_there():
+    async with console() as shown:
+        await shown.opened(12)
+        burst(shown, "a", *"why?", "enter", "f3")  # opens a dialog, answers it, and goes to another view
+        await shown.until(lambda: shown.main.query_one("#views", ContentSwitcher).current == "functions", "the view")
+        assert shown.session.asked[-1] == ("note", 12, "why?")
+
+
+async def test_a_key_whose_end_is_not_seen_holds_the_others_up_for_a_moment_only(monkeypatch):
+    async with console() as shown:
+        monkeypatch.setattr(shown.app, "_follow", lambda event, at, rounds: None)
+        burst(shown, "f4", "f3")
+        await shown.until(lambda: shown.main.query_one("#views", ContentSwitcher).current == "functions", "the view")
 
 
 async def test_ctrl_e_opens_the_editor_of_the_user(monkeypatch):

@@ -85,7 +85,7 @@ async def test_keys_that_are_pressed_while_the_console_starts_do_no_harm(monkeyp
 
     def on_mount(self: MainScreen) -> None:
         mounted(self)
-        for key in ("2", "f3", "b", "escape", "f12"):
+        for key in ("2", "f3", "b", "escape", "f12", "f2"):
             self.app._driver.process_message(events.Key(key, key if len(key) == 1 else None))
 
     monkeypatch.setattr(MainScreen, "on_mount", on_mount)

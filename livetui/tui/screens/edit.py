@@ -24,7 +24,6 @@ from livetui.tui.keys import bind
 from livetui.tui.record import change_lines
 from livetui.tui.text import escaped, line, safe, size
 from livetui.tui.widgets.lines import LinesPane
-from livetui.tui.widgets.typing import InOrder
 
 if TYPE_CHECKING:
     from livetui.tui.app import LivetuiApp
@@ -72,7 +71,7 @@ def unmasked(edited: bytes, shown: bytes, original: bytes) -> bytes:
     return json.dumps(apply(json.loads(original), changes), ensure_ascii=False).encode("utf-8", "surrogatepass")
 
 
-class Editor(InOrder, TextArea):
+class Editor(TextArea):
     """The text area of an event."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

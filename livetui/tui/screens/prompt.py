@@ -18,7 +18,7 @@ from textual.widgets.option_list import Option
 
 from livetui.tui.keys import bind
 from livetui.tui.text import fit, safe
-from livetui.tui.widgets.typing import Field, Narrowing
+from livetui.tui.widgets.typing import Narrowing
 
 Problem = Callable[[str], str]
 """Says what is wrong with an answer; empty when it can be taken."""
@@ -42,7 +42,7 @@ class Ask(ModalScreen[str | None]):
     def compose(self) -> ComposeResult:
         """The line and what is wrong with it."""
         with Vertical(id="dialog", classes="-small"):
-            yield Field(self._value, id="answer", select_on_focus=self._replace)
+            yield Input(self._value, id="answer", select_on_focus=self._replace)
             yield Static(Content(self._hint), id="problem")
 
     def on_mount(self) -> None:

@@ -23,7 +23,6 @@ from livetui.tui.keys import FRAME_KEYS, POINT_KEYS, RUN_KEYS
 from livetui.tui.text import Line
 from livetui.tui.widgets.lines import LinesPane
 from livetui.tui.widgets.source import SourcePane, glyph_of
-from livetui.tui.widgets.typing import Field
 from livetui.tui.widgets.variables import VariablesPane
 
 MOST_ANSWERS = 500
@@ -140,7 +139,7 @@ class Evaluate(Vertical):
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self.pane = LinesPane(id="answers")
-        self.line = Field(placeholder="expression, or name = value", id="expression", select_on_focus=False)
+        self.line = Input(placeholder="expression, or name = value", id="expression", select_on_focus=False)
         self._lines: list[Line] = []
 
     def compose(self) -> ComposeResult:

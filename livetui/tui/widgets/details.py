@@ -22,7 +22,6 @@ from livetui.tui.record import TABS, Opened, document, has_to_say, label
 from livetui.tui.widgets.columns import state_words, trigger_words
 from livetui.tui.widgets.frame import frame
 from livetui.tui.widgets.lines import DetailPane, LinesPane
-from livetui.tui.widgets.typing import Field
 
 _MOST_KEPT = 16
 _UNNOTICED_S = 0.1
@@ -62,7 +61,7 @@ class Details(Vertical):
 
     async def fill(self) -> None:
         """Tabs, note, pane, search line, buttons; nothing is chosen yet."""
-        search = Field(placeholder="find in this pane · n N move · esc closes", id="search", select_on_focus=False)
+        search = Input(placeholder="find in this pane · n N move · esc closes", id="search", select_on_focus=False)
         search.display = False
         replay = Button(
             "↻ Replay", id="button-replay", compact=True, action="screen.replay", tooltip="Run this event again (r)"

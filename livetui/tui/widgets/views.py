@@ -21,7 +21,6 @@ from livetui.tui.documents import Document, empty
 from livetui.tui.record import log_line
 from livetui.tui.text import LINE_LIMIT, Line, clock, line, safe
 from livetui.tui.widgets.lines import LinesPane
-from livetui.tui.widgets.typing import Field
 
 MOST_LINES = 20_000
 KEPT = 4 * LINE_LIMIT
@@ -117,7 +116,7 @@ class LogsView(TextView):
         self._afresh = True
         self._shown = 0
         """Lines in the pane; while there are none it says so."""
-        self.filter = Field(placeholder="/ filter: function or words", id="logs-filter", select_on_focus=False)
+        self.filter = Input(placeholder="/ filter: function or words", id="logs-filter", select_on_focus=False)
 
     def compose(self) -> ComposeResult:
         """Pane above filter."""
