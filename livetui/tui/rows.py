@@ -44,6 +44,7 @@ class Rows:
         self._held: dict[int, Row] = {}
         self._ids: list[int] = []
         self._open: set[int] = set()
+        self._since: set[int] = set()
         self._matches: Matches | None = None
         self.sort = "#"
         self.descending = False
@@ -106,10 +107,12 @@ class Rows:
     def apply(self, batch: Iterable[Row]) -> Change:
         """Take new and changed rows in."""
         change = Change()
+        shown = None if self._plain else set(self.shown)
         for row in batch:
             known = row.id in self._held
-            was_shown = known and (self._matches is None or self._matches(self._held[row.id]))
+            was_shown = row.id in shown if shown is not None else self.index(row.id) is not None
             self._held[row.id] = row
+            self._since.add(row.id)
             (self._open.discard if row.state in FINISHED else self._open.add)(row.id)
             if not known:
                 self._insert(self._ids, row.id)
@@ -132,8 +135,12 @@ class Rows:
             change.reshaped = True
         return change
 
+    def ask(self) -> None:
+        """The store is asked now which rows match a filter: what changes from here on is not in its answer."""
+        self._since = set(self._open)
+
     def filter(self, matches: Matches | None, known: Collection[int] | None = None) -> None:
-        """Show only the rows that match; None shows all. `known` are ids that were found to match already."""
+        """Show only the rows that match; None shows all. `known` is the store's answer to what was asked last."""
         self._matches = matches
         self._arrange(known)
 
@@ -146,6 +153,7 @@ class Rows:
         """Let go of everything."""
         self._held.clear()
         self._open.clear()
+        self._since.clear()
         self._ids.clear()
         self.shown = []
 
@@ -163,6 +171,7 @@ class Rows:
         for id in gone:
             del self._held[id]
             self._open.discard(id)
+            self._since.discard(id)
         self.let_go += count
         if self._plain:
             del self.shown[: bisect_left(self.shown, self._ids[0])]
@@ -172,7 +181,7 @@ class Rows:
         if matches is None:
             ids = self._ids
         elif known is not None:
-            ids = [id for id in self._ids if id in known]
+            ids = [id for id in self._ids if (matches(held[id]) if id in self._since else id in known)]
         else:
             ids = [id for id in self._ids if matches(held[id])]
         if self._plain:

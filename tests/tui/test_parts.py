@@ -52,6 +52,26 @@ def test_rows_enter_and_leave_a_filter_as_they_change():
     assert rows.shown == [1]
 
 
+def test_rows_that_change_while_the_store_is_asked_for_a_filter_are_tested_by_it():
+    rows = Rows()
+    rows.apply([row(1, "running"), row(2, "running"), row(3)])
+    rows.ask()
+    rows.apply([row(4, "running"), row(2)])
+    rows.filter(lambda each: each.state == "running", known={1, 2})
+    assert rows.shown == [1, 4]
+    assert rows.apply([row(4), row(5, "running")]).reshaped
+    assert rows.shown == [1, 5]
+
+
+def test_a_row_that_the_store_was_wrong_about_takes_no_other_with_it():
+    rows = Rows()
+    rows.apply([row(1), row(2, "error")])
+    rows.ask()
+    rows.filter(lambda each: each.state == "ok", known={2})
+    rows.apply([row(1, "error")])
+    assert rows.shown == [2]
+
+
 def test_the_oldest_rows_are_let_go_beyond_the_bound():
     rows = Rows(most=100)
     rows.apply(row(id) for id in range(1, 203))

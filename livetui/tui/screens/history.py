@@ -62,6 +62,7 @@ class ShownRows(Screen[None]):
         if matches is None or self.table.rows.held <= FILTERED_AT_ONCE:
             self.table.filter(matches)
         else:
+            self.table.rows.ask()
             self.run_worker(
                 partial(self._filter_many, words, matches),
                 thread=True,
@@ -78,7 +79,7 @@ class ShownRows(Screen[None]):
         return lambda row: row.session == past.id and (typed is None or typed(row))
 
     def _filter_many(self, words: str, matches: Callable[[Row], bool]) -> None:
-        # So many rows are asked of the store's index, in a thread; rows that came meanwhile are tested one by one.
+        # So many rows are asked of the store's index, in a thread; those that change meanwhile are tested one by one.
         worker = get_current_worker()
         try:
             known = set(self.session.numbers(words, None if self.past is None else self.past.id))
