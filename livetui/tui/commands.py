@@ -41,18 +41,10 @@ class Commands(Provider):
         for binding in [*ALWAYS, *local]:
             id = binding.id or ""
             what = binding.action.removeprefix("screen.").partition("(")[0]
-            possible = self.screen.check_action(what, ()) and (
-                self._held if id == "take-over" else self._parkable if id == "quit-parked" else True
-            )
+            possible = self.screen.check_action(what, ()) and (id != "quit-parked" or self._parkable)
             if id not in seen and id not in _MOVES and possible:
                 seen.add(id)
                 yield binding
-
-    @property
-    def _held(self) -> bool:
-        """Whether there is a stage to take."""
-        link = getattr(self.screen, "link", None)
-        return link is not None and link.state in ("held", "taken-over")
 
     @property
     def _parkable(self) -> bool:

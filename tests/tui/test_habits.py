@@ -50,15 +50,6 @@ async def test_a_failed_start_stays_on_screen_though_its_session_has_ended():
     assert shown.app.return_code == 0
 
 
-async def test_a_stage_that_is_held_is_taken_from_the_failure():
-    session = RecordedSession(end_at_once=False)
-    async with console(session) as shown:
-        session.tell(SessionFailed("Ada is at it.", "", "", 1, "ada@laptop"))
-        await shown.sees("T Take over")
-        await shown.press("T")
-        assert ("take_over",) in session.asked
-
-
 @pytest.fixture
 def clock(monkeypatch) -> list[float]:
     """What time it is for rows that slide: it stands still."""

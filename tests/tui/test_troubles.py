@@ -1,12 +1,12 @@
-"""What keeps a function from answering stays on screen until it can answer."""
+"""What keeps a function, or a stage, from answering stays on screen until it can answer."""
 
 from __future__ import annotations
 
 from console import console
 from msgspec.structs import replace
-from recorded import LIVE, STEPS
+from recorded import LIVE, STEPS, RecordedSession, live_session
 
-from livetui.session.events import CodeReloaded, FunctionChanged, StackProgress
+from livetui.session.events import CodeReloaded, FunctionChanged, LinkChanged, SessionFailed, StackProgress
 from livetui.tui.widgets.progress import summary
 
 
@@ -56,3 +56,23 @@ async def test_why_an_environment_was_not_made_can_be_read_to_its_end():
         await shown.sees("✗ package", "dns error at last")
     assert "making the environment for src/requirements.txt" in summary(
         [*STEPS, StackProgress("package", name, "started")], None, None).plain
+
+
+async def test_a_stage_that_is_held_is_taken_from_the_failure():
+    session = RecordedSession(end_at_once=False)
+    async with console(session) as shown:
+        session.tell(SessionFailed("Ada is at it.", "", "", 1, "ada@laptop"))
+        await shown.sees("T Take over")
+        await shown.press("T")
+        assert ("take_over",) in session.asked
+
+
+async def test_a_stage_that_nobody_else_has_is_not_taken():
+    session = live_session()
+    async with console(session) as shown:
+        await shown.press("T")
+        assert ("take_over",) not in session.asked
+        assert shown.main.live is not None
+        session.tell(LinkChanged("taken-over", detail="ada@laptop"))
+        await shown.press("T")
+        assert ("take_over",) in session.asked

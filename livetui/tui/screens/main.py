@@ -153,8 +153,14 @@ class MainScreen(RecordActions, DebugActions, OpenedRow):
         self.app.begin()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Until every view is there, keys that are about one do nothing."""
-        return self.ready and super().check_action(action, parameters)
+        """Until every view is there, keys that are about one do nothing; nor can a stage be taken that nobody has."""
+        return self.ready and (action != "take_over" or self.held) and super().check_action(action, parameters)
+
+    @property
+    def held(self) -> bool:
+        """Whether another console has the stage."""
+        link = self.link is not None and self.link.state in ("held", "taken-over")
+        return link or (self.failed is not None and bool(self.failed.held_by))
 
     def on_unmount(self) -> None:
         """Hear no more."""
