@@ -105,11 +105,13 @@ class Stub:
             elif isinstance(action, Reconnect):
                 self.connection.reopen()
             elif isinstance(action, Store):
-                failure = self.payloads.store(action.key, action.content)
-                self._carry_out(self.machine.stored(action.key, failure, time.monotonic()))
+                failure = self.payloads.store(action.key, action.content, self.machine.left(time.monotonic()))
+                if failure is not None:
+                    self._carry_out(self.machine.stored(action.key, failure, time.monotonic()))
             elif isinstance(action, Fetch):
-                content, failure = self.payloads.fetch(action.key)
-                self._carry_out(self.machine.fetched(action.key, content, failure, time.monotonic()))
+                fetched = self.payloads.fetch(action.key, self.machine.left(time.monotonic()))
+                if fetched is not None:
+                    self._carry_out(self.machine.fetched(action.key, *fetched, time.monotonic()))
 
     def _head(self, context: Any) -> dict[str, Any]:
         environ = os.environ

@@ -75,6 +75,8 @@ class StubMachine:
         """When the connection was last replaced; None before there was one."""
         self._broken = ""
         """Why there was no connection last."""
+        self._lease = Lease("", 0)
+        """The last one that was heard."""
         self._joiner = Joiner(max_sets=8, max_bytes=16 * 1024 * 1024)
 
     # -- a call begins -------------------------------------------------------------------------------------------
@@ -130,13 +132,17 @@ class StubMachine:
         return self._wait_connected(now) if call.phase == "looking" else []
 
     def denied(self, detail: str, now: float) -> list[StubAction]:
-        """IAM refused a subscription."""
+        """IAM refused a subscription. The next call asks again, over a new connection."""
+        self.connected = False
+        self._broken = f"its role lacks {detail}"
+        self.reconnected_at = self.reconnected_at if self.reconnected_at is not None else -1e9
         return self._fail("LivetuiUnreachable", f"The function's role lacks {detail}.", now) if self.call else []
 
     def _wait_connected(self, now: float) -> list[StubAction]:
         call = self._call()
-        call.phase = "connecting"
-        call.until = now + CONNECT_WITHIN
+        if call.phase != "connecting":
+            call.phase = "connecting"
+            call.until = now + CONNECT_WITHIN
         return []
 
     def _reconnect(self, now: float) -> list[StubAction]:
@@ -218,8 +224,10 @@ class StubMachine:
             return self._present(presence, now)
         if current is not None and current.live and presence.session != current.session:
             return []
+        if presence.farewell or (current is not None and presence.session == current.session):
+            # Else it may be the will of a console that never became the owner.
+            self.epoch = max(self.epoch, presence.epoch)
         self.presence = presence
-        self.epoch = max(self.epoch, presence.epoch)
         return self._absent(presence, now)
 
     def _present(self, presence: Presence, now: float) -> list[StubAction]:
@@ -249,8 +257,11 @@ class StubMachine:
         return []
 
     def _leased(self, lease: Lease, now: float) -> list[StubAction]:
+        if lease.epoch < self.epoch or (lease.epoch, lease.number) <= (self._lease.epoch, self._lease.number):
+            return []  # also one that somebody recorded and sends again
+        self._lease = lease
         call = self.call
-        if lease.epoch < self.epoch or call is None or call.offered_to is None:
+        if call is None or call.offered_to is None:
             return []
         if lease.session != call.offered_to.session:
             return self._look(now) if now - (call.looked_at or -1e9) > ASK_EVERY else []
@@ -383,6 +394,10 @@ class StubMachine:
         return [*actions, Finish(failure=failure, reason=reason)]
 
     # -- time ----------------------------------------------------------------------------------------------------
+
+    def left(self, now: float) -> float:
+        """Seconds until the call is given up."""
+        return max(0.0, self._call().deadline - now)
 
     def next_tick(self) -> float | None:
         """When `tick` has something to do."""

@@ -81,9 +81,7 @@ class Mqtt:
         self._on_state = on_state
         self._stopped = threading.Event()
         self._provider = auth.AwsCredentialsProvider.new_delegate(self._credentials)
-        tls = io.TlsContextOptions()
-        if dial.ca_file:
-            tls.override_default_trust_store_from_path(None, dial.ca_file)
+        tls = _trusting(dial.ca_file)
         if dial.port == 443 and io.is_alpn_available():
             tls.alpn_list = ["http/1.1"]
         socket_options = io.SocketOptions()
@@ -209,6 +207,13 @@ class Mqtt:
         self._stopped.set()
 
 
+def _trusting(ca_file: str | None) -> io.TlsContextOptions:
+    options = io.TlsContextOptions()
+    if ca_file:
+        options.override_default_trust_store_from_path(None, ca_file)
+    return options
+
+
 def _ended() -> Future[Any]:
     failed: Future[Any] = Future()
     failed.set_exception(ConnectionError("the connection was ended"))
@@ -277,7 +282,7 @@ def _proxy_options(dial: Dial, environ: Mapping[str, str]) -> http.HttpProxyOpti
     options = http.HttpProxyOptions(parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 8080),
                                     connection_type=http.HttpProxyConnectionType.Tunneling)
     if parts.scheme == "https":
-        options.tls_connection_options = io.ClientTlsContext(io.TlsContextOptions()).new_connection_options()
+        options.tls_connection_options = io.ClientTlsContext(_trusting(dial.ca_file)).new_connection_options()
     if parts.username:
         options.auth_type = http.HttpProxyAuthenticationType.Basic
         options.auth_username = unquote(parts.username)

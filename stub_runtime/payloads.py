@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import queue
 import threading
 from typing import Any
 
@@ -18,17 +19,21 @@ class Payloads:
         self._client: Any = None
         self._deletions: list[threading.Thread] = []
 
-    def store(self, key: str, content: bytes) -> str:
-        """Put an object; the failure in words, or an empty string."""
-        return self._tried(lambda s3: s3.put_object(Bucket=self.bucket, Key=key, Body=content))[1]
+    def store(self, key: str, content: bytes, seconds: float) -> str | None:
+        """Put an object; the failure in words, or an empty string. None when it takes longer than `seconds`."""
+        found = self._within(seconds, lambda s3: s3.put_object(Bucket=self.bucket, Key=key, Body=content))
+        return None if found is None else found[1]
 
-    def fetch(self, key: str) -> tuple[bytes, str]:
-        """Get an object and delete it in the background: (content, failure)."""
+    def fetch(self, key: str, seconds: float) -> tuple[bytes, str] | None:
+        """Get an object and delete it in the background: (content, failure). None when it takes longer."""
         def read(s3: Any) -> bytes:
             content: bytes = s3.get_object(Bucket=self.bucket, Key=key)["Body"].read(MAX_BODY)
             return content
 
-        content, failure = self._tried(read)
+        found = self._within(seconds, read)
+        if found is None:
+            return None
+        content, failure = found
         if not failure:
             thread = threading.Thread(target=self._delete, args=(key,), name="livetui-delete")
             thread.start()
@@ -42,6 +47,15 @@ class Payloads:
 
     def _delete(self, key: str) -> None:
         self._tried(lambda s3: s3.delete_object(Bucket=self.bucket, Key=key))
+
+    def _within(self, seconds: float, operation: Any) -> tuple[Any, str] | None:
+        """botocore tries for a minute; Lambda may end the call, and its environment with it, before that."""
+        done: queue.SimpleQueue[tuple[Any, str]] = queue.SimpleQueue()
+        threading.Thread(target=lambda: done.put(self._tried(operation)), name="livetui-s3", daemon=True).start()
+        try:
+            return done.get(timeout=max(0.0, seconds))
+        except queue.Empty:
+            return None
 
     def _tried(self, operation: Any) -> tuple[Any, str]:
         import botocore.exceptions

@@ -125,6 +125,11 @@ class Frame:
         return Frame(Kind(kind), attempt.hex(), payload, index, count, message_id)
 
 
+def kind_of(frame: bytes) -> int:
+    """Which `Kind` a finished frame is."""
+    return frame[1]
+
+
 def split(kind: Kind, attempt: str, message: bytes) -> list[Frame]:
     """The frames of one message, each at most `MAX_FRAME` when finished. Raises `WireError` over `MAX_MESSAGE`."""
     if len(message) > MAX_MESSAGE:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import threading
 from collections import deque
@@ -12,12 +13,15 @@ from typing import Any
 
 from livetui.aws import Aws, IotEndpoint
 from livetui.errors import LivetuiError
+from livetui.link.outgoing import Outgoing
 from livetui.link.usage import Counter
 from stub_runtime.actions import Publish
 from stub_runtime.mqtt import Dial, Mqtt, Received, SigningKeys, Will
 from stub_runtime.pace import Pace
 
 log = logging.getLogger(__name__)
+LEAVE_WITHIN = 3.0
+"""Seconds that answers which wait for the quota get when the link is closed."""
 Heard = Callable[[int, Received, float], None]
 """Called on the loop with the connection's number, the publish, and when it came (loop time)."""
 Changed = Callable[[int, bool, str], None]
@@ -35,9 +39,6 @@ class Connection:
                  changed: Changed, will: Publish | None = None) -> None:
         self.number = number
         self.up = False
-        self.pace = Pace()
-        self.waited = 0.0
-        """Seconds that publishes waited for the quota, in all."""
         self._topics = topics
         self._heard = heard
         self._changed = changed
@@ -47,7 +48,9 @@ class Connection:
         self._inbox: deque[tuple[str, Any, float]] = deque()
         self._woken = False
         self._closed = False
-        self._pending: deque[Publish] = deque()
+        self._outgoing = Outgoing()
+        self._empty = asyncio.Event()
+        self._empty.set()
         self._timer: asyncio.TimerHandle | None = None
 
         def keys() -> SigningKeys:
@@ -60,6 +63,16 @@ class Connection:
             will=None if will is None else Will(will.topic, will.payload))
 
     @property
+    def pace(self) -> Pace:
+        """What went over it lately."""
+        return self._outgoing.pace
+
+    @property
+    def waited(self) -> float:
+        """Seconds in which something waited for the quota, in all."""
+        return self._outgoing.waited
+
+    @property
     def no_delay(self) -> bool:
         """Whether Nagle's algorithm could be turned off."""
         return self._mqtt.no_delay
@@ -68,30 +81,36 @@ class Connection:
         """Begin to connect."""
         self._mqtt.start()
 
-    def publish(self, publish: Publish) -> Future[Any] | None:
-        """Send a frame now, or as soon as the quota allows. Retained ones go out at once and can be waited for."""
-        if publish.retain:
-            self.pace.sent(self._loop.time(), len(publish.payload))
-            return self._send(publish)
-        self._pending.append(publish)
-        if self._timer is None:
-            self._pump()
-        return None
+    def retain(self, publish: Publish) -> Future[Any]:
+        """Send a retained frame at once; the broker's confirmation can be waited for."""
+        self.pace.sent(self._loop.time(), len(publish.payload))
+        return self._send(publish)
+
+    def publish(self, publish: Publish) -> bool:
+        """Send a frame now, or as soon as the quota allows; False when this frame of an answer waits already."""
+        if not self._outgoing.add(publish):
+            return False
+        self._empty.clear()
+        self._pump()
+        return True
+
+    async def emptied(self) -> None:
+        """Wait until nothing waits for the quota any more, at most `LEAVE_WITHIN` seconds."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._empty.wait(), LEAVE_WITHIN)
 
     def _pump(self) -> None:
         """Send what the quota allows, and come back for the rest."""
-        self._timer = None
-        while self._pending:
-            now = self._loop.time()
-            publish = self._pending[0]
-            wait = self.pace.wait(now, len(publish.payload))
-            if wait > 0:
-                self.waited += wait
-                self._timer = self._loop.call_later(wait, self._pump)
-                return
-            self._pending.popleft()
-            self.pace.sent(now, len(publish.payload))
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        for publish in self._outgoing.due(self._loop.time()):
             self._send(publish)
+        wait = self._outgoing.wait(self._loop.time())
+        if wait is None:
+            self._empty.set()
+        else:
+            self._timer = self._loop.call_later(wait, self._pump)
 
     def also(self, topic: str) -> None:
         """Subscribe to this topic too after every reconnect."""
@@ -106,7 +125,7 @@ class Connection:
         self._closed = True
         if self._timer is not None:
             self._timer.cancel()
-        self._pending.clear()
+        self._outgoing.clear()
         self.up = False
         self.counter.ended(self._loop.time())
         await asyncio.to_thread(self._mqtt.stop)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import sys
 import time
@@ -15,7 +16,7 @@ from typing import Any, TypeVar
 from livetui.aws import Aws, IotEndpoint
 from livetui.errors import LivetuiError
 from livetui.link.connection import Connection, confirmed
-from livetui.link.machine import ConsoleAction, ConsoleMachine, Deliver, Dropped, Known, Respond
+from livetui.link.machine import ConsoleAction, ConsoleMachine, Contested, Deliver, Dropped, Known, Respond
 from livetui.link.messages import Answer, Call, LinkConfig, LinkPhase, LinkState
 from livetui.link.owner import LinkHeld, OwnerObject, Ownership
 from livetui.link.payloads import Bucket, PayloadError
@@ -66,6 +67,7 @@ class Link:
         self._counters: list[Counter] = []
         self._renewals = 0
         self._endpoint: IotEndpoint | None = None
+        self._owner: OwnerObject | None = None
         self._ownership = Ownership()
         self._bucket = Bucket(aws, config.bucket) if config.bucket else None
         self._threads = ThreadPoolExecutor(8, thread_name_prefix="livetui-link")
@@ -84,15 +86,16 @@ class Link:
         """Connect, own the stage, publish presence. Raises `LinkHeld`, or `LivetuiError` with what to do."""
         self._tell("connecting")
         sys.setswitchinterval(min(sys.getswitchinterval(), SWITCH_S))
-        owner_object = OwnerObject(self._aws, self.config.bucket, self.topics) if self.config.bucket else None
+        if self.config.bucket:
+            self._owner = OwnerObject(self._aws, self.config.bucket, self.topics)
         try:
             self._endpoint, seen = await asyncio.gather(
                 self._off_loop(self._aws.iot_endpoint),
-                self._off_loop(owner_object.read) if owner_object is not None else _nobody())
+                self._off_loop(self._owner.read) if self._owner is not None else asyncio.sleep(0, Ownership()))
             since = time.time()
             will = Presence(False, self.session, seen.epoch + 1, since, self.config.owner)
             first = await self._connect(0, [self.topics.presence, self.topics.stubs], self._last_will(will))
-            epoch, inherits = await self._own(owner_object, seen, since)
+            epoch, inherits = await self._own(seen, since)
             self._machine = ConsoleMachine(
                 self.topics, self.config.signing_key,
                 Presence(True, self.session, epoch, since, self.config.owner, self._key.public,
@@ -101,7 +104,7 @@ class Link:
             await self._listen(first, self.topics.console(0))
             for number in range(1, self._machine.presence.connections):
                 await self._connect(number, [self.topics.console(number)], None)
-            await confirmed(first.publish(self._machine.announce(self._now())), "the presence of this console")
+            await confirmed(first.retain(self._machine.announce(self._now())), "the presence of this console")
         except BaseException:
             await self._shut()
             raise
@@ -150,7 +153,7 @@ class Link:
         finally:
             self._ups.pop(connection, None)
 
-    async def _own(self, owner_object: OwnerObject | None, seen: Ownership, since: float) -> tuple[int, bool]:
+    async def _own(self, seen: Ownership, since: float) -> tuple[int, bool]:
         """Become the owner of the stage: its epoch, and whether the owner before us is dead. Raises `LinkHeld`."""
         presence = await self._retained()
         for _ in range(3):
@@ -158,14 +161,14 @@ class Link:
             if alive and not self.config.take_over:
                 raise LinkHeld(seen.owner, seen.since)
             epoch = max(seen.epoch, presence.epoch if presence is not None else 0) + 1
-            if owner_object is None:
+            if self._owner is None:
                 return epoch, not alive
             wanted = Ownership(self.config.owner, self.session, epoch, since, False)
-            written = await self._off_loop(owner_object.write, wanted, seen)
+            written = await self._off_loop(self._owner.write, wanted, seen)
             if written is not None:
                 self._ownership = written
                 return epoch, not alive
-            seen = await self._off_loop(owner_object.read)
+            seen = await self._off_loop(self._owner.read)
         if not seen.tag:
             raise LivetuiError("The owner of the stage cannot be read.",
                                "S3 says that the owner object exists, but does not show it.",
@@ -260,20 +263,20 @@ class Link:
         for attempt in machine.unanswered:
             told = Answer(b"The console was closed while it ran this call.", True)
             self._respond(attempt, told, "LivetuiInterrupted")
+        await asyncio.gather(*(connection.emptied() for connection in self._connections.values()))
         first = self._connections.get(0)
         if not machine.taken_over and first is not None and first.up:
             try:
-                await confirmed(first.publish(machine.farewell()), "the farewell of this console")
+                await confirmed(first.retain(machine.farewell()), "the farewell of this console")
             except LivetuiError as error:
                 self._tell("offline", error.what)
             await self._give_back()
 
     async def _give_back(self) -> None:
-        if not self.config.bucket or not self._ownership.tag:
+        if self._owner is None or not self._ownership.tag:
             return
-        owner_object = OwnerObject(self._aws, self.config.bucket, self.topics)
         try:
-            await self._off_loop(owner_object.write, replace(self._ownership, free=True), self._ownership)
+            await self._off_loop(self._owner.write, replace(self._ownership, free=True), self._ownership)
         except LivetuiError as error:
             self._tell("offline", error.what)
 
@@ -349,10 +352,21 @@ class Link:
                 self._on_cancel(action.attempt)
             elif isinstance(action, Fetch):
                 self._begin(self._fetch(action))
+            elif isinstance(action, Contested):
+                self._begin(self._contest(action.presence))
             else:
                 self._tell("taken-over", f"{action.presence.owner} since "
                            f"{time.strftime('%H:%M', time.localtime(action.presence.since))}")
         self._arm()
+
+    async def _contest(self, other: Presence) -> None:
+        """Whether that session was the owner of the stage after this one, as its owner object says."""
+        mine = False
+        if self._owner is not None:
+            with contextlib.suppress(LivetuiError):
+                mine = await self._off_loop(self._owner.read) == self._ownership
+        machine = self._the_machine()
+        self._carry_out([machine.announce(self._now())] if mine else machine.lost(other))
 
     async def _fetch(self, fetch: Fetch) -> None:
         machine = self._the_machine()
@@ -375,8 +389,12 @@ class Link:
         connection = self._connections.get(publish.connection)
         if connection is None or not connection.up:
             connection = self._connections.get(0)
-        if connection is not None:
-            connection.publish(publish)
+        if connection is None:
+            return
+        if publish.retain:
+            connection.retain(publish)
+        elif not connection.publish(publish) and self._machine is not None:
+            connection.publish(self._machine.still_coming(publish))
 
     # -- time ----------------------------------------------------------------------------------------------------
 
@@ -490,7 +508,3 @@ class Link:
 
 def _words(error: Exception) -> str:
     return str(error) if isinstance(error, PayloadError | WireError) else repr(error)
-
-
-async def _nobody() -> Ownership:
-    return Ownership()

@@ -71,7 +71,14 @@ class TakenOver:
     presence: Presence
 
 
-ConsoleAction = Publish | Fetch | Deliver | Dropped | Respond | TakenOver
+@dataclass(frozen=True)
+class Contested:
+    """The last will of a later session: of an owner after us, or of one that ended before it was. Ask who owns."""
+
+    presence: Presence
+
+
+ConsoleAction = Publish | Fetch | Deliver | Dropped | Respond | TakenOver | Contested
 
 
 @dataclass
@@ -353,13 +360,21 @@ class ConsoleMachine:
             return []
         later = seen is not None and (seen.epoch, seen.session) > (mine.epoch, mine.session)
         if seen is not None and later and seen.session != mine.session:
-            self.taken_over = True
-            self._assert_due = False
-            return [TakenOver(seen), *(Dropped(attempt) for attempt in self._open)]
+            return self.lost(seen) if seen.live or seen.farewell else [Contested(seen)]
         if now - self._asserted < ASSERT_EVERY:
             self._assert_due = True
             return []
         return [self.announce(now)]
+
+    def lost(self, owner: Presence) -> list[ConsoleAction]:
+        """The stage is another's from now on; events that are being fetched will not start here."""
+        self.taken_over = True
+        self._assert_due = False
+        dropped = [Dropped(attempt) for attempt in self._open]
+        for attempt in [each for each in self._open.values() if each.state == "fetching"]:
+            attempt.state = "cancelled"
+            del self._open[attempt.id]
+        return [TakenOver(owner), *dropped]
 
     def lease(self, now: float) -> Publish:
         """A broadcast that this console lives, and what it works on."""
@@ -448,6 +463,10 @@ class ConsoleMachine:
             self._refused.popitem(last=False)
         frame = Frame(Kind.REFUSE, NO_ATTEMPT, refusal(version, "console")).encode(version)
         return [Publish(reply_to, frame, connection, expiry=60)]
+
+    def still_coming(self, publish: Publish) -> Publish:
+        """What to send in place of a frame that waits for the quota already: a sign of life."""
+        return self._to(publish.topic, publish.connection, Frame(Kind.ACK, Frame.decode(publish.payload).attempt))
 
     def _to(self, reply_to: str, connection: int, frame: Frame) -> Publish:
         return Publish(reply_to, frame.encode(), connection, expiry=60)

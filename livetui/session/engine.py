@@ -90,8 +90,10 @@ class Engine:
         self._functions = Functions(
             settings, lambda name: self._step("package", name), lambda text: hub.publish(Notice("warning", text)),
             quiet=kind == "demo")
-        self._variables = Variables(self._has_other_variables, self._renew_variables)
-        self.dispatcher.prepare = self._prepare
+        variables = Variables(self._has_other_variables, self._renew_variables,
+                              lambda work: self._background.create_task(work),  # noqa: PLW0108  (made later)
+                              lambda text: hub.publish(Notice("warning", text)))
+        self.dispatcher.prepare = variables.prepare
         self._edits = TemplateEdits(settings, hub)
 
     async def run(self) -> None:
@@ -222,6 +224,7 @@ class Engine:
             for words in self._functions.unknown(stack):
                 self.hub.publish(Notice("warning", words))
         pool.configure(specs)
+        self._functions.are_configured()
         for spec in specs:
             own = {name: value for name, value in spec.environment.items() if name not in local}
             self.store.remember_function(spec.id, handler=spec.handler, code_root=spec.code_root, environment=own,
@@ -370,29 +373,28 @@ class Engine:
                 else:  # `.env` and requirements count at once
                     await self._configure_anew()
 
-    async def _configure_anew(self) -> None:
+    async def _configure_anew(self) -> bool:
         assert self.stack and self.aws and self._pool
         try:
             await self._configure(self._pool, self.aws, self.stack)
         except LivetuiError as error:
             self.hub.publish(Notice("error", str(error)))
-
-    async def _prepare(self, call: Call) -> None:
-        try:
-            await self._variables.are_right_for(call)
-        except LivetuiError as error:
-            self.hub.publish(Notice("warning", f"{call.function} runs with the variables of before: {error}"))
+            return False
+        return True
 
     def _has_other_variables(self, function_id: str) -> bool:
         assert self.aws and self.stack
         function = self.stack.functions.get(function_id)
         return function is not None and self._functions.has_other_variables(self.aws, function)
 
-    async def _renew_variables(self, function_id: str) -> None:
-        if not self._redeploying:  # whose end does it
-            async with self._changing:
-                await self._configure_anew()
+    async def _renew_variables(self, function_id: str) -> bool:
+        if self._redeploying:  # whose end does it
+            return False
+        async with self._changing:
+            renewed = await self._configure_anew()
+        if renewed:
             self.hub.publish(Notice("info", f"The variables of {function_id} changed in the cloud: they count now."))
+        return renewed
 
     async def _look_for_environments(self) -> None:
         while True:  # somebody makes an environment, or removes one

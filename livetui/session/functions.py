@@ -37,8 +37,9 @@ class Functions:
         self._quiet = quiet
         self._interpreters: dict[str, Interpreter] = {}
         self._code_roots: dict[str, Path] = {}
+        self._found_variables: dict[str, dict[str, str]] = {}
         self._variables: dict[str, dict[str, str]] = {}
-        """What the cloud last said of each function's variables."""
+        """Of the cloud, as the workers have them."""
         self._told = ""
         """The last environment that was found later than its function."""
         self._unknown: set[str] = set()
@@ -48,7 +49,7 @@ class Functions:
     def specs(self, aws: Aws, stack: LiveStack, local: Mapping[str, str]) -> list[FunctionSpec]:
         """How to run every live function; `local` are the variables that the local cloud adds."""
         live = [function for function in stack.functions.values() if function.live]
-        environments = self._variables = deployment.environments(aws, live)
+        environments = self._found_variables = deployment.environments(aws, live)
         self._code_roots = {function.id: _code_root(function) for function in live}
         self._interpreters = {function.id: self._interpreter(function) for function in live}
         for arn in dict.fromkeys(layer for function in live for layer in function.layers if _is_in_cloud(layer)):
@@ -56,8 +57,12 @@ class Functions:
                 self._layers[arn] = self._layer(aws, arn)
         return [self._spec(aws, function, {**environments[function.id], **local}) for function in live]
 
+    def are_configured(self) -> None:
+        """Workers run with what `specs` found."""
+        self._variables = self._found_variables
+
     def has_other_variables(self, aws: Aws, function: LiveFunction) -> bool:
-        """Whether the cloud has other variables for it than `specs` found."""
+        """Whether the cloud has other variables for it than its workers."""
         return deployment.environment(aws, function.arn or function.name) != self._variables.get(function.id)
 
     def unknown(self, stack: LiveStack) -> list[str]:

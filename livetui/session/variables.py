@@ -3,43 +3,76 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import time
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
 
+from livetui.errors import LivetuiError
 from livetui.link.messages import Call
 
+PATIENCE_S = 3.0
+"""How long a call waits for what the cloud says."""
 _MOST = 10_000
 
 
 class Variables:
     """Has workers get the variables that the execution environments have whose calls they run. On one loop."""
 
-    def __init__(self, are_old: Callable[[str], bool], renew: Callable[[str], Awaitable[None]]) -> None:
-        """`are_old(function)` asks the cloud, and blocks; `renew(function)` gives its workers what is there now."""
+    def __init__(self, are_old: Callable[[str], bool], renew: Callable[[str], Awaitable[bool]],
+                 start: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]],
+                 warn: Callable[[str], None]) -> None:
+        """`are_old(function)` asks the cloud, and blocks; `renew(function)` gives its workers what is there now.
+
+        What `renew` could not do is asked for again with the next call. `start` owns tasks.
+        """
         self._are_old = are_old
         self._renew = renew
+        self._start = start
+        self._warn = warn
         self._hashes: dict[str, str] = {}
         """Of the variables that a function's workers have."""
         self._compared: dict[str, None] = {}
         """Execution environments, which keep the variables that they were started with."""
-        self._looking = asyncio.Lock()
+        self._looking: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
-    async def are_right_for(self, call: Call) -> None:
-        """Wait until workers have this call's variables. Raises `LivetuiError` when they cannot be asked for."""
+    async def prepare(self, call: Call) -> None:
+        """Wait until workers have this call's variables; where the cloud takes long, it runs with those of before."""
         if self._is_known(call):
             return
-        async with self._looking:
-            if not self._is_known(call):
-                if await asyncio.to_thread(self._are_old, call.function):
-                    await self._renew(call.function)
+        patience = min(PATIENCE_S, max(0.0, call.deadline - time.monotonic()) / 2)
+        done, _ = await asyncio.wait({self._start(self._look(call))}, timeout=patience)
+        if not done:
+            self._warn(f"{call.function} runs with the variables of before: the cloud does not say whether they "
+                       "changed.")
+
+    async def _look(self, call: Call) -> None:
+        try:
+            await self._compare_with_cloud(call)
+        except LivetuiError as error:
+            self._warn(f"{call.function} runs with the variables of before: {error}")
+
+    async def _compare_with_cloud(self, call: Call) -> None:
+        async with self._looking[call.function]:
+            if self._is_known(call):
+                return
+            if await asyncio.to_thread(self._are_old, call.function):
+                if not await self._renew(call.function):
+                    return
                 self._hashes[call.function] = call.environment_hash
-                self._is_known(call)
+            elif self._hashes.setdefault(call.function, call.environment_hash) != call.environment_hash:
+                del self._hashes[call.function]  # an environment of before, or one made while it was asked
+            self._compare(call)
 
     def _is_known(self, call: Call) -> bool:
         if not call.environment_hash or call.environment in self._compared:
             return True
         if self._hashes.get(call.function) != call.environment_hash:
             return False
+        self._compare(call)
+        return True
+
+    def _compare(self, call: Call) -> None:
         if len(self._compared) >= _MOST:
             self._compared.clear()
         self._compared[call.environment] = None
-        return True

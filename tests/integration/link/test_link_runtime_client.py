@@ -6,6 +6,7 @@ import asyncio
 import base64
 import json
 import random
+import socket
 import time
 from collections.abc import Iterator
 
@@ -141,6 +142,15 @@ async def test_lambdas_deadline_ends_a_call_with_a_typed_error_and_the_console_h
         assert here.link.answer(here.calls[0].attempt, Answer(b"1")) is False
     assert result.json["errorType"] == "LivetuiTimeout"
     assert "was still running it" in result.json["errorMessage"]
+
+
+async def test_a_bucket_that_does_not_answer_costs_no_more_than_lambdas_deadline(live: Live) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        nowhere = {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{silent.getsockname()[1]}"}
+        with live.environment(extra=nowhere, s3_from=1) as environment:
+            async with console(live, echo):
+                result = await invoke(environment, seconds=4.0)
+    assert result.json["errorType"] == "LivetuiTimeout"
 
 
 async def test_a_frozen_environment_costs_one_reconnect_and_loses_nothing(live: Live, environment: Environment) -> None:

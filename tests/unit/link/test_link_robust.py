@@ -11,12 +11,14 @@ import pytest
 from livetui.link.link import Link
 from livetui.link.machine import ConsoleMachine, Deliver, Dropped
 from livetui.link.messages import Call, LinkConfig
+from livetui.link.outgoing import Outgoing
 from livetui.link.payloads import PayloadError
 from livetui.link.timing import Legs
-from stub_runtime.actions import Fetch
+from stub_runtime.actions import Fetch, Publish
+from stub_runtime.presence import Presence, presence_frame
 from stub_runtime.sealing import StubKey
 from stub_runtime.wire import Frame, Kind, pack, split
-from tests.unit.link.world import SEED, TOPICS, SimConsole, SimStub, World
+from tests.unit.link.world import S3_FROM, SEED, TOPICS, SimConsole, SimStub, World
 
 ATTEMPT = "a" * 32
 REPLY_TO = TOPICS.stub("Orders", "ab")
@@ -91,6 +93,118 @@ def test_why_there_is_no_connection_is_told(world: World) -> None:
     stub.carry_out(stub.machine.disconnected(world.now, "no such host"))
     world.run(60)
     assert "no such host" in world.finished[attempt].reason
+
+
+def no_way(stub: SimStub, detail: str, after: float) -> None:
+    """From now on each connection that the stub makes fails `after` seconds later."""
+    def connect() -> None:
+        stub.connection += 1
+        stub.subscriptions = set()
+        stub.world.at(stub.world.now + after, lambda: stub.carry_out(stub.machine.disconnected(stub.world.now, detail)))
+
+    stub.connect = connect  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize("after", [0.1, 2.5, 5.0])
+def test_a_warm_stub_that_loses_its_network_says_so_within_seconds(world: World, after: float) -> None:
+    SimConsole(world, "ada@laptop")
+    stub = SimStub(world, 1)
+    stub.invoke(10)
+    world.run(5)
+    no_way(stub, "no such host", after)
+    stub.cut()
+    world.run(30)
+    attempt = stub.invoke(10, 900.0)
+    began = world.now
+    while stub.busy:
+        world.run(1)
+    assert world.now - began < 15
+    assert world.finished[attempt].failure == "LivetuiUnreachable"
+    assert "no such host" in world.finished[attempt].reason
+
+
+def test_a_stub_that_was_refused_asks_again_with_its_next_call(world: World) -> None:
+    SimConsole(world, "ada@laptop")
+    stub = SimStub(world, 1)
+    refused = True
+
+    def connect() -> None:
+        if refused:
+            stub.connection += 1
+            world.at(world.now + 0.2, lambda: stub.carry_out(stub.machine.denied("iot:Subscribe on it", world.now)))
+        else:
+            SimStub.connect(stub)
+
+    stub.connect = connect  # type: ignore[method-assign]
+    stub.connect()  # INIT
+    world.run(5)
+    first = stub.invoke(10)
+    world.run(5)
+    assert "iot:Subscribe on it" in world.finished[first].reason
+    refused = False
+    second = stub.invoke(10)
+    world.run(5)
+    assert not world.finished[second].failure
+
+
+def test_a_recorded_lease_is_no_sign_of_life(world: World) -> None:
+    console = SimConsole(world, "ada@laptop", quick=False)
+    stub = SimStub(world, 1)
+    attempt = stub.invoke(10, 900.0)
+    world.run(5)
+    recorded = [console.machine.lease(world.now) for _ in range(2)]
+    for lease in recorded:
+        world.publish(lease)
+    world.run(1)
+    console.crash(will_after=1000.0)
+    began = world.now
+    for number in range(60):
+        world.at(world.now + number, lambda number=number: world.publish(recorded[number % 2]))
+    while stub.busy:
+        world.run(1)
+    assert world.now - began < 15
+    assert world.finished[attempt].failure == "LivetuiInterrupted"
+
+
+def test_the_will_of_a_console_that_never_owned_the_stage_takes_nothing_from_its_owner(world: World) -> None:
+    console = SimConsole(world, "ada@laptop")
+    will = Presence(False, "f" * 16, world.epoch + 1, world.now, "bob@desk")
+    world.publish(Publish(TOPICS.presence, presence_frame(will, TOPICS.root, SEED).encode(), retain=True))
+    world.subscribe_presence(stub := SimStub(world, 1))
+    world.run(5)
+    assert not console.machine.taken_over
+    attempt = stub.invoke(10)
+    world.run(5)
+    assert not world.finished[attempt].failure
+
+
+def test_an_event_that_is_being_fetched_at_a_take_over_does_not_start(world: World) -> None:
+    console = SimConsole(world, "ada@laptop", slow_bucket=5.0)
+    stub = SimStub(world, 1)
+    attempt = stub.invoke(S3_FROM)
+    world.run(2)
+    SimConsole(world, "bob@desk", inherits=False)
+    world.run(60)
+    assert attempt not in world.executed
+    assert console.dropped == [attempt]
+
+
+@pytest.mark.parametrize("stubs", [10, 50])
+def test_answers_that_wait_for_the_quota_are_sent_once_and_all_arrive(world: World, stubs: int) -> None:
+    console = SimConsole(world, "ada@laptop", outgoing=Outgoing())
+    sent = [0]
+    publish = world.publish
+
+    def counted(message: Publish, sure: bool = False) -> None:
+        sent[0] += len(message.payload)
+        publish(message, sure)
+
+    attempts = [SimStub(world, number + 1).invoke(100_000) for number in range(stubs)]
+    world.publish = counted  # type: ignore[method-assign]
+    world.run(60)
+    assert [world.finished[attempt].failure for attempt in attempts] == [""] * stubs
+    assert console.outgoing is not None and len(console.outgoing) == 0
+    assert sent[0] < 2.5 * stubs * 100_000  # there and back
 
 
 class Undeletable:

@@ -11,10 +11,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from livetui.link.messages import Answer
+from livetui.link.outgoing import Outgoing
 from stub_runtime.actions import Publish
 from stub_runtime.errors import NOTHING_RAN
+from stub_runtime.presence import Presence, presence_frame
 from stub_runtime.wire import NO_ATTEMPT, Frame, Kind, refusal, split
-from tests.unit.link.world import TOPICS, SimConsole, SimStub, Weather, World, forged_presence
+from tests.unit.link.world import SEED, TOPICS, SimConsole, SimStub, Weather, World, forged_presence
 
 WEATHERS = {
     "clear": Weather(),
@@ -51,9 +53,10 @@ class Walk(RuleBasedStateMachine):
 
     @precondition(lambda self: self.console is None)
     @rule(owner=st.sampled_from(["ada@laptop", "bob@desk"]), checkout=st.sampled_from(["", "second"]),
-          quick=st.booleans())
-    def console_starts(self, owner: str, checkout: str, quick: bool) -> None:
-        self.console = SimConsole(self.world, owner, quick=quick, checkout=checkout)
+          quick=st.booleans(), paced=st.booleans(), slow_bucket=st.sampled_from([0.0, 0.5, 4.0]))
+    def console_starts(self, owner: str, checkout: str, quick: bool, paced: bool, slow_bucket: float) -> None:
+        self.console = SimConsole(self.world, owner, quick=quick, checkout=checkout, slow_bucket=slow_bucket,
+                                  outgoing=Outgoing() if paced else None)
 
     @precondition(lambda self: self.console is not None)
     @rule(will_after=st.sampled_from([0.0, 2.0, 45.0]))
@@ -71,6 +74,16 @@ class Walk(RuleBasedStateMachine):
     @rule()
     def console_is_cut(self) -> None:
         self.console.cut()
+
+    @precondition(lambda self: self.console is not None)
+    @rule(seconds=st.sampled_from([-3600.0, 0.0, 20.0, 3600.0]))
+    def clock_of_the_console_jumps(self, seconds: float) -> None:
+        self.console.carry_out(self.console.machine.slept(max(0.0, seconds), self.world.now))
+
+    @rule(epoch=st.integers(0, 3))
+    def somebody_who_never_owned_the_stage_dies(self, epoch: int) -> None:
+        will = Presence(False, "e" * 16, self.world.epoch + epoch, self.world.now, "eve@lab")
+        self.world.publish(Publish(TOPICS.presence, presence_frame(will, TOPICS.root, SEED).encode(), retain=True))
 
     @precondition(lambda self: self.console is not None)
     @rule(quick=st.booleans())

@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from livetui.link.machine import ConsoleMachine, Deliver, Dropped, Known, Respond, TakenOver
+from livetui.link.machine import ConsoleMachine, Contested, Deliver, Dropped, Known, Respond, TakenOver
 from livetui.link.messages import Answer
+from livetui.link.outgoing import Outgoing
 from stub_runtime.actions import Fetch, Finish, Look, Publish, Reconnect, Store
 from stub_runtime.machine import StubMachine
 from stub_runtime.presence import Presence, presence_frame
@@ -48,6 +49,8 @@ class World:
         self.finished: dict[str, Finish] = {}
         self.events: dict[str, bytes] = {}
         self.epoch = 0
+        self.owners: list[int] = []
+        """Epochs of the sessions that became the owner of the stage."""
         self._later: list[tuple[float, int, Callable[[], None]]] = []
         self._count = 0
 
@@ -216,10 +219,14 @@ class SimConsole:
     running: list[str] = field(default_factory=list)
     dropped: list[str] = field(default_factory=list)
     alive: bool = True
+    outgoing: Outgoing | None = None
+    slow_bucket: float = 0.0
+    """Seconds that a large event takes to fetch."""
 
     def __post_init__(self) -> None:
         world = self.world
         world.epoch += 1
+        world.owners.append(world.epoch)
         key = SessionKey()
         session = f"{world.epoch:016x}"
         history = "" if self.checkout is None else f"{self.owner} {self.checkout}"
@@ -298,8 +305,7 @@ class SimConsole:
     def carry_out(self, actions: list[Any]) -> None:
         for action in actions:
             if isinstance(action, Publish):
-                if self.subscriptions:
-                    self.world.publish(action)
+                self.publish(action)
             elif isinstance(action, Deliver):
                 assert action.call.event == self.world.events[action.call.attempt], "another call's event"
                 self.queued.append(action.call.attempt)
@@ -316,8 +322,39 @@ class SimConsole:
                 self._fetch(action)
             elif isinstance(action, TakenOver):
                 self.inherits = False
+            elif isinstance(action, Contested):
+                owner = max(self.world.owners)
+                self.carry_out([self.machine.announce(self.world.now)] if owner == self.machine.presence.epoch
+                               else self.machine.lost(action.presence))
+
+    def publish(self, publish: Publish) -> None:
+        """Over the connection, at the pace of a real one when this console has `outgoing`."""
+        if self.outgoing is None or publish.retain:
+            if self.subscriptions:
+                self.world.publish(publish)
+        elif not self.outgoing.add(publish):
+            self.outgoing.add(self.machine.still_coming(publish))
+        self._pump()
+
+    def _pump(self) -> None:
+        if self.outgoing is None or not len(self.outgoing):
+            return
+        for publish in self.outgoing.due(self.world.now):
+            if self.subscriptions:
+                self.world.publish(publish)
+        wait = self.outgoing.wait(self.world.now)
+        if wait is not None:
+            self.world.at(self.world.now + wait, self._pump)
 
     def _fetch(self, fetch: Fetch) -> None:
+        if self.slow_bucket:
+            self.world.at(self.world.now + self.slow_bucket, partial(self._fetched, fetch))
+        else:
+            self._fetched(fetch)
+
+    def _fetched(self, fetch: Fetch) -> None:
+        if not self.alive:
+            return
         content = self.world.bucket.pop(fetch.key, b"")
         if not content:
             self.carry_out(self.machine.not_fetched(fetch.attempt, "gone"))

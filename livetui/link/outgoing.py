@@ -1,0 +1,58 @@
+"""What one connection has to send, in the order and at the pace at which it may go. Pure: times come in."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from stub_runtime.actions import Publish
+from stub_runtime.pace import Pace
+from stub_runtime.wire import Kind, kind_of
+
+
+class Outgoing:
+    """Signs of life go before answers: a caller whose answer waits must not take the console for dead."""
+
+    def __init__(self) -> None:
+        self.pace = Pace()
+        self.waited = 0.0
+        """Seconds in which something waited for the quota."""
+        self._since: float | None = None
+        self._signs: deque[Publish] = deque()
+        self._answers: deque[Publish] = deque()
+
+    def __len__(self) -> int:
+        return len(self._signs) + len(self._answers)
+
+    def add(self, publish: Publish) -> bool:
+        """Take a frame; False when this very frame of an answer waits already."""
+        is_answer = kind_of(publish.payload) == Kind.ANSWER
+        if is_answer and publish in self._answers:
+            return False
+        (self._answers if is_answer else self._signs).append(publish)
+        return True
+
+    def due(self, now: float) -> list[Publish]:
+        """Take out what may go now; the rest waits for `wait`."""
+        found: list[Publish] = []
+        while (first := self._first) and self.pace.wait(now, len(first[0].payload)) <= 0:
+            publish = first.popleft()
+            self.pace.sent(now, len(publish.payload))
+            found.append(publish)
+        if self._since is not None:
+            self.waited += now - self._since
+        self._since = now if len(self) else None
+        return found
+
+    def wait(self, now: float) -> float | None:
+        """Seconds until something is due; None when nothing waits."""
+        first = self._first
+        return self.pace.wait(now, len(first[0].payload)) if first else None
+
+    def clear(self) -> None:
+        """Forget what waits."""
+        self._signs.clear()
+        self._answers.clear()
+
+    @property
+    def _first(self) -> deque[Publish]:
+        return self._signs or self._answers
