@@ -18,12 +18,12 @@ from livetui.errors import LivetuiError
 from livetui.link.connection import Connection, confirmed
 from livetui.link.machine import ConsoleAction, ConsoleMachine, Contested, Deliver, Dropped, Known, Respond
 from livetui.link.messages import Answer, Call, LinkConfig, LinkPhase, LinkState
-from livetui.link.owner import LinkHeld, OwnerObject, Ownership
+from livetui.link.owner import LinkHeld, Others, OwnerObject, Ownership
 from livetui.link.payloads import Bucket, PayloadError
 from livetui.link.usage import Counter, LinkUsage, total
 from stub_runtime.actions import Fetch, Publish
 from stub_runtime.mqtt import Received
-from stub_runtime.presence import Lease, Presence, presence_frame, read_lease, read_presence
+from stub_runtime.presence import Presence, presence_frame
 from stub_runtime.sealing import SessionKey, verify_key_of
 from stub_runtime.topics import MAX_CONNECTIONS, Topics
 from stub_runtime.wire import NO_ATTEMPT, Frame, Kind, WireError
@@ -31,7 +31,6 @@ from stub_runtime.wire import NO_ATTEMPT, Frame, Kind, WireError
 R = TypeVar("R")
 log = logging.getLogger(__name__)
 CONNECT_WITHIN = 15.0
-ALIVE_WITHIN = 1.5
 SWITCH_S = 0.0005
 """How long a thread may keep the interpreter while others wait. Python's 5 ms would be paid three times by each ack
 while a thread moves a large payload: by awscrt's thread, by the loop's, and on the way back."""
@@ -71,8 +70,7 @@ class Link:
         self._ownership = Ownership()
         self._bucket = Bucket(aws, config.bucket) if config.bucket else None
         self._threads = ThreadPoolExecutor(8, thread_name_prefix="livetui-link")
-        self._presences: asyncio.Queue[Presence | None] = asyncio.Queue()
-        self._leases: asyncio.Queue[Lease] = asyncio.Queue()
+        self._others = Others(self.topics, verify_key_of(config.signing_key))
         self._ups: dict[Connection, asyncio.Future[None]] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._work: asyncio.Task[None] | None = None
@@ -155,7 +153,7 @@ class Link:
 
     async def _own(self, seen: Ownership, since: float) -> tuple[int, bool]:
         """Become the owner of the stage: its epoch, and whether the owner before us is dead. Raises `LinkHeld`."""
-        presence = await self._retained()
+        presence = await self._others.presence()
         for _ in range(3):
             alive = not seen.free and await self._alive(seen.session, presence)
             if alive and not self.config.take_over:
@@ -175,25 +173,13 @@ class Link:
                                "Allow s3:GetObject on it (docs/security.md).")
         raise LinkHeld(seen.owner, seen.since)
 
-    async def _retained(self) -> Presence | None:
-        try:
-            return await asyncio.wait_for(self._presences.get(), 0.5)
-        except TimeoutError:
-            return None
-
     async def _alive(self, session: str, presence: Presence | None) -> bool:
         """Whether the console of that session lives: its last will says no, its lease after a ping says yes."""
         if presence is not None and not presence.live and presence.session == session:
             return False
         ping = Frame(Kind.PING, NO_ATTEMPT, self.session.encode("ascii"))
         self._publish(Publish(self.topics.console(0), ping.encode(), expiry=5))
-        try:
-            async with asyncio.timeout(ALIVE_WITHIN):
-                while (await self._leases.get()).session != session:
-                    pass
-        except TimeoutError:
-            return False
-        return True
+        return await self._others.lease_of(session)
 
     @property
     def usage(self) -> LinkUsage:
@@ -298,24 +284,12 @@ class Link:
     def _heard(self, number: int, received: Received, at: float) -> None:
         machine = self._machine
         if machine is None:
-            self._heard_early(received)
+            self._others.heard(received)
             return
         before = machine.round_trip_ms
         self._carry_out(machine.received(number, received.topic, received.payload, received.reply_to, at))
         if machine.round_trip_ms != before and self.state.phase in ("live", "offline"):
             self._tell("live")
-
-    def _heard_early(self, received: Received) -> None:
-        """Before the stage is ours only presence and leases matter."""
-        verify_key = verify_key_of(self.config.signing_key)
-        try:
-            frame = Frame.decode(received.payload)
-            if received.topic == self.topics.presence:
-                self._presences.put_nowait(read_presence(frame, self.topics.root, verify_key))
-            elif frame.kind is Kind.LEASE and (lease := read_lease(frame, self.topics.root, verify_key)) is not None:
-                self._leases.put_nowait(lease)
-        except (WireError, ValueError):
-            return
 
     def _changed(self, number: int, up: bool, detail: str) -> None:
         connection = self._connections.get(number)

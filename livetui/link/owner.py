@@ -1,7 +1,11 @@
-"""Who owns a stage: one S3 object, written conditionally, with the owner and an epoch that only grows."""
+"""Who owns a stage: one S3 object, written conditionally, with the owner and an epoch that only grows.
+
+And what can be heard of its owner before that is this console.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from dataclasses import dataclass
@@ -9,7 +13,13 @@ from typing import Any
 
 from livetui.aws import Aws
 from livetui.errors import LivetuiError
+from stub_runtime.mqtt import Received
+from stub_runtime.presence import Lease, Presence, read_lease, read_presence
 from stub_runtime.topics import Topics
+from stub_runtime.wire import Frame
+
+ALIVE_WITHIN = 1.5
+"""Seconds in which a console that lives answers a ping."""
 
 
 class LinkHeld(LivetuiError):
@@ -87,6 +97,44 @@ class OwnerObject:
             raise _unreachable(error) from error
         return Ownership(ownership.owner, ownership.session, ownership.epoch, ownership.since, ownership.free,
                          str(answer["ETag"]))
+
+
+class Others:
+    """What other consoles of the stage say as long as it is not ours. On one loop."""
+
+    def __init__(self, topics: Topics, verify_key: bytes) -> None:
+        self._topics = topics
+        self._verify_key = verify_key
+        self._presences: asyncio.Queue[Presence | None] = asyncio.Queue()
+        self._leases: asyncio.Queue[Lease] = asyncio.Queue()
+
+    def heard(self, received: Received) -> None:
+        """One publish; only presence and leases matter."""
+        try:
+            frame = Frame.decode(received.payload)
+            if received.topic == self._topics.presence:
+                self._presences.put_nowait(read_presence(frame, self._topics.root, self._verify_key))
+            elif lease := read_lease(frame, self._topics.root, self._verify_key):
+                self._leases.put_nowait(lease)
+        except ValueError:
+            return
+
+    async def presence(self) -> Presence | None:
+        """The retained presence, which comes with the subscription; None when there is none, or a forged one."""
+        try:
+            return await asyncio.wait_for(self._presences.get(), 0.5)
+        except TimeoutError:
+            return None
+
+    async def lease_of(self, session: str) -> bool:
+        """Whether that session's console answers a ping."""
+        try:
+            async with asyncio.timeout(ALIVE_WITHIN):
+                while (await self._leases.get()).session != session:
+                    pass
+        except TimeoutError:
+            return False
+        return True
 
 
 def _unreachable(error: Exception) -> LivetuiError:

@@ -90,10 +90,9 @@ class Engine:
         self._functions = Functions(
             settings, lambda name: self._step("package", name), lambda text: hub.publish(Notice("warning", text)),
             quiet=kind == "demo")
-        variables = Variables(self._has_other_variables, self._renew_variables,
-                              lambda work: self._background.create_task(work),  # noqa: PLW0108  (made later)
-                              lambda text: hub.publish(Notice("warning", text)))
-        self.dispatcher.prepare = variables.prepare
+        self.dispatcher.prepare = Variables(
+            self._has_other_variables, self._renew_variables, lambda work: self._background.create_task(work),  # noqa: PLW0108
+            lambda text: hub.publish(Notice("warning", text))).prepare
         self._edits = TemplateEdits(settings, hub)
 
     async def run(self) -> None:

@@ -76,13 +76,13 @@ class Walk(RuleBasedStateMachine):
         self.console.cut()
 
     @precondition(lambda self: self.console is not None)
-    @rule(seconds=st.sampled_from([-3600.0, 0.0, 20.0, 3600.0]))
+    @rule(seconds=st.sampled_from([0.0, 20.0, 3600.0]))
     def clock_of_the_console_jumps(self, seconds: float) -> None:
-        self.console.carry_out(self.console.machine.slept(max(0.0, seconds), self.world.now))
+        self.console.carry_out(self.console.machine.slept(seconds, self.world.now))
 
     @rule(epoch=st.integers(0, 3))
     def somebody_who_never_owned_the_stage_dies(self, epoch: int) -> None:
-        will = Presence(False, "e" * 16, self.world.epoch + epoch, self.world.now, "eve@lab")
+        will = Presence(False, "e" * 16, self.world.epoch + epoch)
         self.world.publish(Publish(TOPICS.presence, presence_frame(will, TOPICS.root, SEED).encode(), retain=True))
 
     @precondition(lambda self: self.console is not None)
@@ -160,8 +160,7 @@ class Walk(RuleBasedStateMachine):
 
 
 TestWalk = Walk.TestCase
-TestWalk.settings = settings(max_examples=60, stateful_step_count=25, deadline=None,
-                             suppress_health_check=list(HealthCheck))
+TestWalk.settings = settings(max_examples=60, stateful_step_count=25, deadline=None, suppress_health_check=[*HealthCheck])
 
 
 @pytest.fixture
