@@ -101,7 +101,8 @@ class RecordedSession:
         with self._lock:
             ids = sorted(id for id in self.invocations if before is None or id < before)
             rows = [self.invocations[id].row for id in ids]
-            return [row for row in rows if session in (None, row.session)][-limit:]
+            wanted = parse(filter).matches
+            return [row for row in rows if session in (None, row.session) and wanted(row)][-limit:]
 
     def others_wrote(self) -> bool:
         return False

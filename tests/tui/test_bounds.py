@@ -5,12 +5,16 @@ from __future__ import annotations
 import msgspec
 import pytest
 from console import console
-from recorded import invocation
+from recorded import LIVE, invocation, live_session
+from recorded_debugger import RecordedDebugger
 from textual.geometry import Offset
 from textual.selection import Selection
 
+from livetui.session.events import LinkChanged
 from livetui.session.invocation import LogLine
+from livetui.tui import feed
 from livetui.tui.documents import Document
+from livetui.tui.screens import history
 from livetui.tui.text import plain
 from livetui.tui.widgets import invocations, layout, lines, views
 
@@ -111,3 +115,29 @@ async def test_lines_that_were_let_go_of_are_counted_as_shown_and_wrapping_stays
         await shown.press("slash", "9")
         await shown.sees("19 of 110 lines · 10 dropped")
         assert not logs.pane.document.wrap
+
+
+async def test_what_a_full_queue_let_go_of_is_looked_at_again(monkeypatch, tmp_path):
+    session = live_session()
+    session.debug = debugger = RecordedDebugger(session, tmp_path)
+    async with console(session) as shown:
+        monkeypatch.setattr(feed, "CAPACITY", 10)
+        monkeypatch.setattr(history, "FIRST_ROWS", 1)
+        session.finish(invocation(15, "Worker", "sqs orders ×2"))
+        session.arrive(invocation(20, "GetOrder", "GET /late"))
+        session.tell(LinkChanged("offline", detail="no route"))
+        session.tell(msgspec.structs.replace(LIVE, resources=99))
+        debugger.toggle(debugger.path, 13)
+        debugger.pause()
+        for id in range(21, 32):
+            session.arrive(invocation(id, "GetOrder", "GET /"))
+        assert len(shown.main.feed) == 10
+        await shown.until(lambda: shown.main.thread is not None, "the paused call")
+        await shown.until(lambda: shown.main.table.rows.get(15).state == "ok", "the end of #15")
+        assert shown.main.table.rows.get(20).trigger == "GET /late"
+        assert shown.main.link.state == "offline"
+        assert shown.main.live.resources == 99
+        assert [point.line for point in shown.main.debugger.points.points] == [13]
+        debugger.standing.clear()
+        shown.main.feed.lost = True
+        await shown.until(lambda: shown.main.thread is None, "no call that stands")

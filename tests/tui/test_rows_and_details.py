@@ -98,7 +98,7 @@ async def test_keys_that_are_pressed_while_the_console_starts_do_no_harm(monkeyp
 async def test_a_history_that_cannot_be_read_is_told_once_and_ends_nothing(monkeypatch):
     session = live_session()
     async with console(session) as shown:
-        def broken(**_: object) -> list[object]:
+        def broken(*_: object) -> list[object]:
             raise LivetuiError("The history cannot be read.", "disk I/O error")
 
         monkeypatch.setattr(session, "others_wrote", lambda: True)

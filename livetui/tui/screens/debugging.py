@@ -87,6 +87,13 @@ class DebugActions(PointActions):
                 self.editors = tuple(event.editors)
                 self.show_badges()
 
+    def stand_again(self) -> None:
+        """Which calls stand, and where breakpoints are, was not told: see."""
+        if self.debug is None or self.thread is None or self.thread not in self.debug.paused():
+            self.stepping = False
+            self._resumed()
+        self._mark()
+
     def _step_ended(self, thread: PausedThread) -> None:
         if self.stepping and self.thread is not None and self.thread.pid == thread.pid:
             self.stepping = False

@@ -13,10 +13,11 @@ from textual.screen import Screen
 from textual.worker import get_current_worker
 
 from livetui.errors import LivetuiError
-from livetui.session.invocation import Row
+from livetui.session.invocation import FINISHED, Row
 from livetui.session.records import SessionRecord
 from livetui.tui import text
 from livetui.tui.messages import SessionFace
+from livetui.tui.rows import MOST_ROWS
 from livetui.tui.screens.prompt import Choose, Pick
 from livetui.tui.widgets.invocations import InvocationList
 from livetui.tui.widgets.invocations_pane import FilterChanged, InvocationsPane
@@ -24,6 +25,8 @@ from livetui.tui.widgets.invocations_pane import FilterChanged, InvocationsPane
 if TYPE_CHECKING:
     from livetui.tui.app import LivetuiApp
 
+FIRST_ROWS = 1_000
+"""The newest rows, which are read at the start."""
 FILTERED_AT_ONCE = 5_000
 """Rows up to which a filter is tried on each row while it is typed."""
 MOST_OF_A_SESSION = 50_000
@@ -41,6 +44,8 @@ class ShownRows(Screen[None]):
     past: SessionRecord | None
     """The earlier session that is looked at; None shows all rows, as they come."""
     _filter: FilterChanged | None
+    _unread = ""
+    """Why rows could not be read, as it was told."""
     expected: Counter[int | str]
     """Rows that the user asked for and that have not come yet: so many replays of an origin, or a request's id."""
     going: bool
@@ -88,6 +93,47 @@ class ShownRows(Screen[None]):
             return
         if not worker.is_cancelled:
             self.app.call_from_thread(self.table.filter, matches, known)
+
+    # -- as the store has them -------------------------------------------------------------------------------------
+
+    def read_again(self, since: int | None = None) -> None:
+        """Read the newest rows, or all from a number on, in a thread."""
+        self.run_worker(partial(self._read_rows, since), thread=True, group="rows", description="rows")
+
+    def _read_rows(self, since: int | None = None) -> None:
+        try:
+            wanted = ("", FIRST_ROWS) if since is None else (f"id:>={since}", MOST_ROWS)
+            rows = self.session.rows(*wanted)
+        except LivetuiError as error:
+            self.app.call_from_thread(self._rows_not_read, error)
+            return
+        if not get_current_worker().is_cancelled:
+            self.app.call_from_thread(self._rows_read, rows)
+
+    def _rows_not_read(self, error: LivetuiError) -> None:
+        if str(error) != self._unread:  # it is tried again every other second
+            self._unread = str(error)
+            self.app.tell(error)
+
+    def read_of_others(self) -> None:
+        """Read the newest rows when another process wrote some."""
+        if self.session.others_wrote():
+            self._read_rows()
+
+    def _rows_read(self, rows: list[Row]) -> None:
+        ended = {row.id for row in self.table.rows.all() if row.state in FINISHED}
+        # An event may have told of an end since they were read.
+        self.take({row.id: row for row in rows if row.state in FINISHED or row.id not in ended})
+
+    def take(self, rows: dict[int, Row]) -> None:
+        """Take new and changed rows in."""
+        mine = self.claim(rows[id] for id in sorted(rows) if not self.table.knows(id))
+        self.table.take(rows.values())
+        self.rows_changed(rows, mine)
+
+    def rows_changed(self, changed: dict[int, Row], mine: list[int]) -> None:
+        """Some rows are others now; `mine` are those that the user asked for."""
+        raise AssertionError("the main screen has its own")
 
     # -- rows of one's own -----------------------------------------------------------------------------------------
 

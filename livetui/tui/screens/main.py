@@ -12,9 +12,7 @@ from textual.binding import BindingType
 from textual.containers import Horizontal
 from textual.widget import Widget
 from textual.widgets import ContentSwitcher
-from textual.worker import get_current_worker
 
-from livetui.errors import LivetuiError
 from livetui.session.events import (
     BreakpointsChanged,
     CodeReloaded,
@@ -34,7 +32,7 @@ from livetui.session.events import (
     ThreadPaused,
     ThreadResumed,
 )
-from livetui.session.invocation import FINISHED, LogLine, Row
+from livetui.session.invocation import LogLine, Row
 from livetui.tui import text
 from livetui.tui.feed import Feed
 from livetui.tui.keys import BACK_KEY, VIEW_KEYS
@@ -56,7 +54,6 @@ if TYPE_CHECKING:
     from livetui.tui.app import LivetuiApp
 
 TICK_S = 0.25
-FIRST_ROWS = 1_000
 OTHERS_EVERY = 8
 """Ticks between two looks at whether another process wrote to the history."""
 MAXIMISED = {"invocations-pane", "details", "source-pane", "points", "frames", "variables", "evaluate"}
@@ -112,7 +109,6 @@ class MainScreen(RecordActions, DebugActions, OpenedRow):
         self.lasting = ""
         """What the header says until the next deployment."""
         self._offline_since = ""
-        self._unread = ""
         self._ticks = 0
 
     def compose(self) -> ComposeResult:
@@ -149,7 +145,7 @@ class MainScreen(RecordActions, DebugActions, OpenedRow):
         self.set_interval(TICK_S, self.drain, name="drain")
         self.ready = True
         self.refresh_bindings()  # a footer that comes late is told of the keys only when they change
-        self._read_again()
+        self.read_again()
         self.app.begin()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
@@ -166,40 +162,9 @@ class MainScreen(RecordActions, DebugActions, OpenedRow):
         """Hear no more."""
         self._unsubscribe()
 
-    def _read_again(self) -> None:
-        self.run_worker(self._read_rows, thread=True, group="rows", description="rows")
-
-    def _read_rows(self) -> None:
-        try:
-            rows = self.session.rows(limit=FIRST_ROWS)
-        except LivetuiError as error:
-            self.app.call_from_thread(self._rows_not_read, error)
-            return
-        if not get_current_worker().is_cancelled:
-            self.app.call_from_thread(self._rows_read, rows)
-
-    def _rows_not_read(self, error: LivetuiError) -> None:
-        if str(error) != self._unread:  # it is tried again every other second
-            self._unread = str(error)
-            self.app.tell(error)
-
-    def _read_of_others(self) -> None:
-        if self.session.others_wrote():
-            self._read_rows()
-
-    def _rows_read(self, rows: list[Row]) -> None:
-        ended = {row.id for row in self.table.rows.all() if row.state in FINISHED}
-        # An event may have told of an end since they were read.
-        self._take({row.id: row for row in rows if row.state in FINISHED or row.id not in ended})
-
     def _forget_failure(self) -> None:
         self.steps = [step for step in self.steps if not is_not_deployed(step)]
         self._show_start()
-
-    def _take(self, rows: dict[int, Row]) -> None:
-        mine = self.claim(rows[id] for id in sorted(rows) if not self.table.knows(id))
-        self.table.take(rows.values())
-        self._rows_changed(rows, mine)
 
     # -- events ----------------------------------------------------------------------------------------------------
 
@@ -209,9 +174,6 @@ class MainScreen(RecordActions, DebugActions, OpenedRow):
         if not self.ready:
             return
         changed: dict[int, Row] = {}
-        if self.feed.overflowed:
-            self.feed.overflowed = False
-            self._read_again()
         others: list[SessionEvent] = []
         for event in self.feed.take():
             row: Row | None = getattr(event, "row", None)
@@ -222,19 +184,34 @@ class MainScreen(RecordActions, DebugActions, OpenedRow):
             else:
                 others.append(event)
         if changed:
-            self._take(changed)
+            self.take(changed)
         for event in others:  # they may speak of the rows
             self.hear(event)
         self._ticks += 1
         self.refresh_view()
         if self._ticks % OTHERS_EVERY == 0:
-            self.run_worker(self._read_of_others, thread=True, group="rows", description="rows of others")
+            self.run_worker(self.read_of_others, thread=True, group="rows", description="rows of others")
         if self._ticks % 4 == 0:
             self.table.refresh_clocks()
             if self.thread is not None:
                 self.show_countdown()
         if len(self.feed):
             self.post_message(EventsWaiting())
+        elif self.feed.lost:
+            self._look_again()
+
+    def _look_again(self) -> None:
+        """Events were let go of: see how all stands that they may have told of."""
+        self.feed.lost = False
+        since, self.feed.lost_row = self.feed.lost_row, None
+        if since is not None:
+            self.read_again(since)
+        status = self.session.status()
+        for event, known in ((status.live, self.live), (status.failed, self.failed), (status.link, self.link)):
+            if event is not None and event != known:
+                self.hear(event)
+        self.stand_again()
+        self.load_soon()
 
     def hear(self, event: SessionEvent) -> None:
         """One event that is not a row's."""
@@ -246,7 +223,7 @@ class MainScreen(RecordActions, DebugActions, OpenedRow):
                 self.failed, self.lasting = None, ""
                 self._forget_failure()
                 self._functions_are(event)
-                self._read_again()  # another console may have written rows, and what a killed one left open has an end
+                self.read_again()  # another console may have written rows, and what a killed one left open has an end
                 self.progress.expanded = False
                 self.invocations.suggests.words = words_of_filters(event.functions)
                 self._show_header()
@@ -373,7 +350,8 @@ class MainScreen(RecordActions, DebugActions, OpenedRow):
             self.table.stay(event.row.id)
         self.details.pane.focus()
 
-    def _rows_changed(self, changed: dict[int, Row], mine: list[int]) -> None:
+    def rows_changed(self, changed: dict[int, Row], mine: list[int]) -> None:
+        """Show the chosen one anew, and go to the user's own."""
         if mine:
             self.go_to_own(mine[0])
         row = self.details.row
