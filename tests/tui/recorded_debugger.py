@@ -6,8 +6,10 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
-from recorded import RecordedSession
+import msgspec
+from recorded import LIVE, RecordedSession, live_session
 
+from livetui.config import Settings
 from livetui.debug.values import Scope
 from livetui.errors import LivetuiError
 from livetui.session.debugging import (
@@ -23,7 +25,7 @@ from livetui.session.debugging import (
     Variable,
     Watched,
 )
-from livetui.session.events import BreakpointsChanged, ThreadPaused, ThreadResumed
+from livetui.session.events import BreakpointsChanged, FunctionInfo, ThreadPaused, ThreadResumed
 
 NIGHTLY = '''import boto3
 
@@ -132,6 +134,8 @@ class RecordedDebugger:
         self.session.tell(ThreadPaused(thread))
 
     def look(self, thread_id: int) -> Future[Any]:
+        if thread_id % 70 not in [each.thread_id for each in self.standing]:
+            return done(LivetuiError("It runs on."))
         frames = self.stack(thread_id).result()
         return done(Look(frames, frames[0], *self.locals(frames[0].id).result()))
 
@@ -210,6 +214,19 @@ class RecordedDebugger:
         self.asked.append(("run_to", line))
         self.pause(line)
         return done(None)
+
+
+def debugged(tmp_path: Path) -> RecordedSession:
+    """A live session with a debugger, and the file of Nightly's handler."""
+    session = live_session()
+    session.settings = Settings(app="orders", stage="dev", project=str(tmp_path))
+    session.debug = RecordedDebugger(session, tmp_path / "src")
+    functions = {
+        **LIVE.functions,
+        "Nightly": FunctionInfo("orders-dev-Nightly", "src/nightly.handler", True, code_root=str(tmp_path)),
+    }
+    session.tell(msgspec.structs.replace(LIVE, functions=functions))
+    return session
 
 
 def photograph(path: str) -> PostMortem:

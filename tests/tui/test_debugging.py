@@ -7,30 +7,13 @@ from pathlib import Path
 import msgspec
 import pytest
 from console import console
-from recorded import LIVE, NOON, RecordedSession, invocation, live_session
-from recorded_debugger import NIGHTLY, RecordedDebugger, photograph
+from recorded import NOON, invocation
+from recorded_debugger import NIGHTLY, debugged, photograph
 from textual.widgets import Input
 
-from livetui.config import Settings
-from livetui.session.debugging import Breakpoint, ExceptionFilters, PausedThread
-from livetui.session.events import CodeReloaded, EditorsChanged, FunctionInfo, ThreadPaused
+from livetui.session.debugging import Breakpoint, ExceptionFilters
+from livetui.session.events import CodeReloaded, EditorsChanged
 from livetui.tui.widgets.lines import LinesPane
-
-
-def debugged(tmp_path) -> RecordedSession:
-    session = live_session()
-    session.settings = Settings(app="orders", stage="dev", project=str(tmp_path))
-    session.debug = RecordedDebugger(session, tmp_path / "src")
-    functions = {
-        **LIVE.functions,
-        "Nightly": FunctionInfo("orders-dev-Nightly", "src/nightly.handler", True, code_root=str(tmp_path)),
-    }
-    session.tell(
-        type(LIVE)(
-            **{name: getattr(LIVE, name) for name in LIVE.__struct_fields__ if name != "functions"}, functions=functions
-        )
-    )
-    return session
 
 
 async def test_b_opens_the_handler_and_sets_a_breakpoint(tmp_path):
@@ -155,18 +138,6 @@ async def test_another_frame_shows_its_variables(tmp_path):
         await shown.press("j", "enter")
         await shown.sees("2026-11-23")
         await shown.sees("▶  20")
-
-
-async def test_the_other_threads_of_the_worker_can_be_looked_at(tmp_path):
-    session = debugged(tmp_path)
-    async with console(session) as shown:
-        session.debug.pause()
-        await shown.sees("· [/poller]  Nightly nightly.py:8")
-        shown.main.debugger.frames.focus()
-        await shown.press("G", "enter")
-        await shown.sees("nightly.py:8 · [/poller] · worker 2")
-        await shown.press("n")
-        await shown.sees("▶  14")
 
 
 async def test_expressions_are_evaluated_in_the_frame(tmp_path):
@@ -303,19 +274,6 @@ async def test_a_call_runs_on_by_its_key_from_the_line_of_expressions_too(tmp_pa
         await shown.until(lambda: ("resume", 7) in session.debug.asked, "the call to run on")
 
 
-async def test_every_paused_call_runs_on(tmp_path):
-    session = debugged(tmp_path)
-    async with console(session) as shown:
-        session.debug.pause()
-        other = msgspec.structs.replace(session.debug.standing[0], pid=3, thread_id=9)
-        session.debug.standing.append(other)
-        session.tell(ThreadPaused(other))
-        await shown.until(lambda: bool(shown.main.debugger.variables.nodes), "the variables")
-        await shown.press("ctrl+f5")
-        await shown.until(lambda: not session.debug.standing, "both to run on")
-        await shown.until(lambda: shown.main.thread is None, "nothing to stand")
-
-
 async def test_what_happens_at_lambdas_deadline_is_chosen(tmp_path):
     session = debugged(tmp_path)
     async with console(session, now=NOON + 22) as shown:
@@ -340,21 +298,6 @@ async def test_steps_and_continue(tmp_path):
         await shown.press("f5")
         assert ("resume", 7) in session.debug.asked
         await shown.lacks("Frames")
-
-
-async def test_a_step_stays_with_its_call_while_another_one_is_paused_too(tmp_path):
-    session = debugged(tmp_path)
-    async with console(session) as shown:
-        session.debug.pause()
-        await shown.sees("▶  13")
-        other = PausedThread(3, 9, "Nightly", "", session.debug.path, 7, "breakpoint")
-        session.debug.standing.append(other)
-        session.tell(ThreadPaused(other))
-        await shown.sees("stands at nightly.py:7 too", "‖ worker 3")
-        shown.main.debugger.source.focus()
-        await shown.press("f10")
-        await shown.sees("▶  14", "worker 2")
-        assert shown.main.thread.pid == 2
 
 
 async def test_the_caller_is_answered_now(tmp_path):

@@ -73,12 +73,15 @@ class DebugActions(PointActions):
             case ThreadPaused():
                 self._paused(event.paused)
             case ThreadResumed():
-                if self.thread is not None and self.thread.pid == event.paused.pid:
-                    if self.stepping:
-                        # A step runs on and stops again at once; if it does not, the call has ended.
-                        self.set_timer(STEP_S, lambda: self._step_ended(event.paused))
-                    else:
-                        self._resumed()
+                if self.thread is None:
+                    return
+                if self.thread.pid != event.paused.pid:
+                    self._fill_frames()
+                elif self.stepping:
+                    # A step runs on and stops again at once; if it does not, the call has ended.
+                    self.set_timer(STEP_S, lambda: self._step_ended(event.paused))
+                else:
+                    self._resumed()
             case BreakpointsChanged():
                 self.follow_source()
                 self.debugger.points.fill(event.breakpoints)
@@ -113,7 +116,7 @@ class DebugActions(PointActions):
 
     def _paused(self, thread: PausedThread) -> None:
         if self.thread is not None and self.thread.pid != thread.pid:
-            self._fill_frames([], 0)
+            self._fill_frames()
             row = self.row_of(thread) if thread.work_id else None
             number = "" if row is None else f"#{row.id} "
             place = f"{text.safe(Path(thread.path).name)}:{thread.line}"
@@ -124,7 +127,7 @@ class DebugActions(PointActions):
 
     def look_at(self, thread: PausedThread, *, turn: bool = False) -> None:
         """Show a paused call; `turn` to the source view, too."""
-        self.thread, self.frame, self._siblings = thread, None, []
+        self.thread, self.frame, self._frames, self._siblings = thread, None, [], []
         self._look_into(partial(self._read_stack, thread, turn))
 
     def _look_into(self, reading: WorkType[None]) -> None:
@@ -156,6 +159,9 @@ class DebugActions(PointActions):
         found = await self.answer_of(debug.look(thread.thread_id))
         if self.thread is not thread:
             return
+        if found is None and not self.stepping and all(each.pid != thread.pid for each in debug.paused()):
+            self._resumed()  # it was gone before this was told
+            return
         # From here on without a pause, so that it is laid out and drawn once.
         # The user set the breakpoint to be shown this; who is typing, or steps from another pane, is not torn away.
         if turn and self.app.screen is self and not isinstance(self.focused, Input) and self.views.current != "source":
@@ -171,7 +177,7 @@ class DebugActions(PointActions):
         siblings = await self.answer_of(debug.siblings(thread.thread_id))
         if siblings and self.thread is thread:
             self._siblings = siblings
-            self._fill_frames(self._frames, self._frames.index(self.frame or found.frame))
+            self._fill_frames()
 
     async def _choose_frame(self, frame: Frame, frames: list[Frame]) -> None:
         debug = self.debug
@@ -185,7 +191,7 @@ class DebugActions(PointActions):
 
     def _show_frame(self, frame: Frame, frames: list[Frame], reference: int, variables: list[Variable]) -> None:
         self.frame, self._frames = frame, frames
-        self._fill_frames(frames, frames.index(frame))
+        self._fill_frames()
         self.open_source(frame.path, frame.line, frame.line)
         self.debugger.variables.fill(variables, reference)
 
@@ -194,7 +200,8 @@ class DebugActions(PointActions):
         if watched is not None and self.frame is frame:
             self.debugger.variables.fill_watches(watched)
 
-    def _fill_frames(self, frames: list[Frame], chosen: int) -> None:
+    def _fill_frames(self) -> None:
+        """Show the frames of the call that is looked at, its other threads and the other calls that stand now."""
         debug, thread = self.debug, self.thread
         others = (
             []
@@ -203,7 +210,8 @@ class DebugActions(PointActions):
         )
         rows = {each.work_id: row.id for each in others if each.work_id and (row := self.row_of(each))}
         others.sort(key=lambda each: rows.get(each.work_id, 0))
-        self.debugger.frames.fill(frames or self._frames, chosen, [*self._siblings, *others], rows)
+        chosen = self._frames.index(self.frame) if self.frame in self._frames else 0
+        self.debugger.frames.fill(self._frames, chosen, [*self._siblings, *others], rows)
 
     @on(FramesPane.Chosen)
     def _frame_chosen(self, event: FramesPane.Chosen) -> None:
