@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
+from itertools import islice
 
 from livetui.session.invocation import FINISHED, Row
 
@@ -92,7 +93,7 @@ class Rows:
 
     def index(self, id: int) -> int | None:
         """The line of a row; None when it is not shown."""
-        if self._plain:
+        if self.plain:
             at = bisect_left(self.shown, id)
             return at if at < len(self.shown) and self.shown[at] == id else None
         try:
@@ -101,13 +102,14 @@ class Rows:
             return None
 
     @property
-    def _plain(self) -> bool:
+    def plain(self) -> bool:
+        """Whether they are in the order of time, the newest last."""
         return self.sort == "#" and not self.descending
 
     def apply(self, batch: Iterable[Row]) -> Change:
         """Take new and changed rows in."""
         change = Change()
-        shown = None if self._plain else set(self.shown)
+        shown = None if self.plain else set(self.shown)
         for row in batch:
             known = row.id in self._held
             was_shown = row.id in shown if shown is not None else self.index(row.id) is not None
@@ -121,16 +123,16 @@ class Rows:
                 change.updated.add(row.id)
             elif wanted:
                 change.added += 1
-                if self._plain:
+                if self.plain:
                     change.reshaped |= self._insert(self.shown, row.id)
             elif was_shown:
                 change.reshaped = True
-                if self._plain:
+                if self.plain:
                     del self.shown[bisect_left(self.shown, row.id)]
         if len(self._ids) > self._most + self._most // 100:
             self._let_go(len(self._ids) - self._most)
             change.reshaped = True
-        if not self._plain and (change.added or change.updated or change.reshaped):
+        if not self.plain and (change.added or change.updated or change.reshaped):
             self._arrange()
             change.reshaped = True
         return change
@@ -166,15 +168,17 @@ class Rows:
         return True
 
     def _let_go(self, count: int) -> None:
-        gone = self._ids[:count]
-        del self._ids[:count]
+        """The oldest go, and before them those that are not shown."""
+        shown = set(self.shown)
+        gone = set(islice((id for id in self._ids if id not in shown), count))
+        gone.update(islice((id for id in self._ids if id in shown), count - len(gone)))
+        self._ids = [id for id in self._ids if id not in gone]
         for id in gone:
             del self._held[id]
-            self._open.discard(id)
-            self._since.discard(id)
+        self._open -= gone
+        self._since -= gone
         self.let_go += count
-        if self._plain:
-            del self.shown[: bisect_left(self.shown, self._ids[0])]
+        self.shown = [id for id in self.shown if id not in gone]
 
     def _arrange(self, known: Collection[int] | None = None) -> None:
         held, matches = self._held, self._matches
@@ -184,7 +188,7 @@ class Rows:
             ids = [id for id in self._ids if (matches(held[id]) if id in self._since else id in known)]
         else:
             ids = [id for id in self._ids if matches(held[id])]
-        if self._plain:
+        if self.plain:
             self.shown = list(ids)
         else:
             key = SORTS[self.sort]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import threading
 
 import pytest
 from console import Console, console
@@ -11,6 +12,9 @@ from recorded import HTTP_EVENT, invocation, live_session, orders
 
 from livetui.config import Settings
 from livetui.session import export
+from livetui.session.filter import parse
+from livetui.tui.screens import history
+from livetui.tui.widgets.invocations_pane import FilterChanged
 
 
 def two_sessions():
@@ -64,6 +68,64 @@ async def test_a_replay_of_an_earlier_session_is_a_new_row_of_this_one():
         assert shown.main.past is None
         assert len(shown.main.table.rows) == 12
     assert session.asked[0][:2] == ("replay", 3)
+
+
+def long_history(monkeypatch, read, page, many):
+    """So many calls, of which the newest are `read` at the start."""
+    monkeypatch.setattr(history, "FIRST_ROWS", read)
+    monkeypatch.setattr(history, "PAGE", page)
+    return live_session([invocation(id, "GetOrder", f"GET /orders/{id}") for id in range(1, many + 1)])
+
+
+@pytest.mark.parametrize("at_once", [0, 5_000])
+async def test_a_filter_finds_what_was_not_read_from_the_history_even_while_the_list_is_frozen(monkeypatch, at_once):
+    monkeypatch.setattr(history, "FILTERED_AT_ONCE", at_once)
+    async with console(long_history(monkeypatch, 5, 3, 20)) as shown:
+        rows = shown.main.table.rows
+        await shown.until(lambda: rows.shown == [16, 17, 18, 19, 20], "the newest rows")
+        await shown.press("space", "slash")
+        shown.main.invocations.filter.value = "id:2..17"  # as pasted: what is half typed finds rows, too
+        await shown.until(lambda: rows.shown == [15, 16, 17], "a page of what the filter lets through")
+        shown.main.invocations.filter.value = "id:2..17 trigger:*2"
+        await shown.until(lambda: rows.shown == [2, 12], "what a smaller filter lets through")
+        await shown.sees("2 of 20")
+        await shown.press("escape")
+        await shown.until(lambda: rows.shown == [2, 12, *range(15, 21)], "all that was read")
+
+
+async def test_an_answer_to_a_filter_that_was_taken_away_since_hides_nothing(monkeypatch):
+    session = long_history(monkeypatch, 20, 10, 20)
+    monkeypatch.setattr(history, "FILTERED_AT_ONCE", 0)
+    asked, answered = threading.Event(), threading.Event()
+
+    def numbers(filter: str, session: str | None) -> list[int]:
+        asked.set()
+        answered.wait(15)
+        return [2]
+
+    async with console(session) as shown:
+        monkeypatch.setattr(session, "numbers", numbers)
+        shown.main.post_message(FilterChanged("id:2", parse("id:2")))
+        await shown.handled()
+        assert asked.wait(15)
+        shown.main.post_message(FilterChanged("", None))
+        await shown.handled()
+        answered.set()
+        await shown.settle()
+        assert len(shown.main.table.rows) == 20
+
+
+async def test_older_rows_come_when_the_top_is_reached_and_move_nothing(monkeypatch):
+    async with console(long_history(monkeypatch, 60, 50, 120)) as shown:
+        table = shown.main.table
+        await shown.until(lambda: len(table.rows) == 60, "the newest rows")
+        for held, at in ((110, 61), (120, 11), (120, 1)):
+            await shown.press("g")
+            await shown.until(lambda held=held: len(table.rows) == held, f"{held} rows")
+            assert table.current.id == at
+            assert table.cursor == table.scroll_offset.y, "it stands where it stood"
+        assert table.rows.shown == list(range(1, 121))
+        assert table.unseen == 0
 
 
 async def invoke_with(shown: Console, words: str) -> None:

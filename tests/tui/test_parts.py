@@ -80,6 +80,14 @@ def test_the_oldest_rows_are_let_go_beyond_the_bound():
     assert rows.let_go == 202 - rows.held
 
 
+def test_rows_that_a_filter_hides_are_let_go_of_before_older_ones_that_are_shown():
+    rows = Rows(most=100)
+    rows.filter(lambda each: each.state == "error")
+    rows.apply(row(id, "error" if id <= 5 else "ok") for id in range(1, 103))
+    assert rows.shown == [1, 2, 3, 4, 5]
+    assert (rows.oldest, rows.held, rows.let_go) == (1, 100, 2)
+
+
 @given(st.lists(st.tuples(st.integers(1, 40), st.sampled_from(["queued", "running", "ok", "error"])), max_size=60))
 def test_rows_applied_one_by_one_are_those_arranged_at_once(changes):
     one_by_one, at_once = Rows(), Rows()

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from textual import on
 from textual.screen import Screen
-from textual.worker import get_current_worker
+from textual.worker import Worker, get_current_worker
 
 from livetui.errors import LivetuiError
 from livetui.session.invocation import FINISHED, Row
@@ -29,8 +30,11 @@ FIRST_ROWS = 1_000
 """The newest rows, which are read at the start."""
 FILTERED_AT_ONCE = 5_000
 """Rows up to which a filter is tried on each row while it is typed."""
-MOST_OF_A_SESSION = 50_000
-"""Rows of an earlier session that are read; its older ones are in `livetui invocations`."""
+PAGE = 2_000
+"""Rows that are not held and are read at once: of a filter, of an earlier session, or older than those shown."""
+Question = tuple[str, str | None]
+"""A filter, and the session whose rows alone are shown."""
+_EVERY: Question = ("", None)
 _ALL = "all"
 
 
@@ -44,6 +48,8 @@ class ShownRows(Screen[None]):
     past: SessionRecord | None
     """The earlier session that is looked at; None shows all rows, as they come."""
     _filter: FilterChanged | None
+    _older: Mapping[Question, int] = MappingProxyType({})
+    """The number under which the store has rows that were not read, of all and of those that are asked for; or 0."""
     _unread = ""
     """Why rows could not be read, as it was told."""
     expected: Counter[int | str]
@@ -61,15 +67,20 @@ class ShownRows(Screen[None]):
         self._filter = event
         self._show_rows()
 
+    @property
+    def _question(self) -> Question:
+        return "" if self._filter is None else self._filter.words, None if self.past is None else self.past.id
+
     def _show_rows(self) -> None:
-        words = "" if self._filter is None else self._filter.words
         matches = self._matching()
-        if matches is None or self.table.rows.held <= FILTERED_AT_ONCE:
-            self.table.filter(matches)
-        else:
+        many = matches is not None and self.table.rows.held > FILTERED_AT_ONCE
+        if many:
             self.table.rows.ask()
+        else:
+            self.table.filter(matches)
+        if many or (matches is not None and self.session.counts().held > self.table.rows.held):
             self.run_worker(
-                partial(self._filter_many, words, matches),
+                partial(self._find, self._question, many, 0),
                 thread=True,
                 exclusive=True,
                 group="filter",
@@ -83,16 +94,35 @@ class ShownRows(Screen[None]):
             return typed
         return lambda row: row.session == past.id and (typed is None or typed(row))
 
-    def _filter_many(self, words: str, matches: Callable[[Row], bool]) -> None:
+    def _find(self, question: Question, many: bool, before: int) -> None:
         # So many rows are asked of the store's index, in a thread; those that change meanwhile are tested one by one.
-        worker = get_current_worker()
+        words, session = question
         try:
-            known = set(self.session.numbers(words, None if self.past is None else self.past.id))
+            known = set(self.session.numbers(words, session)) if many else None
+            rows = self.session.rows(words, PAGE, before or None, session)
         except LivetuiError as error:
             self.app.call_from_thread(self.app.tell, error)
             return
-        if not worker.is_cancelled:
-            self.app.call_from_thread(self.table.filter, matches, known)
+        self.app.call_from_thread(self._found, get_current_worker(), question, known, rows)
+
+    def _found(self, worker: Worker[None], question: Question, known: set[int] | None, rows: list[Row]) -> None:
+        if worker.is_cancelled or question != self._question:
+            return
+        self._older = {_EVERY: self._older.get(_EVERY, 0), question: rows[0].id if len(rows) == PAGE else 0}
+        if known is not None:
+            self.table.filter(self._matching(), known)
+        newest = self.table.rows.newest or 0  # what is newer comes by itself
+        self.table.take([row for row in rows if row.id < newest and not self.table.knows(row.id)], asked=True)
+
+    @on(InvocationList.TopReached)
+    def _top_reached(self) -> None:
+        question = self._question
+        before = self._older.get(question, 0)
+        if before and self.table.rows.plain and len(self.table.rows) + PAGE <= MOST_ROWS:
+            self._older = {**self._older, question: 0}  # until it is known
+            self.run_worker(
+                partial(self._find, question, False, before), thread=True, group="rows", description="older rows"
+            )
 
     # -- as the store has them -------------------------------------------------------------------------------------
 
@@ -121,6 +151,8 @@ class ShownRows(Screen[None]):
             self._read_rows()
 
     def _rows_read(self, rows: list[Row]) -> None:
+        if _EVERY not in self._older:
+            self._older = {_EVERY: rows[0].id if len(rows) == FIRST_ROWS else 0}
         ended = {row.id for row in self.table.rows.all() if row.state in FINISHED}
         # An event may have told of an end since they were read.
         self.take({row.id: row for row in rows if row.state in FINISHED or row.id not in ended})
@@ -201,21 +233,6 @@ class ShownRows(Screen[None]):
         """Show an earlier session's rows alone; None goes back to all of them."""
         self.past = record
         self.invocations.of_session = "" if record is None else session_words(record)
-        self.run_worker(partial(self._read_past, record), thread=True, group="rows", description="rows")
-
-    def _read_past(self, record: SessionRecord | None) -> None:
-        try:
-            rows = [] if record is None else self.session.rows(limit=MOST_OF_A_SESSION, session=record.id)
-        except LivetuiError as error:
-            self.app.call_from_thread(self.app.tell, error)
-            return
-        self.app.call_from_thread(self._past_read, record, rows)
-
-    def _past_read(self, record: SessionRecord | None, rows: list[Row]) -> None:
-        if record is not self.past:
-            return
-        # Rows that are held already are newer than what was read from the store a moment ago.
-        self.table.take([row for row in rows if self.table.rows.get(row.id) is None])
         self._show_rows()
         self.table.follow()
         self.table.focus()

@@ -57,6 +57,9 @@ class InvocationList(ScrollView, can_focus=True):
             """The words are the same however often they are written."""
             return isinstance(message, InvocationList.Changed)
 
+    class TopReached(Message):
+        """The oldest row held is on screen."""
+
     def __init__(self, clock: Callable[[], float] = time.time, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self.rows = Rows()
@@ -102,10 +105,13 @@ class InvocationList(ScrollView, can_focus=True):
                 return row.id
         return next((row.id for row in self.rows.newest_first(200) if row.request_id == request), None)
 
-    def take(self, batch: Iterable[Row]) -> None:
-        """Take new and changed rows in: once per tick, however many they are."""
+    def take(self, batch: Iterable[Row], *, asked: bool = False) -> None:
+        """Take new and changed rows in: once per tick, however many they are.
+
+        Those that the user `asked` to see are not news: they are shown even while the list is frozen, and move nothing.
+        """
         batch = list(batch)
-        if self.frozen:
+        if self.frozen and not asked:
             batch = self._hold_back(batch)
             if not batch:
                 self.post_message(self.Changed())
@@ -120,9 +126,9 @@ class InvocationList(ScrollView, can_focus=True):
         anew = change.reshaped or not shown  # where there was no row, words stood
         if change.added or change.reshaped:
             anew |= self._resize()
-        if not self.following:
+        if not self.following and not asked:
             self.unseen += change.added
-        if self.following:
+        if self.following and (not asked or selected is None):
             self._slide(selected)
         elif selected is not None and (change.reshaped or self.current is not selected):
             self._stay_on(selected.id)
@@ -190,17 +196,20 @@ class InvocationList(ScrollView, can_focus=True):
             self._go(len(self.rows) - 1)
         elif wanted is not None:
             self._stay_on(wanted)
+            self._into_view()
         self.refresh()
         self.post_message(self.Changed())
         self._tell(selected)
 
     def _stay_on(self, id: int) -> None:
+        """The cursor and what is on screen around it go where a row is now."""
         at = self.rows.index(id)
         before = self.cursor
         self.cursor = at if at is not None else max(0, min(self.cursor, len(self.rows) - 1))
         if self.cursor != before:
             self.refresh()
-            self._into_view()
+            top = self.scroll_offset.y + self.cursor - before
+            self.scroll_to(y=top, animate=False, immediate=True, force=True)
 
     def _tell(self, before: Row | None) -> None:
         if self.current is not before:
@@ -243,6 +252,12 @@ class InvocationList(ScrollView, can_focus=True):
                 self.refresh_line(at)
 
     # -- drawing ---------------------------------------------------------------------------------------------------
+
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        """Older rows may be wanted."""
+        super().watch_scroll_y(old_value, new_value)
+        if new_value <= 0 < old_value:
+            self.post_message(self.TopReached())
 
     def on_resize(self) -> None:
         """Columns give way on narrow screens; the cursor stays in sight."""
