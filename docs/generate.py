@@ -56,6 +56,7 @@ KEY_GROUPS = (
     ("Panes of text", keys.TEXT_KEYS),
     ("Source, breakpoints, paused calls",
      [*keys.SOURCE_KEYS, *keys.POINT_KEYS, *keys.FRAME_KEYS, *keys.VARIABLE_KEYS]),
+    ("Dialogs and fields", keys.DIALOG_KEYS),
 )
 PERMISSIVE = re.compile(r"MIT|BSD|Apache", re.IGNORECASE)
 CONTAINS = {

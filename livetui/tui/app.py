@@ -61,14 +61,7 @@ class LivetuiApp(OneKeyAtATime):
             self.notify(f"There is no theme {settings.theme!r}.", severity="warning", markup=False)
         unknown = sorted(set(settings.keys) - BINDING_IDS)
         if unknown:
-            import difflib
-
-            near = difflib.get_close_matches(unknown[0], BINDING_IDS, 1)
-            self.notify(
-                f"[keys] has no action {unknown[0]!r}.{f' Did you mean {near[0]!r}?' if near else ''}",
-                severity="warning",
-                markup=False,
-            )
+            self.notify("\n".join(map(_no_action, unknown)), severity="warning", markup=False)
         self.user_keys = {id: key for id, key in settings.keys.items() if id in BINDING_IDS}
         self.set_keymap(self.user_keys)
         self.push_screen(self.main)
@@ -189,6 +182,14 @@ class LivetuiApp(OneKeyAtATime):
         from livetui.session import samples
 
         return samples.sample(name)
+
+
+def _no_action(id: str) -> str:
+    """What is said of an id that no binding has."""
+    import difflib
+
+    near = difflib.get_close_matches(id, BINDING_IDS, 1)
+    return f"[keys] has no action {safe(id)[:60]!r}.{f' Did you mean {near[0]!r}?' if near else ''}"
 
 
 def settle_memory() -> None:

@@ -9,10 +9,9 @@ from typing import Any
 from textual.binding import Binding
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 from textual.content import Content
+from textual.widget import Widget
 
 from livetui.tui import keys
-from livetui.tui.widgets.invocations import InvocationList
-from livetui.tui.widgets.lines import LinesPane
 
 ALWAYS: list[Binding] = [
     *keys.VIEW_KEYS,
@@ -31,18 +30,12 @@ class Commands(Provider):
 
     def _bindings(self) -> Iterator[Binding]:
         seen: set[str] = set()
-        local = (
-            keys.LIST_KEYS
-            if isinstance(self.focused, InvocationList)
-            else keys.DETAIL_KEYS
-            if isinstance(self.focused, LinesPane)
-            else []
-        )
-        for binding in [*ALWAYS, *local]:
+        local = [] if self.focused is None else [each for each in self.focused.BINDINGS if isinstance(each, Binding)]
+        for binding in [*local, *ALWAYS]:
             id = binding.id or ""
             what = binding.action.removeprefix("screen.").partition("(")[0]
-            possible = self.screen.check_action(what, ()) and (id != "quit-parked" or self._parkable)
-            if id not in seen and id not in _MOVES and possible:
+            possible = self._target(binding).check_action(what, ()) and (id != "quit-parked" or self._parkable)
+            if id and id not in seen and id not in _MOVES and possible:
                 seen.add(id)
                 yield binding
 
@@ -52,8 +45,11 @@ class Commands(Provider):
         return self.app.session.can_park  # type: ignore[attr-defined,no-any-return]
 
     def _run(self, binding: Binding) -> partial[Coroutine[Any, Any, bool]]:
-        target = self.focused if "." not in binding.action and self.focused is not None else self.screen
-        return partial(self.app.run_action, binding.action, default_namespace=target)
+        return partial(self.app.run_action, binding.action, default_namespace=self._target(binding))
+
+    def _target(self, binding: Binding) -> Widget:
+        """Whose action it is: the focused pane's own ones have no name before them."""
+        return self.focused if "." not in binding.action and self.focused is not None else self.screen
 
     async def discover(self) -> Hits:
         """All of them, before anything is typed."""

@@ -216,6 +216,59 @@ VARIABLE_KEYS = [
     *_HELP_AND_MORE,
 ]
 
+ASK_KEYS = [bind("ask-back", "escape", "dismiss(None)", "Cancel", "Close without an answer", True)]
+CHOOSE_KEYS = [
+    bind("choose-back", "escape", "dismiss(None)", "Cancel", "Close without a choice", True),
+    bind("choose-down", "down,j", "down", "Down", "One line down"),
+    bind("choose-up", "up,k", "up", "Up", "One line up"),
+]
+NARROW_KEYS = [
+    bind("narrow-down", "down", "screen.down", "Down", "One choice down, while one types"),
+    bind("narrow-up", "up", "screen.up", "Up", "One choice up, while one types"),
+]
+COMPLETE_KEYS = [bind("complete", "tab", "cursor_right", "Complete", "Take what is suggested")]
+EDIT_KEYS = [
+    bind("edit-run", "ctrl+s", "run", "Run it", "Run the event as it is now", True),
+    # A text area would take it for the end of the line.
+    Binding("ctrl+e", "external", "$EDITOR", id="edit-external", tooltip="Edit it in your own editor", priority=True),
+    bind("edit-revert", "ctrl+r", "revert", "Revert", "Back to the original", True),
+    bind("edit-back", "escape", "cancel", "Cancel", "Close without running", True),
+]
+EDITOR_KEYS = [
+    bind("edit-start", "ctrl+home", "to(False)", "Start", "To the start of the event"),
+    bind("edit-end", "ctrl+end", "to(True)", "End", "To the end of the event"),
+]
+HELP_SCREEN_KEYS = [bind("help-close", "escape,question_mark,f1,q", "dismiss(None)", "Close", "Close the help", True)]
+HELP_PANE_KEYS = [
+    bind("down", "down,j", "down", "Down", "One line down"),
+    bind("up", "up,k", "up", "Up", "One line up"),
+    bind("page-down", "pagedown,space", "page_down", "Page down", "One page down"),
+    bind("page-up", "pageup", "page_up", "Page up", "One page up"),
+]
+QUIT_KEYS = [
+    bind("leave-parked", "p", "dismiss('park')", "Park and leave", "Switch the sources off, then leave", True),
+    bind("leave", "q", "dismiss('leave')", "Leave", "Leave everything on", True),
+    bind("leave-not", "escape", "dismiss(None)", "Stay", "Close this and stay", True),
+]
+FAILURE_KEYS = [
+    bind("failure-quit", "q", "dismiss('quit')", "Quit", "Leave livetui", True),
+    bind("failure-retry", "r,D,enter", "dismiss('retry')", "Try again", "Start again", True),
+    bind("failure-take-over", "T", "take_over", "Take over", "Take the stage from the console that holds it", True),
+    bind("failure-copy", "y", "copy", "Copy", "Copy all of it", True),
+    bind("failure-back", "escape", "dismiss('stay')", "Look around", "Close this and stay", True),
+]
+DIALOG_KEYS = [
+    *ASK_KEYS,
+    *CHOOSE_KEYS,
+    *NARROW_KEYS,
+    *COMPLETE_KEYS,
+    *EDIT_KEYS,
+    *EDITOR_KEYS,
+    *HELP_SCREEN_KEYS,
+    *QUIT_KEYS,
+    *FAILURE_KEYS,
+]
+
 BINDING_IDS: frozenset[str] = frozenset(
     binding.id
     for binding in [
@@ -228,6 +281,7 @@ BINDING_IDS: frozenset[str] = frozenset(
         *POINT_KEYS,
         *FRAME_KEYS,
         *VARIABLE_KEYS,
+        *DIALOG_KEYS,
     ]
     if binding.id
 )

@@ -1,35 +1,97 @@
-"""Every key is documented and explained, and can be bound anew."""
+"""Every key is explained, can be bound anew, and is in the palette where it does something."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from importlib import import_module
+from pkgutil import walk_packages
 
+import pytest
 from console import console
 from recorded import live_session
+from recorded_debugger import debugged
 
+from livetui import tui
 from livetui.config import Settings
 from livetui.tui.keys import BINDING_IDS
+from livetui.tui.screens.edit import Editor
+from livetui.tui.widgets.lines import LinesPane
+from livetui.tui.widgets.typing import Completed, Narrowing
 
 
 async def test_keys_are_rebound_by_id_and_mistakes_are_told():
     session = live_session()
-    session.settings = Settings(app="orders", stage="dev", keys={"replay": "Z", "replya": "X"})
+    session.settings = Settings(app="orders", stage="dev", keys={"replay": "Z", "replya": "X", "ask-bakc": "f5"})
     async with console(session) as shown:
-        await shown.sees("Did you mean 'replay'?")
+        await shown.sees("'replya'", "'replay'?", "'ask-bakc'", "'ask-back'?")
         await shown.press("r")
         assert not [asked for asked in session.asked if asked[0] == "replay"]
         await shown.press("Z")
         assert ("replay", 16, None, 1) in session.asked
 
 
-def test_the_documentation_names_every_key_that_can_be_rebound():
-    page = (Path(__file__).parents[2] / "docs" / "console.md").read_text()
-    missing = [id for id in sorted(BINDING_IDS) if f"`{id}`" not in page and not id.startswith("tab-")]
-    assert not missing
+async def test_keys_of_dialogs_are_rebound_too():
+    session = live_session()
+    session.settings = Settings(app="orders", stage="dev", keys={"choose-down": "ctrl+n", "choose-back": "f8"})
+    async with console(session) as shown:
+        await shown.press("x")
+        await shown.sees("Export #16 as")
+        await shown.press("ctrl+n")
+        assert shown.app.screen.query_one("OptionList").highlighted == 1
+        await shown.press("f8")
+        assert shown.app.screen is shown.main
 
 
-def test_every_binding_has_an_id_and_a_tooltip():
-    from livetui.tui import keys
+def test_every_binding_has_an_id_that_can_be_rebound_and_a_tooltip():
+    modules = [import_module(found.name) for found in walk_packages(tui.__path__, f"{tui.__name__}.")]
+    tables = {
+        each: vars(each)["BINDINGS"]
+        for module in modules
+        for each in vars(module).values()
+        if isinstance(each, type) and each.__module__.startswith(tui.__name__) and "BINDINGS" in vars(each)
+    }
+    assert {Editor, Completed, Narrowing, LinesPane} <= set(tables)
+    wrong = [
+        (each.__name__, binding.key)
+        for each, table in tables.items()
+        for binding in table
+        if not binding.tooltip or binding.id not in BINDING_IDS
+    ]
+    assert not wrong
 
-    tables = [value for name, value in vars(keys).items() if name.endswith("_KEYS")]
-    assert all(binding.id and binding.tooltip for table in tables for binding in table)
+
+@pytest.mark.parametrize(("pane", "name"), [("source", "Run to here"), ("variables", "Set"), ("details", "Copy all")])
+async def test_the_palette_has_what_only_the_focused_pane_can_do(tmp_path, pane, name):
+    session = debugged(tmp_path)
+    async with console(session) as shown:
+        session.debug.pause()
+        await shown.sees("api_key")
+        panes = shown.main.debugger
+        await shown.until(lambda: panes.source.has_focus, "the source")
+        {"source": panes.source, "variables": panes.variables, "details": shown.main.details.pane}[pane].focus()
+        await shown.press("ctrl+p")
+        await shown.type(name.lower())
+        await shown.sees(f"{name}   ")
+
+
+async def test_the_palette_unmasks_what_is_focused(tmp_path):
+    session = debugged(tmp_path)
+    async with console(session) as shown:
+        session.debug.pause()
+        await shown.sees("api_key")
+        shown.main.debugger.variables.focus()
+        await shown.press("ctrl+p")
+        await shown.type("unmask")
+        await shown.sees("Show or mask secrets")
+        await shown.press("enter")
+        await shown.sees("sk-123456")
+
+
+async def test_a_search_is_in_the_steps_when_they_are_focused():
+    async with console() as shown:
+        await shown.press("d")
+        shown.main.progress.steps.focus()
+        await shown.press("slash")
+        await shown.type("Worker")
+        await shown.press("enter")
+        assert not shown.main.details.query_one("#search").display
+        assert "Worker" in shown.main.progress.steps.document.text(shown.main.progress.steps.current)

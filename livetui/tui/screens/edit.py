@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 import msgspec
 from textual import events, on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.screen import ModalScreen
@@ -20,7 +20,7 @@ from livetui.session.difference import apply, diff_bytes
 from livetui.session.export import import_event
 from livetui.session.secrets import mask_json
 from livetui.tui.documents import Document, of_lines
-from livetui.tui.keys import bind
+from livetui.tui.keys import EDIT_KEYS, EDITOR_KEYS
 from livetui.tui.record import change_lines
 from livetui.tui.text import escaped, line, safe, size
 from livetui.tui.widgets.lines import LinesPane
@@ -74,10 +74,7 @@ def unmasked(edited: bytes, shown: bytes, original: bytes) -> bytes:
 class Editor(TextArea):
     """The text area of an event."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("ctrl+home", "to(False)", "Start", show=False),
-        Binding("ctrl+end", "to(True)", "End", show=False),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [*EDITOR_KEYS]
 
     async def _on_key(self, event: events.Key) -> None:
         if event.key == "escape":  # closes the dialog; a text area would give the focus away
@@ -92,15 +89,7 @@ class EditScreen(ModalScreen[bytes | None]):
     """Gives the edited event, or None."""
 
     app: LivetuiApp
-    BINDINGS: ClassVar[list[BindingType]] = [
-        bind("edit-run", "ctrl+s", "run", "Run it", "Run the event as it is now", True),
-        # A text area would take it for the end of the line.
-        Binding(
-            "ctrl+e", "external", "$EDITOR", id="edit-external", tooltip="Edit it in your own editor", priority=True
-        ),
-        bind("edit-revert", "ctrl+r", "revert", "Revert", "Back to the original", True),
-        bind("edit-back", "escape", "cancel", "Cancel", "Close without running", True),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [*EDIT_KEYS]
 
     def __init__(
         self,

@@ -14,7 +14,7 @@ from textual.widgets import Button, Static
 
 from livetui.session.events import SessionFailed
 from livetui.tui.documents import Document
-from livetui.tui.keys import bind
+from livetui.tui.keys import FAILURE_KEYS
 from livetui.tui.messages import CopyRequested
 from livetui.tui.text import safe
 from livetui.tui.widgets.lines import LinesPane
@@ -25,13 +25,7 @@ Answer = Literal["quit", "retry", "take-over", "stay"]
 class FailureScreen(ModalScreen[Answer]):
     """A failed start. Gives what to do about it."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        bind("failure-quit", "q", "dismiss('quit')", "Quit", "Leave livetui", True),
-        bind("failure-retry", "r,D,enter", "dismiss('retry')", "Try again", "Start again", True),
-        bind("failure-take-over", "T", "take_over", "Take over", "Take the stage from the console that holds it", True),
-        bind("failure-copy", "y", "copy", "Copy", "Copy all of it", True),
-        bind("failure-back", "escape", "dismiss('stay')", "Look around", "Close this and stay", True),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [*FAILURE_KEYS]
 
     def __init__(self, failure: SessionFailed, steps: Document | None = None) -> None:
         super().__init__()

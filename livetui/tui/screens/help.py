@@ -11,7 +11,7 @@ from textual.screen import ModalScreen
 from textual.widget import Widget
 
 from livetui.tui.documents import Document, heading, of_lines
-from livetui.tui.keys import MOVE_KEYS, bind
+from livetui.tui.keys import HELP_PANE_KEYS, HELP_SCREEN_KEYS, MOVE_KEYS
 from livetui.tui.text import Line, line
 from livetui.tui.widgets.lines import LinesPane
 
@@ -125,9 +125,7 @@ def help_document(app: App[int], focused: Widget | None, bindings: dict[str, Act
 class HelpScreen(ModalScreen[None]):
     """The help of one pane."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        bind("help-close", "escape,question_mark,f1,q", "dismiss(None)", "Close", "Close the help", True)
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [*HELP_SCREEN_KEYS]
 
     def __init__(self, document: Document) -> None:
         super().__init__()
@@ -150,9 +148,4 @@ class HelpScreen(ModalScreen[None]):
 class HelpPane(LinesPane, inherit_bindings=False):
     """Text that only scrolls, so that `?` and `q` close the help."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        bind("down", "down,j", "down", "Down", "One line down"),
-        bind("up", "up,k", "up", "Up", "One line up"),
-        bind("page-down", "pagedown,space", "page_down", "Page down", "One page down"),
-        bind("page-up", "pageup", "page_up", "Page up", "One page up"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [*HELP_PANE_KEYS]

@@ -16,7 +16,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
-from livetui.tui.keys import bind
+from livetui.tui.keys import ASK_KEYS, CHOOSE_KEYS
 from livetui.tui.text import fit, safe
 from livetui.tui.widgets.typing import Narrowing
 
@@ -27,9 +27,7 @@ Problem = Callable[[str], str]
 class Ask(ModalScreen[str | None]):
     """Asks for one line. What is wrong with it is shown while it is typed; escape gives None."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        bind("ask-back", "escape", "dismiss(None)", "Cancel", "Close without an answer", True)
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [*ASK_KEYS]
 
     def __init__(self, title: str, value: str = "", hint: str = "", problem: Problem | None = None, *,
                  replace: bool = False) -> None:
@@ -81,11 +79,7 @@ MANY = 10
 class Choose(ModalScreen[str | None]):
     """Asks for one of several; the id of the choice, or None. Many of them are narrowed down by typing."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        bind("choose-back", "escape", "dismiss(None)", "Cancel", "Close without a choice", True),
-        bind("choose-down", "down,j", "down", "Down", "One line down"),
-        bind("choose-up", "up,k", "up", "Up", "One line up"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [*CHOOSE_KEYS]
 
     def __init__(self, title: str, picks: Sequence[Pick]) -> None:
         super().__init__()

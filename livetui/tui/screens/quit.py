@@ -12,7 +12,7 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Button, Static
 
-from livetui.tui.keys import bind
+from livetui.tui.keys import QUIT_KEYS
 
 Answer = Literal["park", "leave"]
 _WORDS = (
@@ -25,11 +25,7 @@ _WORDS = (
 class QuitScreen(ModalScreen[Answer | None]):
     """Gives how to leave; escape gives None."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        bind("leave-parked", "p", "dismiss('park')", "Park and leave", "Switch the sources off, then leave", True),
-        bind("leave", "q", "dismiss('leave')", "Leave", "Leave everything on", True),
-        bind("leave-not", "escape", "dismiss(None)", "Stay", "Close this and stay", True),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [*QUIT_KEYS]
 
     def compose(self) -> ComposeResult:
         """What happens, and the choices."""

@@ -423,19 +423,15 @@ class RecordActions(ShownRows):
 
     def action_search(self) -> None:
         """Find text in the pane, or filter where all is one list."""
-        match self.views.current:
-            case "logs":
-                self.logs.filter.focus()
-            case "invocations":
-                self.details.open_search()
-            case _:
-                self._ask_search()
-
-    def _ask_search(self) -> None:
         pane = self.focused
-        if not isinstance(pane, LinesPane):
-            return
+        if isinstance(pane, LinesPane) and pane not in (self.details.pane, self.logs.pane):
+            self._ask_search(pane)
+        elif self.views.current == "logs":
+            self.logs.filter.focus()
+        elif self.views.current == "invocations":
+            self.details.open_search()
 
+    def _ask_search(self, pane: LinesPane) -> None:
         def search(words: str | None) -> None:
             if words is not None and not pane.search(words) and words:
                 self.app.notify("Nothing found.", timeout=2)

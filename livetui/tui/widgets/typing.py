@@ -5,24 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import ClassVar
 
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.suggester import Suggester
 from textual.widgets import Input
+
+from livetui.tui.keys import COMPLETE_KEYS, NARROW_KEYS
 
 
 class Completed(Input):
     """One line; tab takes what is suggested."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("tab", "cursor_right", "Complete", show=False)]
+    BINDINGS: ClassVar[list[BindingType]] = [*COMPLETE_KEYS]
 
 
 class Narrowing(Input):
     """One line above a list; the arrows move in the list."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("down", "screen.down", "Down", show=False),
-        Binding("up", "screen.up", "Up", show=False),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [*NARROW_KEYS]
 
 
 class LastWord(Suggester):
