@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import copy
 import itertools
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
 import msgspec
@@ -75,11 +74,13 @@ def masked(change: Change) -> Change:
     return msgspec.structs.replace(change, before=before, after=after)
 
 
-def apply(before: Any, changes: list[Change]) -> Any:
-    """`before` with the changes made to a copy of it. Raises `ValueError` for a list that was cut."""
+def apply(before: Any, changes: list[Change],
+          changed: Callable[[Any, Change], Any] = lambda _, change: change.after) -> Any:
+    """`before` with the changes made to it, not to a copy; `changed` says what a value that is found there becomes.
+    Raises `ValueError` for a list that was cut."""
     if any(change.kind == "more" for change in changes):
         raise ValueError("not all changes are known")
-    root: list[Any] = [copy.deepcopy(before)]
+    root: list[Any] = [before]
     for change in _last_removed_first(changes):
         holder: Any = root
         steps: Path = (0, *change.steps)
@@ -91,7 +92,7 @@ def apply(before: Any, changes: list[Change]) -> Any:
         elif change.kind == "added" and isinstance(holder, list):
             holder.insert(last, change.after)
         else:
-            holder[last] = change.after
+            holder[last] = change.after if change.kind == "added" else changed(holder[last], change)
     return root[0]
 
 

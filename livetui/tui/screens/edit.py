@@ -16,9 +16,10 @@ from textual.screen import ModalScreen
 from textual.widgets import Button, Static, TextArea
 
 from livetui.errors import LivetuiError
-from livetui.session.difference import apply, diff_bytes
+from livetui.session.difference import diff_bytes
 from livetui.session.export import import_event
 from livetui.session.secrets import mask_json
+from livetui.session.unmasking import unmasked
 from livetui.tui.documents import Document, of_lines
 from livetui.tui.keys import EDIT_KEYS, EDITOR_KEYS
 from livetui.tui.record import change_lines
@@ -32,8 +33,6 @@ COLOURED = 256_000
 """Characters up to which the editor colours JSON; measured: 78 KB 0.19 s, 776 KB 1.1 s."""
 EDITABLE = 1_000_000
 """Characters up to which the event is edited here; larger ones go to $EDITOR."""
-
-MOST_CHANGES = 5_000
 
 
 def pretty(event: bytes) -> str:
@@ -57,18 +56,10 @@ def problem_in(text: str) -> str:
     return "" if len(text.encode("utf-8", "replace")) <= 6 * 1024 * 1024 else "Lambda takes at most 6 MB"
 
 
-def unmasked(edited: bytes, shown: bytes, original: bytes) -> bytes:
-    """The edited event with its secrets back: what still reads as it was shown, masked, becomes what it was."""
-    if shown == original:
-        return edited
-    changes = diff_bytes(shown, edited, MOST_CHANGES)
-    if any(change.kind == "more" for change in changes):
-        raise LivetuiError(
-            "Too much was changed to put the masked secrets back.",
-            f"More than {MOST_CHANGES:,} changes.",
-            "Unmask with u before you edit.",
-        )
-    return json.dumps(apply(json.loads(original), changes), ensure_ascii=False).encode("utf-8", "surrogatepass")
+def with_secrets(edited: bytes, shown: bytes, original: bytes) -> bytes:
+    """The edited event with the secrets that were masked in it. Raises `LivetuiError` when they cannot be put back."""
+    texts = (each.decode("utf-8", "replace") for each in (edited, shown, original))
+    return edited if shown == original else unmasked(*texts).encode("utf-8", "surrogatepass")
 
 
 class Editor(TextArea):
@@ -106,7 +97,7 @@ class EditScreen(ModalScreen[bytes | None]):
         self._imports, self._routes = imports, routes
         self._title, self._verb = title, verb
         self.original = event
-        self.shown = mask_json(event) if masked and not problem_in(event.decode("utf-8", "replace")) else event
+        self.shown = mask_json(event) if masked else event
         self._text = "" if imports else pretty(self.shown)
         self._asked = False
 
@@ -201,7 +192,7 @@ class EditScreen(ModalScreen[bytes | None]):
             self.dismiss(self.original)
             return
         try:
-            self.dismiss(unmasked(self.event, self.shown, self.original))
+            self.dismiss(with_secrets(self.event, self.shown, self.original))
         except LivetuiError as error:
             self.app.tell(error)
 

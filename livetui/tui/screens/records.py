@@ -127,7 +127,7 @@ class RecordActions(ShownRows):
     def _edit_large(self, row: Row, event: bytes, masked: bool) -> None:
         """An event that no text area takes in a moment goes to $EDITOR at once."""
         from livetui.session.secrets import mask_json
-        from livetui.tui.screens.edit import pretty, problem_in, unmasked
+        from livetui.tui.screens.edit import pretty, problem_in, with_secrets
 
         safe = mask_json(event) if masked else event
         shown = pretty(safe)
@@ -139,7 +139,7 @@ class RecordActions(ShownRows):
             self.app.tell(LivetuiError("The event was not sent.", wrong))
             return
         try:
-            changed = unmasked(edited.encode("utf-8", "surrogatepass"), safe, event)
+            changed = with_secrets(edited.encode("utf-8", "replace"), safe, event)
         except LivetuiError as error:
             self.app.tell(error)
             return

@@ -1,0 +1,71 @@
+"""Puts masked secrets back into an event that was edited as it was shown: what still reads as it did is what it was."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+from livetui.errors import LivetuiError
+from livetui.session.difference import Change, apply, diff
+from livetui.session.secrets import MASK
+
+MOST_CHANGES = 5_000
+_HINT = "Unmask with u before you edit."
+_SEPARATORS = re.compile(r"([&\r\n])")
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _from_base64(text: str) -> str:
+    return base64.b64decode(text, validate=True).decode()
+
+
+def _to_base64(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
+
+
+def _parts(text: str) -> list[str]:
+    parts = _SEPARATORS.split(text)
+    if len(parts) == 1:
+        raise ValueError("neither a form nor lines")
+    return parts
+
+
+_KINDS: tuple[tuple[Callable[[str], Any], Callable[[Any], str]], ...] = (
+    (json.loads, _json), (_from_base64, _to_base64), (_parts, "".join))
+"""How a text is opened and closed again: JSON, base64, the fields of a form or lines."""
+
+
+def unmasked(edited: str, shown: str, original: str) -> str:
+    """`edited`, made of `shown`, with the secrets of `original` that are masked in `shown`; texts in it are opened as
+    the masking opens them. Raises `LivetuiError` when a mask would remain, or too much was changed."""
+    if shown in (original, edited):
+        return edited if shown == original else original
+    for opened, closed in _KINDS:
+        try:
+            was, before, after = opened(original), opened(shown), opened(edited)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(before, str) and isinstance(was, str) and isinstance(after, str):
+            return closed(unmasked(after, before, was))
+        changes = diff(before, after, MOST_CHANGES)
+        if any(change.kind == "more" for change in changes):
+            raise LivetuiError("Too much was changed to put the masked secrets back.",
+                               f"More than {MOST_CHANGES:,} changes.", _HINT)
+        original = closed(was)
+        edited = closed(apply(was, changes, _changed))
+        break
+    if edited.count(MASK) > original.count(MASK):
+        raise LivetuiError("A masked secret cannot be put back.", "The text around it was changed, or it was copied.",
+                           _HINT)
+    return edited
+
+
+def _changed(was: Any, change: Change) -> Any:
+    texts = (change.after, change.before, was)
+    return unmasked(*texts) if all(isinstance(text, str) for text in texts) else change.after
