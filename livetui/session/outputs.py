@@ -257,7 +257,7 @@ def invocation_text(invocation: Invocation, *, reveal: bool = False) -> str:
         texts = [line.text if reveal else secrets.mask_text(line.text) for line in invocation.logs]
         parts.append(_section("Logs", "\n".join(texts)))
     if invocation.calls:
-        parts.append(_section("Calls", "\n".join(_call_lines(invocation))))
+        parts.append(_section("Calls", "\n".join(_call_lines(invocation, reveal=reveal))))
     parts.append(_section("Context", _pretty(json.dumps(invocation.context).encode(), reveal=reveal)))
     return "\n".join(safe(line) for part in parts for line in part.split("\n"))
 
@@ -279,10 +279,11 @@ def _pretty(body: bytes, *, reveal: bool) -> str:
         return text if reveal else secrets.mask_text(text)
 
 
-def _call_lines(invocation: Invocation) -> list[str]:
+def _call_lines(invocation: Invocation, *, reveal: bool) -> list[str]:
     lines = []
     for call in invocation.calls:
-        lines.append(f"{call.ms:8.1f} ms  {call.status}  {call.service}:{call.operation} {call.target}  {call.error}"
+        error = call.error if reveal else secrets.mask_text(call.error)
+        lines.append(f"{call.ms:8.1f} ms  {call.status}  {call.service}:{call.operation} {call.target}  {error}"
                      .rstrip())
         statement = statement_for(call, invocation.context)
         if statement is not None:

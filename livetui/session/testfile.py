@@ -12,7 +12,7 @@ from typing import Any
 
 from livetui.errors import LivetuiError
 from livetui.session.invocation import Invocation
-from livetui.session.secrets import MASK, is_secret_name, mask
+from livetui.session.secrets import MASK, is_secret_name, mask, mask_text
 
 _FILE = '''"""{title}
 
@@ -21,7 +21,7 @@ Recorded by livetui as #{number}. It fails when the handler's answer changes.{ma
 
 import importlib
 import json
-import sys
+{re}import sys
 from decimal import Decimal
 from pathlib import Path
 from types import SimpleNamespace
@@ -97,8 +97,10 @@ _RAISES = '''def test_{name}(handler):
     with pytest.raises(Exception) as caught:
         handler(EVENT, CONTEXT)
     assert type(caught.value).__name__ == EXPECTED_ERROR
-    assert str(caught.value) == EXPECTED_MESSAGE
+    assert {comparison}
 '''
+_MASKED_MESSAGE = 're.fullmatch(".*".join(map(re.escape, EXPECTED_MESSAGE.split(MASK))), str(caught.value), re.DOTALL)'
+"""What stands where the masks are was not exported: anything may."""
 _NEEDS_AWS = '''    if boto3.Session().get_credentials() is None:
         pytest.skip(f"the handler calls {{', '.join(AWS_CALLS)}}, and there are no AWS credentials (for the local "
                     'cloud: eval "$(livetui cloud env)")')
@@ -135,7 +137,7 @@ def to_pytest(invocation: Invocation, event: Any, *, handler: str, code_root: Pa
         needs=_NEEDS_AWS.format() if invocation.calls else "",
         event=_json(shown), context="\n".join(f"    {name}={str(invocation.context.get(key) or '')!r},"
                                                for name, key in _CONTEXT.items()),
-        expected=expected, test=test.rstrip("\n"))
+        expected=expected, test=test.rstrip("\n"), re="import re\n" if _MASKED_MESSAGE in test else "")
 
 
 def from_pytest(text: str) -> bytes | None:
@@ -170,8 +172,12 @@ def _expectation(invocation: Invocation, reveal: bool) -> tuple[str, str, bool]:
     if invocation.row.state == "error" and isinstance(answer, dict):
         kind = str(answer.get("errorType") or "")
         if kind and not kind.startswith(("Runtime.", "Livetui")):
-            return (f"EXPECTED_ERROR = {kind!r}\nEXPECTED_MESSAGE = {str(answer.get('errorMessage') or '')!r}\n",
-                    _RAISES.format(name=name), False)
+            told = str(answer.get("errorMessage") or "")
+            message = told if reveal else mask_text(told)
+            constants = f"EXPECTED_ERROR = {kind!r}\nEXPECTED_MESSAGE = {message!r}\n"
+            if message == told:
+                return constants, _RAISES.format(name=name, comparison="str(caught.value) == EXPECTED_MESSAGE"), False
+            return f"{constants}MASK = {MASK!r}\n", _RAISES.format(name=name, comparison=_MASKED_MESSAGE), True
     raise LivetuiError(f"#{invocation.row.id} cannot become a test.",
                        f"It ended as {invocation.row.state!r}, not with an answer or an error of the handler.",
                        "Replay it until it answers, then export the replay.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import msgspec
@@ -48,9 +48,9 @@ class Document:
     """One line for the pane's lower border, such as its size."""
     targets: dict[int, Target] = field(default_factory=dict)
     source: str | bytes = ""
-    """The whole text for the pager, the editor and the clipboard."""
-    secrets: int = 0
-    """How many secrets are masked."""
+    """The whole text, which the pager gets; without it, the lines."""
+    masked: bool = False
+    """Whether secrets in the source are to be masked."""
     wrap: bool = False
     """Whether long lines go on in the next one instead of beyond the border."""
     hang: int = 0
@@ -76,6 +76,16 @@ class Document:
         """A line's text as it is, for search and copying."""
         content = self.lines[index]
         return content if isinstance(content, str) else plain(self.line(index))
+
+    def whole(self) -> bytes:
+        """All of it, for the pager: JSON indented, secrets masked where they are. Call it in a thread."""
+        source = self.source or "\n".join(map(self.text, range(len(self))))
+        body = source if isinstance(source, bytes) else source.encode("utf-8", "replace")
+        body = mask_json(body) if self.masked else body
+        try:
+            return msgspec.json.format(body, indent=2) if self.kind == "json" else body
+        except (msgspec.DecodeError, RecursionError):
+            return body
 
     def closing(self, index: int) -> int | None:
         """The line that closes the object or array opened on a line."""
@@ -257,7 +267,7 @@ def of_json(payload: bytes, masked: bool = False, note: str = "") -> Document:
         content.append((("… ", "dim"), (trouble, "warn"), (" · o opens all of it in the pager", "dim")))
     notes = (size(len(payload)), note, f"{hidden} masked, u shows" if hidden else "")
     told = " · ".join(part for part in notes if part)
-    return Document(content, told, source=payload, secrets=hidden, wrap=True, hang=2)
+    return Document(content, told, source=payload, masked=masked, wrap=True, hang=2)
 
 
 def _mask_lines(lines: list[str]) -> None:
@@ -277,10 +287,7 @@ def joined(documents: Sequence[Document], note: str = "") -> Document:
         targets |= {at + len(lines): target for at, target in document.targets.items()}
         lines.extend(document.lines)
     first = documents[0]
-    secrets = sum(each.secrets for each in documents)
-    return Document(
-        lines, note or first.note, targets, first.source, secrets, kind=first.kind, wrap=first.wrap, hang=first.hang
-    )
+    return replace(first, lines=lines, note=note or first.note, targets=targets)
 
 
 def heading(text: str, remark: str = "") -> Line:

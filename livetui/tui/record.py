@@ -135,7 +135,7 @@ def _logs(opened: Opened) -> Document:
         lines.insert(0, text.line(f"… {len(logs) - MOST_LOG_LINES:,} earlier lines: o opens all in the pager", "dim"))
     note = f"{len(logs):,} line{'' if len(logs) == 1 else 's'} · ms since the start"
     made = of_lines(lines, note, kind="log", wrap=True, hang=8)
-    made.source = "\n".join(each.text for each in logs)
+    made.source, made.masked = "\n".join(each.text for each in logs), not opened.unmasked
     return made
 
 
@@ -182,7 +182,7 @@ def _error(opened: Opened) -> Document:
         if call.error:
             lines += _statement(statement_for(call, opened.invocation.context), f"for {text.safe(call.operation)}")
     made = of_lines(lines, "enter opens a frame in the editor" if targets else "", targets, wrap=True)
-    made.source = _plain_trace(answer)
+    made.source, made.masked = _plain_trace(answer), not opened.unmasked
     return made
 
 
@@ -391,16 +391,15 @@ def _calls(opened: Opened) -> Document:
     calls = opened.invocation.calls
     if not calls:
         return empty("No AWS calls were seen.")
-    context = opened.invocation.context
     took = text.ms(sum(call.ms for call in calls))
     return of_lines(
-        [line for call in calls[:5_000] for line in _call(call, context)],
+        [line for call in calls[:5_000] for line in _call(call, opened)],
         f"{len(calls)} call{'' if len(calls) == 1 else 's'} · {took} ms · C copies all",
         wrap=True,
     )
 
 
-def _call(call: AwsCall, context: dict[str, Any]) -> list[Line]:
+def _call(call: AwsCall, opened: Opened) -> list[Line]:
     failed = bool(call.error) or call.status >= 400
     lines: list[Line] = [
         (
@@ -413,10 +412,10 @@ def _call(call: AwsCall, context: dict[str, Any]) -> list[Line]:
         )
     ]
     if call.error:
-        lines.append((("      ", ""), *text.line(call.error, "error")))
-    why = reason_for(call)
+        lines.append((("      ", ""), *text.line(opened.masked(call.error), "error")))
+    why = text.safe(opened.masked(reason_for(call)))
     lines += _statement(
-        statement_for(call, context), f"but: {text.safe(why)}" if why else "add it to the function's policy"
+        statement_for(call, opened.invocation.context), f"but: {why}" if why else "add it to the function's policy"
     )
     return lines
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from livetui.session.events import CodeReloaded, FunctionInfo, LinkChanged, SessionLive, StackProgress
 from livetui.session.invocation import Row
 from livetui.session.measures import BYTES_PER_S, PUBLISHES_PER_S, UNIT, LinkUsage
+from livetui.session.secrets import mask_text
 from livetui.tui import text
 from livetui.tui.documents import Document, empty, heading, of_lines
 from livetui.tui.text import Line
@@ -59,7 +60,7 @@ class Seen:
         tally.handler_ms += row.handler_ms or 0.0
         if row.failed:
             tally.failed += 1
-            tally.last_error = row.error or tally.last_error
+            tally.last_error = mask_text(row.error) or tally.last_error
         if row.replay_of is not None:
             return
         if row.overhead_ms is not None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 
 ESCAPES = "\x1b[31mred\x1b[0m \x1b]0;title\x07 \x1b[2J \x9b31m bell\x07 back\x08 \x7f"
 BIDI = "\u202eevil\u202c \u2066iso\u2069 \u200f"
 WIDE = "日本語 한국어 中文 👩‍👩‍👧‍👦 🇩🇪 e\u0301 \u200d\ufe0f"
+STEERING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\u200e\u200f]")
+"""What none of them may bring onto the screen."""
 MARKUP = "[/foo] [bold]x[/] [link=https://x] [@click=app.quit]y[/] [$primary]"
 
 PAYLOADS: dict[str, bytes] = {

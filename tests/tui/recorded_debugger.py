@@ -183,7 +183,9 @@ class RecordedDebugger:
         return done(Evaluated("5400", "int"))
 
     def watched(self, frame_id: int) -> Future[Any]:
-        values = {"rows": Evaluated("list(2)", "list", 50), "s * 2": Evaluated(str(int(self.values["s"]) * 2), "int")}
+        s = self.values["s"]
+        doubled = Evaluated(str(int(s) * 2) if s.isdecimal() else s * 2, "int")
+        values = {"rows": Evaluated("list(2)", "list", 50), "s * 2": doubled}
         return done([Watched(each, values.get(each), "" if each in values else "NameError") for each in self.watches])
 
     def watch(self, old: str, new: str) -> Future[Any]:

@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from console import console
+from hostile import ESCAPES, STEERING
 from recorded import NOON, invocation
 from recorded_debugger import NIGHTLY, debugged, photograph
 from textual.widgets import Input
@@ -213,6 +214,36 @@ async def test_a_variable_is_given_another_value(tmp_path):
         await shown.until(
             lambda: ("set_variable", 101, "s", "7") in session.debug.asked, "the question to the debugger"
         )
+
+
+@pytest.mark.parametrize(("keys", "offered"), [([], ""), (["u"], "'sk-123456'")], ids=["masked", "shown"])
+async def test_a_masked_variable_is_not_offered_to_be_changed(tmp_path, keys, offered):
+    session = debugged(tmp_path)
+    async with console(session) as shown:
+        session.debug.pause()
+        await shown.until(lambda: bool(shown.main.debugger.variables.nodes), "the variables")
+        shown.main.debugger.variables.focus()
+        await shown.press("j", "j", "j", *keys, "equals_sign")
+        await shown.sees("Set api_key to")
+        assert shown.app.screen.query_one("#answer", Input).value == offered
+
+
+async def test_escapes_in_a_value_or_a_note_reach_no_line_that_is_typed_into(tmp_path):
+    session = debugged(tmp_path)
+    session.debug.values["s"] = ESCAPES
+    session.hold(invocation(1, "Nightly", "schedule", note=ESCAPES))
+    async with console(session) as shown:
+        await shown.opened(1)
+        await shown.press("a")
+        await shown.sees("Note on #1")
+        assert not STEERING.search(shown.screen_text())
+        await shown.press("escape")
+        session.debug.pause()
+        await shown.until(lambda: bool(shown.main.debugger.variables.nodes), "the variables")
+        shown.main.debugger.variables.focus()
+        await shown.press("j", "equals_sign")
+        await shown.sees("Set s to")
+        assert not STEERING.search(shown.screen_text())
 
 
 async def test_watch_expressions_are_kept_shown_at_every_stop_and_opened(tmp_path):

@@ -6,12 +6,11 @@ import asyncio
 import contextlib
 import gc
 import json
-import re
 import time
 
 import pytest
 from console import Console, console
-from hostile import BIDI, ESCAPES, MARKUP, PAYLOADS, WIDE
+from hostile import BIDI, ESCAPES, MARKUP, PAYLOADS, STEERING, WIDE
 from recorded import HTTP_EVENT, RecordedSession, invocation, live_session
 
 from livetui.errors import LivetuiError
@@ -20,7 +19,6 @@ from livetui.session.invocation import AwsCall, LogLine
 from livetui.tui.record import TABS
 from livetui.tui.screens.records import EXPORTS
 
-STEERING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\u200e\u200f]")
 BLOCK_S = 0.1
 LARGE = {name for name, payload in PAYLOADS.items() if len(payload) > 100_000}
 

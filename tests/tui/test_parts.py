@@ -13,12 +13,13 @@ from recorded import LIVE, invocation
 
 from livetui.session.debugging import PhotoFrame, PostMortem
 from livetui.session.events import StackProgress
-from livetui.session.invocation import LogLine, Row
+from livetui.session.invocation import AwsCall, LogLine, Row
 from livetui.tui import text
 from livetui.tui.documents import Target, of_json
 from livetui.tui.python_source import first_statement, painted
 from livetui.tui.record import Opened, document
 from livetui.tui.rows import Rows
+from livetui.tui.summaries import Seen, functions_document
 from livetui.tui.widgets.columns import columns_for
 from livetui.tui.widgets.progress import root_cause, summary
 
@@ -147,7 +148,7 @@ def test_a_large_payload_is_masked_line_by_line():
     payload = json.dumps({"password": "hunter2", "filler": ["x" * 100] * 6_000}).encode()
     document = of_json(payload, masked=True)
     assert "hunter2" not in "\n".join(document.text(at) for at in range(len(document)))
-    assert document.secrets == 1
+    assert "1 masked" in document.note
 
 
 def test_source_that_is_being_written_is_coloured_as_far_as_it_is_read():
@@ -253,3 +254,29 @@ def test_the_error_of_a_missing_package_ends_with_what_to_do(tmp_path: Path):
     shown = document("Error", Opened(failed, post_mortem=taken))
     assert [shown.text(at) for at in range(len(shown))] == [
         "Runtime.ImportModuleError: Unable to import module 'app'", f"→ {remedy}"]
+
+
+SECRET = "password=hunter22"
+LARGE = json.dumps({"pad": ["x" * 80] * 20_000, "password": "hunter22"}).encode()
+
+
+@pytest.mark.parametrize(("tab", "event"), [
+    ("Event", SECRET.encode()), ("Event", LARGE), ("Logs", b"1"), ("Error", b"1"), ("Calls", b"1")],
+    ids=["text", "large", "logs", "error", "calls"])
+def test_neither_a_pane_nor_its_pager_shows_a_secret_before_it_is_asked_for(tab: str, event: bytes) -> None:
+    made = invocation(1, "Fn", "GET /", "error", event=event, logs=[LogLine("stdout", SECRET, 1.0)],
+                      response=json.dumps({"errorType": "ValueError", "errorMessage": SECRET}).encode(),
+                      calls=[AwsCall("s3", "PutObject", "photos", 403, 1.0, error=SECRET)])
+    masked, shown = document(tab, Opened(made)), document(tab, Opened(made, unmasked=True))
+    assert "hunter22" not in "".join(map(masked.text, range(len(masked))))
+    assert b"hunter22" not in masked.whole()
+    assert b"hunter22" in shown.whole()
+    assert masked.whole().count(b"x" * 80) == event.count(b"x" * 80)
+
+
+def test_the_last_error_of_a_function_is_masked():
+    seen = Seen()
+    seen.finished(row(1, "error", error=f"ValueError: {SECRET}"))
+    made = functions_document(msgspec.structs.replace(LIVE, functions={"Fn": LIVE.functions["GetOrder"]}), seen, {})
+    assert "last error" in made.source
+    assert "hunter22" not in made.source

@@ -19,6 +19,7 @@ from livetui.errors import LivetuiError
 from livetui.session.debugging import Frame, PausedThread, Variable, mistake
 from livetui.session.events import BreakpointsChanged, EditorsChanged, SessionLive, ThreadPaused, ThreadResumed
 from livetui.session.invocation import Row
+from livetui.session.secrets import MASK
 from livetui.session.trigger import caller_waits_s
 from livetui.tui import text
 from livetui.tui.messages import DebugFace
@@ -463,9 +464,11 @@ class DebugActions(PointActions):
 
     def action_set_variable(self) -> None:
         """Give a variable another value."""
-        node = self.debugger.variables.chosen
+        pane = self.debugger.variables
+        node = pane.chosen
         if node is None or self.frame is None:
             return
+        told = pane.told(node.variable)
 
         def chosen(answer: str | None) -> None:
             if answer is not None:
@@ -483,4 +486,5 @@ class DebugActions(PointActions):
                     await self._choose_frame(frame, frames)
 
         hint = "A Python expression. ctrl+u empties the line."
-        self.app.push_screen(Ask(f"Set {node.variable.name} to", node.variable.value[:1_000], hint), chosen)
+        value = "" if MASK in told else told[:1_000]
+        self.app.push_screen(Ask(f"Set {node.variable.name} to", value, hint), chosen)

@@ -17,7 +17,7 @@ from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from livetui.tui.keys import ASK_KEYS, CHOOSE_KEYS
-from livetui.tui.text import fit, safe
+from livetui.tui.text import escaped, fit, safe
 from livetui.tui.widgets.typing import Narrowing
 
 Problem = Callable[[str], str]
@@ -34,7 +34,7 @@ class Ask(ModalScreen[str | None]):
         """`replace`: the value is a suggestion, whose place the first letter takes."""
         super().__init__()
         self._replace = replace
-        self._title, self._value, self._hint = title, value, hint
+        self._title, self._value, self._hint = title, safe(escaped(value)), hint
         self._problem = problem or (lambda _: "")
 
     def compose(self) -> ComposeResult:

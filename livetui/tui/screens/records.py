@@ -448,18 +448,20 @@ class RecordActions(ShownRows):
     def action_pager(self) -> None:
         """Open the whole text of the pane in $PAGER."""
         pane = self.focused if isinstance(self.focused, LinesPane) else self.details.pane
-        source, suffix = pane.document.source, ".json" if pane.document.kind == "json" else ".txt"
-        if pane.document.nothing:
+        document = pane.document
+        if document.nothing:
             self.app.notify("There is nothing to show.", severity="warning", timeout=2)
             return
-        if pane.document.secrets or not source:
-            source = "\n".join(pane.document.text(at) for at in range(len(pane.document)))
 
-        def show() -> None:
-            with text_file(source, suffix) as path:
+        def show(words: bytes) -> None:
+            with text_file(words, ".json" if document.kind == "json" else ".txt") as path:
                 run_outside(self.app, pager_command(str(path)))
 
-        self.app.ask(show)
+        def read() -> None:
+            words = document.whole()
+            self.app.call_from_thread(self.app.ask, lambda: show(words))
+
+        self.run_worker(read, thread=True, group="document", description="pager")
 
     @on(TargetOpened)
     def _open_target(self, event: TargetOpened) -> None:

@@ -127,14 +127,18 @@ class VariablesPane(LinesPane, inherit_bindings=False):
         lines: list[Line] = [self._line(node) for node in self.nodes]
         self.show(Document(lines, kind="text") if lines else empty("There are no variables."), keep=keep)
 
+    def told(self, variable: Variable) -> str:
+        """Its value, masked where it is secret unless that was asked for."""
+        if self.unmasked:
+            return variable.value
+        hidden = is_secret_name(variable.name) and not variable.reference
+        return MASK if hidden else mask_text(variable.value[:4_000])
+
     def _line(self, node: Node) -> Line:
         variable = node.variable
         if node.error:
             return (("◇ ", "point"), (safe(node.watch)[:80], "key"), ("  ", ""), (safe(node.error)[:300], "dim"))
-        hidden = not self.unmasked and is_secret_name(variable.name) and not variable.reference
-        value, left_out = clipped(
-            MASK if hidden else variable.value if self.unmasked else mask_text(variable.value[:4_000])
-        )
+        value, left_out = clipped(self.told(variable))
         branch = ("▼ " if node.open else "▶ ") if variable.reference else "◇ " if node.watch else "  "
         kind = (
             f"  {safe(variable.type)[:40]}"

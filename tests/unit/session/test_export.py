@@ -133,6 +133,19 @@ def test_what_is_masked_is_not_compared(project: Path) -> None:
     assert "'API_TOKEN': 'hunter22'" in revealed
 
 
+def test_the_secret_in_an_error_is_not_exported_and_may_be_any(project: Path) -> None:
+    (project / "src" / "orders" / "app.py").write_text(
+        "def handler(event, context):\n    raise ValueError(f'no password={event} for ada')\n")
+    told = {"errorType": "ValueError", "errorMessage": "no password=hunter22 for ada"}
+    text = as_test(project, recorded("other", told, "error"))
+    assert "hunter22" not in text
+    assert "--reveal" in text
+    (project / "test_masked.py").write_text(text)
+    assert "1 passed" in run_pytest(project, "test_masked.py").stdout
+    (project / "test_masked.py").write_text(text.replace("for ada", "for bob"))
+    assert "1 failed" in run_pytest(project, "test_masked.py").stdout
+
+
 def test_a_handler_that_calls_aws_is_not_run_without_credentials(project: Path) -> None:
     called = msgspec.structs.replace(recorded({"name": "ada"}, answer("hello {}", "ada")), calls=[
         AwsCall("dynamodb", "GetItem", "orders", 200, 3.0), AwsCall("dynamodb", "GetItem", "orders", 200, 3.0)])

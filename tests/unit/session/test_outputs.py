@@ -118,7 +118,7 @@ def invocation(event: bytes = b'{"password": "hunter22"}', response: bytes | Non
     return Invocation(row=Row(**{"id": 1, "session": "s", "function": "F", "trigger": "t", "state": "ok", "time": 0.0,
                                  **row}), attempt="a", event=event, response=response,
                       context={"request_id": "r"}, logs=[LogLine("stdout", "hi \x1b[0m")],
-                      calls=[AwsCall("s3", "GetObject", "b/k", 403, 1.0, error="AccessDenied: Access Denied")],
+                      calls=[AwsCall("s3", "GetObject", "b/k", 403, 1.0, error="AccessDenied: token=hunter22")],
                       timing=Timing(handler_ms=2.0))
 
 
