@@ -71,9 +71,9 @@ def from_curl(command: str, routes: Sequence[str] = ()) -> bytes:
     """
     try:
         words = shlex.split(command.replace("\\\r\n", " ").replace("\\\n", " "))
+        piped = base64.b64decode(words[2]) if words[:2] == ["printf", "%s"] and "|" in words else None
     except ValueError as error:
         raise UsageError("The curl command cannot be read.", str(error)) from error
-    piped = base64.b64decode(words[2]) if words[:2] == ["printf", "%s"] and "|" in words else None
     words = words[words.index("curl") + 1:] if "curl" in words else words
     method, url, headers, body, form = "", "", dict[str, str](), list[str](), False
     index = 0
@@ -114,7 +114,10 @@ def from_curl(command: str, routes: Sequence[str] = ()) -> bytes:
     if form:
         headers.setdefault("content-type", "application/x-www-form-urlencoded")
     content: str | bytes | None = piped if piped is not None else "&".join(body) if body else None
-    return json.dumps(_event(method or ("POST" if body else "GET"), url, headers, content, routes)).encode()
+    try:
+        return json.dumps(_event(method or ("POST" if body else "GET"), url, headers, content, routes)).encode()
+    except ValueError as error:
+        raise UsageError("The curl command's URL cannot be read.", str(error)) from error
 
 
 def _event(method: str, url: str, headers: dict[str, str], body: str | bytes | None,
@@ -179,14 +182,14 @@ def _url(event: Mapping[str, Any], endpoint: str) -> str:
             raise LivetuiError("This event does not say which host it was sent to.",
                                hint="Export it while the session is live, or as json.")
         base = f"https://{host}"
-    path = "/" + quote(path.lstrip("/"), safe="/%:@!$&'()*+,;=-._~")
+    path = "/" + quote(path.lstrip("/"), safe="/%:@!$&'()*+,;=-._~", errors="replace")
     query = _query(event)
     return f"{base}{path}{'?' if query else ''}{query}"
 
 
 def _query(event: Mapping[str, Any]) -> str:
     if isinstance(raw := event.get("rawQueryString"), str):
-        return quote(raw, safe="%&=+,;:@!$'()*/?-._~")
+        return quote(raw, safe="%&=+,;:@!$'()*/?-._~", errors="replace")
     several = event.get("multiValueQueryStringParameters")
     plain = event.get("queryStringParameters")
     chosen = several if isinstance(several, dict) else plain if isinstance(plain, dict) else {}
@@ -194,7 +197,7 @@ def _query(event: Mapping[str, Any]) -> str:
         value if isinstance(value, list) else [value])]
     if isinstance(event.get("requestContext"), dict) and "elb" in event["requestContext"]:
         return "&".join(f"{name}={value}" for name, value in pairs)  # a load balancer hands them over as they came
-    return urlencode(pairs)
+    return urlencode(pairs, errors="replace")
 
 
 def _at(event: Any, *keys: str) -> Any:

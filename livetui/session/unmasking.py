@@ -13,7 +13,7 @@ from livetui.session.difference import Change, apply, diff
 from livetui.session.secrets import MASK
 
 MOST_CHANGES = 5_000
-_HINT = "Unmask with u before you edit."
+UNMASK = "Unmask with u before you edit."
 _SEPARATORS = re.compile(r"([&\r\n])")
 
 
@@ -56,13 +56,13 @@ def unmasked(edited: str, shown: str, original: str) -> str:
         changes = diff(before, after, MOST_CHANGES)
         if any(change.kind == "more" for change in changes):
             raise LivetuiError("Too much was changed to put the masked secrets back.",
-                               f"More than {MOST_CHANGES:,} changes.", _HINT)
+                               f"More than {MOST_CHANGES:,} changes.", UNMASK)
         original = closed(was)
         edited = closed(apply(was, changes, _changed))
         break
     if edited.count(MASK) > original.count(MASK):
         raise LivetuiError("A masked secret cannot be put back.", "The text around it was changed, or it was copied.",
-                           _HINT)
+                           UNMASK)
     return edited
 
 

@@ -21,7 +21,7 @@ _LINE_FLAGS = {"code": ["--goto"], "codium": ["--goto"], "cursor": ["--goto"], "
 
 def editor_command(path: str, line: int | None = None) -> list[str]:
     """The command that opens a file in `$VISUAL`, `$EDITOR` or vi. Raises `LivetuiError` when there is none."""
-    words = shlex.split(os.environ.get("VISUAL") or os.environ.get("EDITOR") or shutil.which("vi") or "")
+    words = _words(os.environ.get("VISUAL") or os.environ.get("EDITOR") or shutil.which("vi") or "")
     if not words or shutil.which(words[0]) is None:
         raise LivetuiError(
             "There is no editor.",
@@ -36,10 +36,17 @@ def editor_command(path: str, line: int | None = None) -> list[str]:
 
 def pager_command(path: str) -> list[str]:
     """The command that shows a file in `$PAGER` or less. Raises `LivetuiError` when there is none."""
-    words = shlex.split(os.environ.get("PAGER") or "less")
+    words = _words(os.environ.get("PAGER") or "") or ["less"]
     if shutil.which(words[0]) is None:
         raise LivetuiError("There is no pager.", f"{words[0]!r} is not installed.", "Set PAGER, such as PAGER=less.")
     return [*words, path]
+
+
+def _words(command: str) -> list[str]:
+    try:
+        return shlex.split(command)
+    except ValueError:  # a quote that is never closed: the name of a program that is not there
+        return [command]
 
 
 def run_outside(app: App[int], command: list[str]) -> None:
@@ -55,11 +62,12 @@ def run_outside(app: App[int], command: list[str]) -> None:
 
 @contextlib.contextmanager
 def text_file(words: str | bytes, suffix: str) -> Iterator[Path]:
-    """A private temporary file with the text, gone afterwards."""
-    folder = tempfile.mkdtemp(prefix="livetui-")
-    path = Path(folder, f"invocation{suffix}")
+    """A private temporary file with the text, gone afterwards. Raises `LivetuiError` when it cannot be written or
+    read."""
     try:
-        path.write_bytes(words if isinstance(words, bytes) else words.encode("utf-8", "replace"))
-        yield path
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        with tempfile.TemporaryDirectory(prefix="livetui-", ignore_cleanup_errors=True) as folder:
+            path = Path(folder, f"invocation{suffix}")
+            path.write_bytes(words if isinstance(words, bytes) else words.encode("utf-8", "replace"))
+            yield path
+    except OSError as error:
+        raise LivetuiError("The text could not be handed to another program.", str(error)) from error

@@ -26,7 +26,7 @@ def read_source(path: str) -> str:
             raise LivetuiError(f"{file.name} is too large to show.", f"It has more than {LARGEST:,} bytes.")
         with tokenize.open(path) as opened:
             return opened.read()
-    except (OSError, SyntaxError, UnicodeDecodeError) as error:
+    except (OSError, SyntaxError, ValueError) as error:
         raise LivetuiError(f"{Path(path).name} cannot be read.", str(error)) from error
 
 

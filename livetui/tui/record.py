@@ -18,6 +18,7 @@ from livetui.session.policy import reason_for, statement_for
 from livetui.session.secrets import MASK, is_secret_name, mask, mask_text
 from livetui.tui import text
 from livetui.tui.documents import Document, Target, empty, heading, joined, of_json, of_lines
+from livetui.tui.files import is_file
 from livetui.tui.text import Line, Piece
 
 TABS = ("Event", "Response", "Logs", "Error", "Context", "Timing", "Diff", "Calls")
@@ -257,7 +258,7 @@ def local_path(name: str, code_root: str) -> Path | None:
     path = (
         Path(code_root, name.removeprefix("/var/task/")) if code_root and name.startswith("/var/task/") else Path(name)
     )
-    return path if path.is_absolute() and path.is_file() else None
+    return path if path.is_absolute() and is_file(path) else None
 
 
 def source_around(path: Path, number: int, reach: int = 2) -> list[tuple[int, str]]:

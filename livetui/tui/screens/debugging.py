@@ -22,6 +22,7 @@ from livetui.session.invocation import Row
 from livetui.session.secrets import MASK
 from livetui.session.trigger import caller_waits_s
 from livetui.tui import text
+from livetui.tui.files import is_file, missing, named
 from livetui.tui.messages import DebugFace
 from livetui.tui.outside import editor_command, run_outside
 from livetui.tui.python_source import first_statement, read_source
@@ -329,7 +330,7 @@ class DebugActions(PointActions):
             return ""
         module = known.handler.rsplit(".", 1)[0].replace(".", "/")
         tried = [Path(known.code_root, f"{module}.py"), Path(known.code_root, module, "__init__.py")]
-        return next((str(path) for path in tried if path.is_file()), "")
+        return next((str(path) for path in tried if is_file(path)), "")
 
     def action_source(self) -> None:
         """Show the source of the chosen invocation's handler."""
@@ -367,14 +368,12 @@ class DebugActions(PointActions):
     def _ask_file(self) -> None:
         root = self.session.settings.root
 
-        def problem(answer: str) -> str:
-            return "" if not answer or (root / answer).is_file() else f"{answer} is not there"
-
         def chosen(answer: str | None) -> None:
             if answer:
-                self.open_source(str((root / answer).resolve()), 1)
+                self.open_source(str(named(root, answer).resolve()), 1)
 
-        self.app.push_screen(Ask("Show which file?", hint=f"Below {root}, or absolute.", problem=problem), chosen)
+        hint = f"Below {root}, or absolute."
+        self.app.push_screen(Ask("Show which file?", hint=hint, problem=partial(missing, root)), chosen)
 
     def action_edit_source(self) -> None:
         """Open this line in $EDITOR."""

@@ -19,7 +19,7 @@ from livetui.errors import LivetuiError
 from livetui.session.difference import diff_bytes
 from livetui.session.export import import_event
 from livetui.session.secrets import mask_json
-from livetui.session.unmasking import unmasked
+from livetui.session.unmasking import UNMASK, unmasked
 from livetui.tui.documents import Document, of_lines
 from livetui.tui.keys import EDIT_KEYS, EDITOR_KEYS
 from livetui.tui.record import change_lines
@@ -51,6 +51,8 @@ def problem_in(text: str) -> str:
         json.loads(text)
     except json.JSONDecodeError as error:
         return f"line {error.lineno}, column {error.colno}: {error.msg}"
+    except ValueError:
+        return "a number has more digits than Python reads"
     except RecursionError:
         return "nested too deeply"
     return "" if len(text.encode("utf-8", "replace")) <= 6 * 1024 * 1024 else "Lambda takes at most 6 MB"
@@ -58,8 +60,13 @@ def problem_in(text: str) -> str:
 
 def with_secrets(edited: bytes, shown: bytes, original: bytes) -> bytes:
     """The edited event with the secrets that were masked in it. Raises `LivetuiError` when they cannot be put back."""
+    if shown == original:
+        return edited
     texts = (each.decode("utf-8", "replace") for each in (edited, shown, original))
-    return edited if shown == original else unmasked(*texts).encode("utf-8", "surrogatepass")
+    try:
+        return unmasked(*texts).encode("utf-8", "surrogatepass")
+    except RecursionError as error:
+        raise LivetuiError("The secrets cannot be put back.", "The event is nested too deeply.", UNMASK) from error
 
 
 class Editor(TextArea):

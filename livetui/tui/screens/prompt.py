@@ -55,7 +55,7 @@ class Ask(ModalScreen[str | None]):
         wrong = self._problem(event.value)
         problem = self.query_one("#problem", Static)
         problem.set_class(bool(wrong), "-wrong")
-        problem.update(Content(f"✗ {wrong}" if wrong else self._hint))
+        problem.update(Content(safe(f"✗ {wrong}")[:1_000] if wrong else self._hint))
 
     @on(Input.Submitted, "#answer")
     def _submitted(self, event: Input.Submitted) -> None:

@@ -12,6 +12,7 @@ from textual import on
 from livetui.errors import LivetuiError
 from livetui.session.invocation import Row
 from livetui.tui import text
+from livetui.tui.files import is_file, missing, named
 from livetui.tui.messages import CopyRequested, EventsWaiting, RequestTaken, TargetOpened
 from livetui.tui.outside import editor_command, pager_command, run_outside, text_file
 from livetui.tui.screens.causes import causes_of
@@ -230,14 +231,12 @@ class RecordActions(ShownRows):
     def _ask_event_file(self, function: str) -> None:
         root = self.session.settings.root
 
-        def problem(answer: str) -> str:
-            return "" if not answer or (root / Path(answer).expanduser()).is_file() else f"{answer} is not there"
-
         def chosen(answer: str | None) -> None:
             if answer:
-                self._import_file(function, root / Path(answer).expanduser())
+                self._import_file(function, named(root, answer))
 
-        self.app.push_screen(Ask(f"Invoke {function} with which file?", hint=f"Below {root}.", problem=problem), chosen)
+        question = Ask(f"Invoke {function} with which file?", hint=f"Below {root}.", problem=partial(missing, root))
+        self.app.push_screen(question, chosen)
 
     def _import_file(self, function: str, path: Path) -> None:
         from livetui.session import export
@@ -352,13 +351,13 @@ class RecordActions(ShownRows):
             if not answer.strip():
                 self.app.copy(words, f"{kind} of #{row.id}")
                 return
-            path = self.session.settings.root / Path(answer.strip()).expanduser()
+            path = named(self.session.settings.root, answer)
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 with path.open("x", encoding="utf-8", errors="backslashreplace") as file:
                     file.write(words)
-            except OSError as error:
-                self.app.tell(LivetuiError(f"{path.name} could not be written.", str(error), "Choose another name."))
+            except (OSError, ValueError) as error:
+                self.app.tell(LivetuiError("The export could not be written.", str(error), "Choose another name."))
                 return
             self.app.notify(
                 f"{text.safe(str(path))}, {text.size(len(words))}", title="Written", timeout=4, markup=False
@@ -466,7 +465,7 @@ class RecordActions(ShownRows):
     @on(TargetOpened)
     def _open_target(self, event: TargetOpened) -> None:
         event.stop()
-        if not Path(event.path).is_file():
+        if not is_file(Path(event.path)):
             self.app.notify(f"{text.safe(event.path)} is not here.", severity="warning", markup=False)
             return
         self.app.ask(lambda: run_outside(self.app, editor_command(event.path, event.line)))

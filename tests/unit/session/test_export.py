@@ -241,6 +241,14 @@ def test_hostile_values_reach_the_server_and_nothing_else(server, tmp_path: Path
     assert not Path("/tmp/pwned").exists()
 
 
+def test_half_a_character_in_a_request_is_replaced() -> None:
+    event = json.loads(sample("http-api")) | {"rawPath": "/\ud800", "rawQueryString": "q=\udfff"}
+    event["requestContext"].pop("path", None)
+    assert "/%3F?q=?" in to_curl(event)
+    assert "q=%3F" in to_curl({"httpMethod": "GET", "path": "/", "headers": {"host": "a.example"},
+                               "queryStringParameters": {"q": "\ud800"}})
+
+
 def test_a_masked_command_says_so_and_an_event_of_another_kind_is_refused() -> None:
     event = json.loads(sample("http-api")) | {"headers": {"Authorization": "Bearer hunter22-hunter22"}}
     command = export(recorded(event), "curl")
@@ -262,7 +270,8 @@ def test_a_pasted_curl_command_becomes_an_event() -> None:
     assert event["cookies"] == ["c=d", "e=f"]
     assert event["headers"].items() >= {"x-a": "b", "host": "api.example.com",
                                         "authorization": "Basic YWRhOnB3"}.items()
-    for wrong in ("curl", "curl 'open"):
+    for wrong in ("curl", "curl 'open", "curl http://[", "curl http://[::1", "curl http://\u2100.example/",
+                  "printf %s a | base64 -d | curl --data-binary @- https://api.example.com/"):
         with pytest.raises(UsageError):
             from_curl(wrong)
 
