@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import threading
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from recorded import invocation, live_session
 
 from livetui.errors import LivetuiError
 from livetui.tui.outside import editor_command, pager_command, text_file
+from livetui.tui.screens.edit import EditScreen, draft_of
 
 
 async def test_edit_and_replay_checks_shows_the_difference_and_sends_what_was_edited():
@@ -112,10 +115,11 @@ async def test_an_export_to_a_name_that_can_be_no_file_is_told_or_written(name, 
         await shown.sees("Written" if name.startswith("~") else "could not be written")
 
 
-@pytest.mark.parametrize("event", [
-    PAYLOADS["huge numbers"],
-    *(json.dumps({"password": "hunter22", "n": 1}).encode()[:-1] + b', "deep": ' + b"[" * deep + b"]" * deep + b"}"
-      for deep in (300, 500, 940, 980))], ids=["huge numbers", "300", "500", "940", "980"])
+def deep(levels: int) -> bytes:
+    return b'{"password": "hunter22", "n": 1, "deep": ' + b"[" * levels + b"]" * levels + b"}"
+
+
+@pytest.mark.parametrize("event", [PAYLOADS["huge numbers"], deep(300), deep(500)], ids=["huge numbers", "300", "500"])
 async def test_an_event_that_python_reads_with_trouble_is_edited_or_refused(event):
     session = live_session([invocation(1, "GetOrder", "GET /", event=event)])
     async with console(session) as shown:
@@ -124,12 +128,23 @@ async def test_an_event_that_python_reads_with_trouble_is_edited_or_refused(even
         await shown.until(lambda: bool(shown.app.screen.query("#editor")), "the editor")
         editor = shown.app.screen.query_one("#editor")
         assert "hunter22" not in editor.text
-        editor.text = editor.text.replace('"n": 1', '"n": 2, "more": ' + "[" * 400 + "]" * 400)
+        editor.text = editor.text.replace("{", '{ "more": ' + "[" * 400 + "]" * 400 + ",", 1)
         await shown.settle()
         await shown.press("ctrl+s")
-        asked = [each for each in session.asked if each[0] == "replay"]
-        assert not asked or json.loads(asked[0][2])["password"] == "hunter22"
-        assert asked or "✗" in shown.screen_text() or "nested too deeply" in shown.screen_text()
+        await shown.until(lambda: bool(session.asked) or "not sent" in shown.screen_text(), "an answer")
+    assert bool(session.asked) == (event != PAYLOADS["huge numbers"])
+
+
+def test_a_deep_event_is_sent_with_its_secrets_or_refused():
+    sent = set()
+    for levels in range(900, 1_000, 5):
+        draft = draft_of(deep(levels), masked=True)
+        assert "hunter22" not in draft.text
+        with contextlib.suppress(LivetuiError):
+            assert b"hunter22" in draft.sent(draft.text.replace('"n": 1', '"n": 2'))
+            sent.add(levels)
+    assert 900 in sent
+    assert 995 not in sent
 
 
 def test_a_program_that_cannot_be_named_is_told(monkeypatch):
@@ -152,3 +167,61 @@ def test_a_text_that_cannot_be_written_or_read_back_is_told(monkeypatch, tmp_pat
     monkeypatch.setattr("tempfile.tempdir", str(Path(tmp_path, "gone")))
     with pytest.raises(LivetuiError, match="handed"), text_file("words", ".json"):
         pass
+
+
+LARGE = json.dumps({"password": "hunter22", "pad": ["x" * 100] * 12_000, "n": 1}).encode()
+
+
+async def test_a_large_event_to_invoke_with_is_edited_outside_too(monkeypatch):
+    session = live_session([invocation(1, "GetOrder", "GET /", event=LARGE)])
+    seen: list[str] = []
+
+    def edit(words: str) -> str:
+        seen.append(words)
+        return words.replace('"n": 1', '"n": 2')
+
+    async with console(session) as shown:
+        monkeypatch.setattr(shown.app, "edit_outside", edit)
+        await shown.opened(1)
+        await shown.press("i", "enter", "enter")
+        await shown.until(lambda: any(asked[0] == "invoke" for asked in session.asked), "the event to be sent")
+        assert shown.app.screen is shown.main
+    assert "hunter22" not in seen[0]
+    sent = next(asked for asked in session.asked if asked[0] == "invoke")
+    assert json.loads(sent[2]) == {**json.loads(LARGE), "n": 2}
+
+
+async def test_a_large_file_is_sent_as_it_is_when_nothing_is_changed(monkeypatch, tmp_path):
+    session = live_session()
+    (tmp_path / "large.json").write_bytes(LARGE)
+    async with console(session) as shown:
+        monkeypatch.setattr(shown.app, "edit_outside", lambda words: words)
+        shown.main._ask_event_file("GetOrder")
+        await shown.until(lambda: bool(shown.app.screen.query("#answer")), "the question")
+        shown.app.screen.query_one("#answer").value = str(tmp_path / "large.json")
+        await shown.press("enter")
+        await shown.until(lambda: any(asked[0] == "invoke" for asked in session.asked), "the event to be sent")
+    assert next(asked for asked in session.asked if asked[0] == "invoke")[2] == LARGE
+
+
+async def test_what_is_typed_is_judged_in_a_thread_and_only_its_last_state(monkeypatch):
+    judged: list[tuple[str, bool]] = []
+    real = EditScreen.judged
+
+    def judge(screen, text):
+        judged.append((text, threading.current_thread() is threading.main_thread()))
+        return real(screen, text)
+
+    monkeypatch.setattr(EditScreen, "judged", judge)
+    async with console(live_session([invocation(1, "GetOrder", "GET /", event=b"{}")])) as shown:
+        await shown.opened(1)
+        await shown.press("e")
+        await shown.sees("Nothing is changed.")
+        judged.clear()
+        editor = shown.app.screen.query_one("#editor")
+        for number in range(20):
+            editor.text = f'{{"n": {number}}}'
+            await shown.handled()
+        await shown.sees("+ n: 19")
+    assert judged[-1] == ('{"n": 19}', False)
+    assert len(judged) < 20

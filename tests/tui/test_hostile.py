@@ -135,7 +135,7 @@ async def test_logs_of_all_functions_take_every_payload():
 
 
 async def test_dialogs_and_lists_take_every_payload():
-    names = sorted(set(PAYLOADS) - LARGE)
+    names = sorted(set(PAYLOADS) - LARGE - {"deepest that indents"})  # indented it is large, and edited outside
     session = session_of(names)
     async with console(session, size=(160, 45)) as shown:
         for number, name in enumerate(names, 1):

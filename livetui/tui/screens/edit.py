@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
@@ -12,7 +13,9 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
+from textual.message import Message
 from textual.screen import ModalScreen
+from textual.timer import Timer
 from textual.widgets import Button, Static, TextArea
 
 from livetui.errors import LivetuiError
@@ -33,6 +36,8 @@ COLOURED = 256_000
 """Characters up to which the editor colours JSON; measured: 78 KB 0.19 s, 776 KB 1.1 s."""
 EDITABLE = 1_000_000
 """Characters up to which the event is edited here; larger ones go to $EDITOR."""
+PAUSE_S = 0.1
+"""Without a key, until the text is looked at: a megabyte takes an eighth of a second."""
 
 
 def pretty(event: bytes) -> str:
@@ -58,15 +63,45 @@ def problem_in(text: str) -> str:
     return "" if len(text.encode("utf-8", "replace")) <= 6 * 1024 * 1024 else "Lambda takes at most 6 MB"
 
 
-def with_secrets(edited: bytes, shown: bytes, original: bytes) -> bytes:
-    """The edited event with the secrets that were masked in it. Raises `LivetuiError` when they cannot be put back."""
-    if shown == original:
-        return edited
-    texts = (each.decode("utf-8", "replace") for each in (edited, shown, original))
-    try:
-        return unmasked(*texts).encode("utf-8", "surrogatepass")
-    except RecursionError as error:
-        raise LivetuiError("The secrets cannot be put back.", "The event is nested too deeply.", UNMASK) from error
+@dataclass(frozen=True)
+class Draft:
+    """An event that is to be edited, and how it is shown."""
+
+    original: bytes
+    shown: bytes
+    """The same, masked or not."""
+    text: str
+
+    def sent(self, edited: str) -> bytes:
+        """What is sent of it, its secrets as they were; byte for byte the original where nothing was edited. Raises
+        `LivetuiError` when it is no event, or its secrets cannot be put back."""
+        if edited == self.text:
+            return self.original
+        if wrong := problem_in(edited):
+            raise LivetuiError("The event was not sent.", wrong)
+        if self.shown == self.original:
+            return edited.encode("utf-8", "replace")
+        try:
+            whole = unmasked(edited, self.text, self.original.decode("utf-8", "replace"))
+        except RecursionError as error:
+            raise LivetuiError("The secrets cannot be put back.", "The event is nested too deeply.", UNMASK) from error
+        return whole.encode("utf-8", "surrogatepass")
+
+
+def draft_of(event: bytes, masked: bool = False) -> Draft:
+    """An event as it is edited. Costs what the event costs: call it in a thread."""
+    shown = mask_json(event) if masked else event
+    return Draft(event, shown, pretty(shown))
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What is said of a text while it is edited."""
+
+    text: str
+    """The event in it."""
+    wrong: str
+    changes: Document | None = None
 
 
 class Editor(TextArea):
@@ -89,34 +124,32 @@ class EditScreen(ModalScreen[bytes | None]):
     app: LivetuiApp
     BINDINGS: ClassVar[list[BindingType]] = [*EDIT_KEYS]
 
-    def __init__(
-        self,
-        title: str,
-        event: bytes,
-        verb: str = "Replay",
-        masked: bool = False,
-        imports: bool = False,
-        routes: Sequence[str] = (),
-    ) -> None:
-        """`imports` takes the text of any export (curl, aws, pytest, json, sam) and sends the event that is in it;
-        `routes` are those of the function that gets it."""
+    class Checked(Message):
+        """The text was judged."""
+
+        def __init__(self, judged: Judged, at: int) -> None:
+            super().__init__()
+            self.judged, self.at = judged, at
+
+    BELOW = "Changes"
+
+    def __init__(self, title: str, draft: Draft, verb: str = "Replay") -> None:
         super().__init__()
-        self._imports, self._routes = imports, routes
-        self._title, self._verb = title, verb
-        self.original = event
-        self.shown = mask_json(event) if masked else event
-        self._text = "" if imports else pretty(self.shown)
+        self._title, self._verb, self.draft = title, verb, draft
+        self._coloured = len(draft.text) <= COLOURED and not problem_in(draft.text)
         self._asked = False
+        self._edits = 0
+        self._pause: Timer | None = None
 
     def compose(self) -> ComposeResult:
         """Editor, what is wrong, difference, buttons."""
         with Vertical(id="dialog", classes="-large"):
             yield Editor(
-                self._text,
+                self.draft.text,
                 id="editor",
-                language="json" if len(self._text) <= COLOURED else None,
+                language="json" if self._coloured else None,
                 tab_behavior="indent",
-                soft_wrap=len(self._text) <= COLOURED,
+                soft_wrap=len(self.draft.text) <= COLOURED,
                 show_line_numbers=True,
             )
             yield Static("", id="problem", markup=False)
@@ -130,82 +163,73 @@ class EditScreen(ModalScreen[bytes | None]):
     def on_mount(self) -> None:
         """Title, theme of the editor, focus."""
         self.query_one("#dialog").border_title = Content(safe(self._title)[:100])
-        self.query_one("#changes").border_title = "The event in it" if self._imports else "Changes"
-        editor = self.query_one("#editor", TextArea)
-        editor.focus()
+        self.query_one("#changes").border_title = self.BELOW
+        self.query_one("#editor").focus()
         self._check()
+
+    @property
+    def text(self) -> str:
+        """The text as it is now."""
+        return self.query_one("#editor", TextArea).text
 
     @on(TextArea.Changed)
     def _changed(self) -> None:
         self._asked = False
-        self._check()
-
-    @property
-    def event(self) -> bytes:
-        """The event as it is now."""
-        return self.query_one("#editor", TextArea).text.encode("utf-8", "replace")
+        self._edits += 1
+        if self._pause is not None:
+            self._pause.stop()
+        self._pause = self.set_timer(PAUSE_S, self._check)
 
     def _check(self) -> None:
-        text = self.query_one("#editor", TextArea).text
-        if self._imports:
-            self._check_import(text)
-            return
-        self._say(problem_in(text), text)
+        text, at = self.text, self._edits
 
-    def _check_import(self, text: str) -> None:
-        if not text.strip():
-            self._say("paste an export: JSON, curl, aws lambda invoke or a pytest file", text)
-            return
-        try:
-            event = import_event(text, self._routes)
-        except LivetuiError as error:
-            self._say(error.what, text)
-            return
-        found = pretty(event)
-        self._say(problem_in(found), found)
-        self.query_one("#changes", LinesPane).show(Document(found.split("\n"), source=found), keep=True)
+        def judge() -> None:
+            self.post_message(self.Checked(self.judged(text), at))
 
-    def _say(self, wrong: str, text: str) -> None:
+        self.run_worker(judge, thread=True, group="document", description="check")
+
+    @on(Checked)
+    def _checked(self, event: Checked) -> None:
+        if event.at != self._edits:
+            return
+        judged = event.judged
         problem = self.query_one("#problem", Static)
-        problem.set_class(bool(wrong), "-wrong")
-        problem.update(Content(f"✗ {wrong}" if wrong else f"✓ JSON, {size(len(text.encode('utf-8', 'replace')))}"))
-        self.query_one("#run", Button).disabled = bool(wrong)
-        if not self._imports:
-            shown = (
-                of_lines([line("They are shown once it is JSON again.", "dim")]) if wrong else self._difference(text)
-            )
-            self.query_one("#changes", LinesPane).show(shown, keep=True)
+        problem.set_class(bool(judged.wrong), "-wrong")
+        told = f"✗ {judged.wrong}" if judged.wrong else f"✓ JSON, {size(len(judged.text.encode('utf-8', 'replace')))}"
+        problem.update(Content(safe(told)))
+        self.query_one("#run", Button).disabled = bool(judged.wrong)
+        if judged.changes is not None:
+            self.query_one("#changes", LinesPane).show(judged.changes, keep=True)
+
+    def judged(self, text: str) -> Judged:
+        """What is wrong with it, and how it differs from what it was. Called in a thread."""
+        if wrong := problem_in(text):
+            return Judged(text, wrong, of_lines([line("They are shown once it is JSON again.", "dim")]))
+        return Judged(text, "", self._difference(text))
 
     def _difference(self, text: str) -> Document:
-        if text == self._text:
+        if text == self.draft.text:
             return of_lines([line("Nothing is changed.", "dim")])
-        changes = diff_bytes(self.shown, text.encode("utf-8", "replace"), 200)
+        changes = diff_bytes(self.draft.shown, text.encode("utf-8", "replace"), 200)
         return of_lines(
             [each for change in changes for each in change_lines(change)]
             or [line("Only its spacing is changed.", "dim")]
         )
 
+    def event_of(self, text: str) -> bytes:
+        """What is sent of a text. Raises `LivetuiError` when it is not."""
+        return self.draft.sent(text)
+
     def action_run(self) -> None:
         """Run it, unless it is wrong."""
-        if self.query_one("#run", Button).disabled:
-            self.app.bell()
-            return
-        if self._imports:
-            self.dismiss(import_event(self.query_one("#editor", TextArea).text, self._routes))
-            return
-        # An event whose text was not touched goes out byte for byte as it came in.
-        untouched = self.query_one("#editor", TextArea).text == self._text
-        if untouched:
-            self.dismiss(self.original)
-            return
         try:
-            self.dismiss(with_secrets(self.event, self.shown, self.original))
+            self.dismiss(self.event_of(self.text))
         except LivetuiError as error:
             self.app.tell(error)
 
     def action_cancel(self) -> None:
         """Close; what was changed goes with a second press only."""
-        if self._asked or self.query_one("#editor", TextArea).text == self._text:
+        if self._asked or self.text == self.draft.text:
             self.dismiss(None)
             return
         self._asked = True
@@ -213,13 +237,13 @@ class EditScreen(ModalScreen[bytes | None]):
 
     def action_external(self) -> None:
         """Edit it in $EDITOR."""
-        edited = self.app.edit_outside(self.query_one("#editor", TextArea).text)
+        edited = self.app.edit_outside(self.text)
         if edited is not None:
             self.query_one("#editor", TextArea).text = edited
 
     def action_revert(self) -> None:
         """Back to the original."""
-        self.query_one("#editor", TextArea).text = self._text
+        self.query_one("#editor", TextArea).text = self.draft.text
 
     @on(Button.Pressed)
     def _pressed(self, event: Button.Pressed) -> None:
@@ -232,3 +256,31 @@ class EditScreen(ModalScreen[bytes | None]):
                 self.action_revert()
             case _:
                 self.action_cancel()
+
+
+class ImportScreen(EditScreen):
+    """Takes the text of any export (curl, aws, pytest, json, sam) and gives the event that is in it."""
+
+    BELOW = "The event in it"
+
+    def __init__(self, title: str, routes: Sequence[str]) -> None:
+        """`routes` are those of the function that gets it."""
+        super().__init__(title, Draft(b"", b"", ""), "Invoke")
+        self._routes = routes
+
+    def judged(self, text: str) -> Judged:
+        """What is wrong with it, and the event. Called in a thread."""
+        if not text.strip():
+            return Judged("", "paste an export: JSON, curl, aws lambda invoke or a pytest file")
+        try:
+            found = pretty(import_event(text, self._routes))
+        except LivetuiError as error:
+            return Judged(text, error.what)
+        return Judged(found, problem_in(found), Document(found.split("\n"), source=found))
+
+    def event_of(self, text: str) -> bytes:
+        """The event in it. Raises `LivetuiError` when there is none."""
+        event = import_event(text, self._routes)
+        if wrong := problem_in(event.decode("utf-8", "replace")):
+            raise LivetuiError("The event was not sent.", wrong)
+        return event

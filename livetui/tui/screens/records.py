@@ -12,26 +12,22 @@ from textual import on
 from livetui.errors import LivetuiError
 from livetui.session.invocation import Row
 from livetui.tui import text
-from livetui.tui.files import is_file, missing, named
-from livetui.tui.messages import CopyRequested, EventsWaiting, RequestTaken, TargetOpened
+from livetui.tui.files import is_file, named
+from livetui.tui.messages import CopyRequested, EventsWaiting, TargetOpened
 from livetui.tui.outside import editor_command, pager_command, run_outside, text_file
 from livetui.tui.screens.causes import causes_of
-from livetui.tui.screens.history import ShownRows
 from livetui.tui.screens.prompt import Ask, Choose, Pick
+from livetui.tui.screens.sending import EventActions
 from livetui.tui.widgets.lines import LinesPane
 
 if TYPE_CHECKING:
     from textual.widgets import ContentSwitcher
 
-    from livetui.session.events import SessionLive
-    from livetui.tui.widgets.details import Details
     from livetui.tui.widgets.header import Header
     from livetui.tui.widgets.views import LogsView
 
 MOST_TIMES = 1_000
 MOST_RELATED = 200
-MOST_IMPORTED = 24 * 1024 * 1024
-"""Bytes of a file with an event in it; escapes make an export several times as large as its event."""
 EXPORTS = (
     Pick("json", "JSON", "the whole record: event, answer, logs, calls, timing"),
     Pick("sam", "SAM event", "the bare event, for sam local invoke -e"),
@@ -42,31 +38,15 @@ EXPORTS = (
 _SUFFIXES = {"json": ".json", "sam": ".event.json", "curl": ".sh", "aws": ".sh", "pytest": ".py"}
 
 
-def is_like(sample: str, trigger: str) -> bool:
-    """Whether a sample event comes from the same source as an event with this trigger."""
-    kind = trigger.partition(" ")[0]
-    names = ("http-api", "rest-api") if kind.isupper() else ("eventbridge",) if kind == "event" else (kind,)
-    return sample.startswith(names)
-
-
-class RecordActions(ShownRows):
+class RecordActions(EventActions):
     """Actions on the chosen invocation; the main screen inherits them."""
 
     clock: Callable[[], float]
-    live: SessionLive | None
-    details: Details
     header: Header
     views: ContentSwitcher
     logs: LogsView
     pinned: dict[str, int]
     """Function to the invocation that is run again at each of its reloads."""
-
-    def chosen(self) -> Row | None:
-        """The row that actions are about; says so when there is none."""
-        row = self.table.meant() or self.details.row
-        if row is None:
-            self.app.notify("Choose an invocation first.", severity="warning")
-        return row
 
     # -- running again ---------------------------------------------------------------------------------------------
 
@@ -107,46 +87,6 @@ class RecordActions(ShownRows):
         for row in sent:
             self.expect(row.id)
 
-    def action_edit(self) -> None:
-        """Change the event, then run it as a new row."""
-        self._with_event(self._edit)
-
-    def _edit(self, row: Row, event: bytes) -> None:
-        from livetui.tui.screens.edit import EDITABLE, EditScreen  # an editor with grammars: read when one edits
-
-        masked = self.details.opened is None or not self.details.opened.unmasked
-        if len(event) > EDITABLE:
-            self._edit_large(row, event, masked)
-            return
-
-        def run(edited: bytes | None) -> None:
-            if edited is not None and self.app.ask(lambda: self.session.replay(row.id, edited)):
-                self.expect(row.id)
-
-        self.app.push_screen(EditScreen(f"Edit #{row.id} {row.function} · {row.trigger}", event, masked=masked), run)
-
-    def _edit_large(self, row: Row, event: bytes, masked: bool) -> None:
-        """An event that no text area takes in a moment goes to $EDITOR at once."""
-        from livetui.session.secrets import mask_json
-        from livetui.tui.screens.edit import pretty, problem_in, with_secrets
-
-        safe = mask_json(event) if masked else event
-        shown = pretty(safe)
-        edited = self.app.edit_outside(shown)
-        if edited is None:
-            return
-        wrong = "Nothing was changed." if edited == shown else problem_in(edited)
-        if wrong:
-            self.app.tell(LivetuiError("The event was not sent.", wrong))
-            return
-        try:
-            changed = with_secrets(edited.encode("utf-8", "replace"), safe, event)
-        except LivetuiError as error:
-            self.app.tell(error)
-            return
-        if self.app.ask(lambda: self.session.replay(row.id, changed)):
-            self.expect(row.id)
-
     def action_pin(self) -> None:
         """Run this invocation at each reload of its function, or stop doing so."""
         row = self.chosen()
@@ -168,104 +108,6 @@ class RecordActions(ShownRows):
         id = self.pinned.get(function)
         if id is not None and self.app.ask(lambda: self.session.replay(id)):
             self.expected[id] += 1  # shown even while the list is frozen; the cursor stays where the user is
-
-    def action_sample(self) -> None:
-        """Send an event of one's own to a function."""
-        functions = [name for name, function in (self.live.functions if self.live else {}).items() if function.live]
-        if not functions:
-            self.app.notify("No function is live yet.", severity="warning")
-            return
-
-        def chosen(function: str | None) -> None:
-            if function is not None:
-                self._choose_sample(function)
-
-        current = self.table.meant()
-        functions.sort(key=lambda name: (current is None or name != current.function, name))
-        self.app.push_screen(Choose("Invoke which function?", [Pick(name, name) for name in functions]), chosen)
-
-    def _choose_sample(self, function: str) -> None:
-        def chosen(name: str | None) -> None:
-            match name:
-                case None:
-                    return
-                case "file":
-                    self._ask_event_file(function)
-                case "paste":
-                    self._edit_and_invoke(function, b"", imports=True)
-                case "":
-                    self._edit_and_invoke(function, b"{}")
-                case captured if captured.startswith("#"):
-                    self._with_event_of(int(captured[1:]), partial(self._edit_and_invoke, function, masked=True))
-                case _:
-                    self._edit_and_invoke(function, self.app.sample(name))
-
-        def captured_as(row: Row) -> Pick:
-            return Pick(f"#{row.id}", f"#{row.id}", f"{text.clock(row.time)}  {row.trigger}")
-
-        rows = [row for row in self.table.rows.all() if row.function == function]
-        last = {row.trigger: row for row in rows if row.replay_of is None}
-        samples = [pick for pick in self.app.samples() if pick.id != "empty"]
-        near = [pick for pick in samples if any(is_like(pick.id, trigger) for trigger in last)]
-        picks = [
-            *map(captured_as, list(last.values())[:-4:-1]),
-            *near,
-            Pick("", "an empty event", "{}"),
-            Pick("paste", "pasted text …", "JSON, or an export: curl, aws lambda invoke, pytest"),
-            Pick("file", "a file …", "the same, by its name"),
-            *(pick for pick in samples if pick not in near),
-        ]
-        self.app.push_screen(Choose(f"Invoke {function} with", picks), chosen)
-
-    def _edit_and_invoke(self, function: str, event: bytes, imports: bool = False, masked: bool = False) -> None:
-        from livetui.tui.screens.edit import EditScreen
-
-        routes = self._routes_of(function)
-        screen = EditScreen(f"Invoke {function}", event, "Invoke", masked=masked, imports=imports, routes=routes)
-        self.app.push_screen(screen, partial(self._invoke, function))
-
-    def _routes_of(self, function: str) -> tuple[str, ...]:
-        info = self.live.functions.get(function) if self.live else None
-        return info.routes if info is not None else ()
-
-    def _ask_event_file(self, function: str) -> None:
-        root = self.session.settings.root
-
-        def chosen(answer: str | None) -> None:
-            if answer:
-                self._import_file(function, named(root, answer))
-
-        question = Ask(f"Invoke {function} with which file?", hint=f"Below {root}.", problem=partial(missing, root))
-        self.app.push_screen(question, chosen)
-
-    def _import_file(self, function: str, path: Path) -> None:
-        from livetui.session import export
-
-        try:
-            if path.stat().st_size > MOST_IMPORTED:
-                raise LivetuiError(f"{path.name} is too large.", "Lambda takes at most 6 MB.")
-            event = export.import_event(path.read_text("utf-8"), self._routes_of(function))
-        except (OSError, UnicodeDecodeError) as error:
-            self.app.tell(LivetuiError(f"{path.name} cannot be read.", str(error)))
-        except LivetuiError as error:
-            self.app.tell(error)
-        else:
-            self._edit_and_invoke(function, event)
-
-    def _invoke(self, function: str, event: bytes | None) -> None:
-        def taken(request: str) -> None:
-            self.post_message(RequestTaken(request))
-
-        if event is not None and self.app.ask(lambda: self.session.invoke(function, event, taken)):
-            self.app.notify(f"Sent to {text.safe(function)}; its row comes in a moment.", timeout=3, markup=False)
-
-    @on(RequestTaken)
-    def _request_taken(self, event: RequestTaken) -> None:
-        self.expect(event.request)
-        id = self.table.let_through(event.request)
-        if id is not None:  # its row was faster
-            del self.expected[event.request]
-            self.go_to_own(id)
 
     # -- keeping ---------------------------------------------------------------------------------------------------
 
@@ -369,30 +211,18 @@ class RecordActions(ShownRows):
 
     # -- looking ---------------------------------------------------------------------------------------------------
 
-    def _with_event(self, then: Callable[[Row, bytes], None]) -> None:
-        """Read the chosen row's event in a thread, then go on."""
-        row = self.chosen()
-        if row is not None:
-            self._with_event_of(row.id, partial(then, row))
-
-    def _with_event_of(self, id: int, then: Callable[[bytes], None]) -> None:
-        def read() -> None:
-            try:
-                event = self.session.invocation(id).event
-            except LivetuiError as error:
-                self.app.call_from_thread(self.app.tell, error)
-                return
-            self.app.call_from_thread(then, event)
-
-        self.run_worker(read, thread=True, group="event", description="event")
-
     @on(CopyRequested)
     def _copy_event(self, event: CopyRequested) -> None:
         if event.row is None:
             return
         event.stop()
         id = event.row.id
-        self._with_event_of(id, lambda payload: self.app.copy(payload.decode("utf-8", "replace"), f"event of #{id}"))
+
+        def read() -> Callable[[], None]:
+            words = self.session.invocation(id).event.decode("utf-8", "replace")
+            return lambda: self.app.copy(words, f"event of #{id}")
+
+        self._in_thread(read)
 
     def action_causes(self) -> None:
         """Show what caused what."""
