@@ -31,7 +31,7 @@ from livetui.session.outcome import outcome_of
 from livetui.session.reader import Reader, used_bytes
 from livetui.session.records import COLUMNS, Counts, SessionRecord, clean, encode, is_running, one_line, pack, row_of
 from livetui.session.schema import StartedElsewhere, StoreError
-from livetui.session.secrets import is_secret_name, mask
+from livetui.session.secrets import mask
 
 T = TypeVar("T")
 _LOG_LIMIT = 4 * 1024 * 1024
@@ -160,9 +160,8 @@ class Store(Reader):
 
     def remember_function(self, id: str, *, handler: str, code_root: Path, environment: Mapping[str, str],
                           layers: Sequence[Path] = ()) -> None:
-        """Keep how a function is run here, for `function(id)`; secret variables and AWS's own are left out."""
-        kept = {name: value for name, value in environment.items()
-                if not name.startswith("AWS_") and not is_secret_name(name) and mask(value) == value}
+        """Keep how a function is run here, for `function(id)`; secrets are masked, AWS's own variables left out."""
+        kept = mask({name: value for name, value in environment.items() if not name.startswith("AWS_")})
         values = (clean(id), clean(handler), str(code_root), json.dumps(kept), json.dumps([*map(str, layers)]))
         self._write(lambda db: db.execute("INSERT OR REPLACE INTO functions VALUES (?, ?, ?, ?, ?)", values))
 

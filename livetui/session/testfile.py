@@ -12,7 +12,7 @@ from typing import Any
 
 from livetui.errors import LivetuiError
 from livetui.session.invocation import Invocation
-from livetui.session.secrets import MASK, is_secret_name, mask, mask_text
+from livetui.session.secrets import MASK, mask, mask_text
 
 _FILE = '''"""{title}
 
@@ -21,7 +21,7 @@ Recorded by livetui as #{number}. It fails when the handler's answer changes.{ma
 
 import importlib
 import json
-{re}import sys
+{imports}import sys
 from decimal import Decimal
 from pathlib import Path
 from types import SimpleNamespace
@@ -57,6 +57,7 @@ def handler(monkeypatch):
     code = places[0]
     for name, value in ENVIRONMENT.items():
         monkeypatch.setenv(name, value)
+{secrets}    monkeypatch.setenv("LAMBDA_TASK_ROOT", str(code))
 {needs}    own = {{path.stem for place in places for path in place.iterdir() if path.is_dir() or path.suffix == ".py"}}
     for name, module in list(sys.modules.items()):  # another function's modules may have the same names
         elsewhere = not {{*places}} & {{*Path(getattr(module, "__file__", None) or code / name).parents}}
@@ -105,10 +106,16 @@ _NEEDS_AWS = '''    if boto3.Session().get_credentials() is None:
         pytest.skip(f"the handler calls {{', '.join(AWS_CALLS)}}, and there are no AWS credentials (for the local "
                     'cloud: eval "$(livetui cloud env)")')
 '''
+_SECRETS = '''    for name in {secrets}:  # secrets that were not exported: what is set counts
+        monkeypatch.setenv(name, os.environ.get(name, "{mask}"))
+'''
 _NO_JSON = {"errorType": ""}
 _CONTEXT = {"aws_request_id": "request_id", "function_name": "function_name", "function_version": "function_version",
             "invoked_function_arn": "invoked_function_arn", "memory_limit_in_mb": "memory_limit_in_mb",
             "log_group_name": "log_group_name", "log_stream_name": "log_stream_name"}
+_VARIABLES = {"AWS_LAMBDA_FUNCTION_NAME": "function_name", "AWS_LAMBDA_FUNCTION_VERSION": "function_version",
+              "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "memory_limit_in_mb", "AWS_LAMBDA_LOG_GROUP_NAME": "log_group_name",
+              "AWS_LAMBDA_LOG_STREAM_NAME": "log_stream_name"}
 
 
 def to_pytest(invocation: Invocation, event: Any, *, handler: str, code_root: Path, project: Path | None = None,
@@ -117,7 +124,7 @@ def to_pytest(invocation: Invocation, event: Any, *, handler: str, code_root: Pa
     """The test file's text; it can lie anywhere in the project. `event` is the parsed event.
 
     Parts that are secret are masked unless `reveal`: masked parts of an answer are not compared, secret variables
-    are left out. Raises `LivetuiError` for an invocation whose ending a test cannot ask for.
+    are what the test finds set, or a mask. Raises `LivetuiError` for an invocation whose ending a test cannot ask for.
     """
     module, _, function = handler.rpartition(".")
     number = invocation.row.id
@@ -126,18 +133,21 @@ def to_pytest(invocation: Invocation, event: Any, *, handler: str, code_root: Pa
     shown = event if reveal else mask(event)
     expected, test, hidden = _expectation(invocation, reveal)
     hidden = hidden or shown != event
+    plain, secret = _environment(environment or {}, invocation, handler, reveal)
     return _FILE.format(
         title=_docstring(f"{invocation.row.function}: {invocation.row.trigger}"), number=number,
         masked="\nSecrets in it are masked; export it with --reveal to have them." if hidden else "",
         module=module.replace("/", "."), function=function, folder=_folder(code_root, project),
         sources=tuple(module.replace(".", "/") + ending for ending in (".py", "/__init__.py")),
         layers=tuple(_folder(folder, project) for folder in _on_path(layers)),
-        environment=_environment(environment or {}, invocation, reveal),
+        environment=_constant(plain),
         boto3="import boto3\n" if invocation.calls else "", calls=_calls(invocation),
         needs=_NEEDS_AWS.format() if invocation.calls else "",
         event=_json(shown), context="\n".join(f"    {name}={str(invocation.context.get(key) or '')!r},"
                                                for name, key in _CONTEXT.items()),
-        expected=expected, test=test.rstrip("\n"), re="import re\n" if _MASKED_MESSAGE in test else "")
+        expected=expected, test=test.rstrip("\n"),
+        imports="import os\n" * bool(secret) + "import re\n" * (_MASKED_MESSAGE in test),
+        secrets=_SECRETS.format(secrets=tuple(secret), mask=MASK) if secret else "")
 
 
 def from_pytest(text: str) -> bytes | None:
@@ -201,13 +211,21 @@ def _on_path(layers: Sequence[Path]) -> Iterator[Path]:
         yield layer / "python" if (layer / "python").is_dir() else layer
 
 
-def _environment(environment: Mapping[str, str], invocation: Invocation, reveal: bool) -> str:
+def _environment(environment: Mapping[str, str], invocation: Invocation, handler: str,
+                 reveal: bool) -> tuple[dict[str, str], list[str]]:
+    """The variables that Lambda and the function set, and the names of those that are secret."""
     arn = str(invocation.context.get("invoked_function_arn") or "").split(":")
     region = {"AWS_DEFAULT_REGION": arn[3], "AWS_REGION": arn[3]} if len(arn) > 3 and arn[3] else {}
-    kept = {name: value for name, value in {**region, **environment}.items()
-            if reveal or not (is_secret_name(name) or mask(value) != value)}
-    lines = "".join(f"    {name!r}: {value!r},\n" for name, value in kept.items())
-    return f"{{\n{lines}}}" if lines else "{}"
+    own = {name: str(invocation.context[key]) for name, key in _VARIABLES.items() if invocation.context.get(key)}
+    shown = environment if reveal else mask(dict(environment))  # those that were recorded are masked in any case
+    secret = [name for name, value in shown.items() if MASK in value]
+    plain = {name: value for name, value in environment.items() if name not in secret}
+    return {"_HANDLER": handler, **region, **own, **plain}, secret
+
+
+def _constant(variables: Mapping[str, str]) -> str:
+    lines = "".join(f"    {name!r}: {value!r},\n" for name, value in variables.items())
+    return f"{{\n{lines}}}"
 
 
 def _calls(invocation: Invocation) -> str:

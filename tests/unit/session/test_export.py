@@ -146,6 +146,22 @@ def test_the_secret_in_an_error_is_not_exported_and_may_be_any(project: Path) ->
     assert "1 failed" in run_pytest(project, "test_masked.py").stdout
 
 
+def test_a_handler_finds_the_variables_of_lambda_and_of_its_secrets(project: Path) -> None:
+    (project / "src" / "orders" / "app.py").write_text(
+        "import os\n\nOWN = [os.environ[name] for name in ('AWS_LAMBDA_FUNCTION_NAME', '_HANDLER', 'AWS_REGION',\n"
+        "       'AWS_LAMBDA_FUNCTION_MEMORY_SIZE')]\nROOT, KEY = os.environ['LAMBDA_TASK_ROOT'], os.environ['API_TOKEN']\n\n\n"
+        "def handler(event, context):\n    return [OWN, ROOT == os.getcwd(), KEY == event.get('key', KEY)]\n")
+    answer = [["shop-GetOrder-X1", "app.handler", "eu-west-1", "512"], True, True]
+    text = as_test(project, recorded({}, answer))
+    assert "hunter22" not in text
+    (project / "test_own.py").write_text(text)
+    passed = run_pytest(project, "test_own.py", environ={"PATH": os.environ["PATH"]})
+    assert "1 passed" in passed.stdout, passed.stdout
+    (project / "test_own.py").write_text(as_test(project, recorded({"key": "its own"}, answer)))
+    passed = run_pytest(project, "test_own.py", environ={"PATH": os.environ["PATH"], "API_TOKEN": "its own"})
+    assert "1 passed" in passed.stdout, passed.stdout
+
+
 def test_a_handler_that_calls_aws_is_not_run_without_credentials(project: Path) -> None:
     called = msgspec.structs.replace(recorded({"name": "ada"}, answer("hello {}", "ada")), calls=[
         AwsCall("dynamodb", "GetItem", "orders", 200, 3.0), AwsCall("dynamodb", "GetItem", "orders", 200, 3.0)])

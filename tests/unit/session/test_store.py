@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from livetui.errors import LivetuiError
 from livetui.session.invocation import AwsCall, LogLine, Timing
 from livetui.session.outputs import state_word
+from livetui.session.secrets import MASK
 from livetui.session.store import Store, StoreError
 from tests.unit.session.calls import arrive, kill, run
 
@@ -367,7 +368,8 @@ def test_how_a_function_runs_is_kept_without_secrets(store: Store, tmp_path: Pat
             "TABLE": table, "DB_PASSWORD": "hunter22", "AWS_ENDPOINT_URL": "http://x", "URL": "https://a:hunter22@b/"})
     found = store.function("GetOrder")
     assert found is not None
-    assert (found.handler, found.code_root, found.environment) == ("app.handler", str(tmp_path), {"TABLE": "orders"})
+    assert (found.handler, found.code_root, found.environment) == (
+        "app.handler", str(tmp_path), {"TABLE": "orders", "DB_PASSWORD": MASK, "URL": f"https://a:{MASK}@b/"})
     assert found.layers == (str(tmp_path / "l"),)
 
 
