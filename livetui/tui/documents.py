@@ -55,6 +55,8 @@ class Document:
     """Whether long lines go on in the next one instead of beyond the border."""
     hang: int = 0
     """Cells by which the further parts of a wrapped line stand in, beyond the line's own indentation."""
+    values: dict[int, str] = field(default_factory=dict)
+    """What is copied of a painted line, where that is not the line itself."""
     backs: dict[int, str] = field(default_factory=dict)
     """Lines with a background of their own, by role."""
     kind: str = "json"
@@ -162,7 +164,7 @@ class Document:
         """The JSON value that begins on a line, without indentation of its surroundings; other lines as they are."""
         content = self.lines[index]
         if not isinstance(content, str):
-            return plain(self.line(index))
+            return self.values.get(index) or plain(self.line(index))
         end = self.closing(index)
         first = _member(content)[1]
         if end is None:
@@ -201,15 +203,15 @@ def empty(text: str) -> Document:
 
 
 def of_lines(
-    lines: Sequence[Line],
+    lines: Sequence[str | Line],
     note: str = "",
     targets: dict[int, Target] | None = None,
     kind: str = "text",
     wrap: bool = False,
     hang: int = 2,
 ) -> Document:
-    """A document of painted lines."""
-    words = "\n".join(plain(each) for each in lines)
+    """A document of painted lines, and of JSON among them."""
+    words = "\n".join(each if isinstance(each, str) else plain(each) for each in lines)
     return Document(lines, note, targets or {}, words, kind=kind, wrap=wrap, hang=hang)
 
 

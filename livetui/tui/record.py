@@ -164,7 +164,7 @@ def _error(opened: Opened) -> Document:
     if answer is None:
         return of_lines([text.line(opened.masked(row.error) or f"It ended as {row.state}.", "error")])
     message = opened.masked(str(answer.get("errorMessage", "")))
-    lines: list[Line] = [
+    lines: list[str | Line] = [
         (
             (text.safe(str(answer.get("errorType", "")))[:200], "error"),
             (": ", "error"),
@@ -224,7 +224,7 @@ def _plain_trace(answer: dict[str, Any]) -> str:
     return f"{frames}{answer.get('errorType', '')}: {answer.get('errorMessage', '')}\n"
 
 
-def _frame(frame: str, code_root: str, lines: list[Line], targets: dict[int, Target]) -> None:
+def _frame(frame: str, code_root: str, lines: list[str | Line], targets: dict[int, Target]) -> None:
     first, _, rest = frame.partition("\n")
     match = _FRAME.match(first)
     if match is None:
@@ -400,9 +400,9 @@ def _calls(opened: Opened) -> Document:
     )
 
 
-def _call(call: AwsCall, opened: Opened) -> list[Line]:
+def _call(call: AwsCall, opened: Opened) -> list[str | Line]:
     failed = bool(call.error) or call.status >= 400
-    lines: list[Line] = [
+    lines: list[str | Line] = [
         (
             (f"{'✗' if failed else '✓'} ", "error" if failed else "ok"),
             (f"{call.status:>3} ", "error" if failed else "dim"),
@@ -421,11 +421,10 @@ def _call(call: AwsCall, opened: Opened) -> list[Line]:
     return lines
 
 
-def _statement(statement: dict[str, Any] | None, remark: str) -> list[Line]:
+def _statement(statement: dict[str, Any] | None, remark: str) -> list[str | Line]:
     if statement is None:
         return []
-    lines = [heading("Missing permission", remark)]
-    return lines + [text.json_line(each) for each in json.dumps(statement, indent=2).split("\n")]
+    return [heading("Missing permission", remark), *json.dumps(statement, indent=2).split("\n")]
 
 
 _BUILDERS: dict[str, Callable[[Opened], Document]] = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from livetui.session.events import CodeReloaded, FunctionInfo, LinkChanged, SessionLive, StackProgress
@@ -172,26 +172,26 @@ def _places(live: SessionLive) -> list[Line]:
 def stack_document(live: SessionLive | None, steps: list[StackProgress]) -> Document:
     """Outputs, then the last word on each resource."""
     lines: list[Line] = []
+    values: dict[int, str] = {}
     if live is not None:
         lines.append(heading("Outputs", "y copies a value"))
         width = max((len(key) for key in live.outputs), default=0)
-        lines += [
-            ((f"  {text.safe(key).ljust(width)}  ", "key"), *text.line(value, "string"))
-            for key, value in live.outputs.items()
-        ]
+        for key, value in live.outputs.items():
+            values[len(lines)] = value
+            lines.append(((f"  {text.safe(key).ljust(width)}  ", "key"), *text.line(value, "string")))
         lines += [((" ", ""),), heading("Functions")]
         longest = max(map(len, live.functions), default=0)
-        lines += [
-            ((f"  {text.fit(text.safe(name), min(longest, 40))}  ", ""), (text.safe(function.name), "dim"))
-            for name, function in live.functions.items()
-        ]
+        for name, function in live.functions.items():
+            values[len(lines)] = function.name
+            known_as = text.fit(text.safe(name), min(longest, 40))
+            lines.append(((f"  {known_as}  ", ""), (text.safe(function.name), "dim")))
         lines.append(((" ", ""),))
     lines.append(heading("Steps and resources"))
     lines += [step_line(step) for step in latest(steps)] or [text.line("Nothing was deployed in this session.", "dim")]
     note = "" if live is None else f"{live.app} · {live.stage} · {live.resources} resources"
     if live is not None and live.bootstrap_version:
         note += f" · bootstrap v{live.bootstrap_version.lstrip('v')}"
-    return of_lines(lines, note)
+    return replace(of_lines(lines, note), values=values)
 
 
 def sparkline(values: list[float], width: int = 60) -> str:

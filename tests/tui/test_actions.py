@@ -246,12 +246,32 @@ async def test_access_denied_becomes_a_policy_statement():
         await shown.opened(12)
         await shown.press("8")
         text = shown.pane_text()
+        await shown.press("enter")
+        await shown.until(lambda: bool(shown.main.details.pane.has_focus), "the calls")
+        pane = shown.main.details.pane
+        pane.show_line(text.split("\n").index("{"))
+        await shown.press("y")
+        statement = json.loads(shown.app.clipboard)
+    assert statement["Action"] == "s3:PutObject"
     assert '"Action": "s3:PutObject"' in text
     assert '"Resource": "arn:aws:s3:::photos/cat.jpg"' in text
 
 
 def sending(service: str, id: str) -> AwsCall:
     return AwsCall(service, "Send", "orders", 200, 2.0, sent=[id])
+
+
+async def test_y_copies_the_value_of_an_output_and_the_name_of_a_function():
+    async with console() as shown:
+        await shown.press("f4")
+        await shown.sees("OrdersApi")
+        pane = shown.main.focused
+        for line, words in (("OrdersApi", "https://ab12cd34.execute-api.eu-west-1.amazonaws.com"),
+                            ("GetOrder", "orders-dev-GetOrder")):
+            texts = map(pane.document.text, range(len(pane.document)))
+            pane.show_line(next(at for at, each in enumerate(texts) if each.startswith(f"  {line}")))
+            await shown.press("y")
+            assert shown.app.clipboard == words
 
 
 async def test_invocations_of_one_trace_are_shown_as_a_tree():
