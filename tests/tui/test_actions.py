@@ -15,6 +15,7 @@ from livetui.config import Settings
 from livetui.errors import LivetuiError
 from livetui.session.events import CodeReloaded
 from livetui.session.invocation import AwsCall, LogLine
+from livetui.tui.screens.records import EXPORTS
 
 
 async def test_a_filter_narrows_the_list_while_it_is_typed_and_says_what_is_wrong():
@@ -116,7 +117,7 @@ async def test_what_the_session_refuses_is_told_with_its_hint():
         await shown.sees("Wait a moment.")
 
 
-@pytest.mark.parametrize("kind", [0, 1, 2, 3])
+@pytest.mark.parametrize("kind", range(len(EXPORTS)), ids=[each.id for each in EXPORTS])
 async def test_export_asks_as_what_and_where_to(kind, tmp_path):
     session = live_session()
     session.settings = Settings(app="orders", stage="dev", project=str(tmp_path))
