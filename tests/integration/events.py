@@ -23,7 +23,8 @@ class Heard:
             self._grown.notify_all()
 
     def index(self, kind: type[SessionEvent]) -> int:
-        """Where the first event of a kind stands."""
+        """Where the first event of a kind stands, once there is one."""
+        self.wait_for(lambda event: isinstance(event, kind))
         return next(n for n, event in enumerate(self.events) if isinstance(event, kind))
 
     def wait_for(self, wanted: Callable[[SessionEvent], bool], timeout: float = 60, after: int = 0) -> Any:

@@ -111,8 +111,8 @@ def test_handlers_that_go_wrong_are_told_as_lambda_would(shop: tuple[Path, Conso
     assert (row["state"], row["error"].partition(":")[0]) == (("error", error) if error else ("ok", ""))
 
 
-@pytest.mark.parametrize("stage", ["deploy", "live", *(
-    pytest.param(each, marks=pytest.mark.long) for each in ("cloud", "bootstrap", "package", "connect"))])
+@pytest.mark.parametrize("stage", ["live", *(
+    pytest.param(each, marks=pytest.mark.long) for each in ("cloud", "bootstrap", "package", "deploy", "connect"))])
 def test_ctrl_c_at_every_stage_ends_cleanly(tmp_path: Path, stage: str) -> None:
     console = ConsoleProcess(tmp_path, "demo", "--no-traffic", environment={"TMPDIR": str(tmp_path)})
     console.wait_for(lambda event: stage in (event.get("phase"), event["event"].removeprefix("session.")))

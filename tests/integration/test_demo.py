@@ -158,6 +158,7 @@ def test_nothing_is_left_when_it_ends(tmp_path: Path) -> None:
         urllib.request.urlopen(mine.url + "orders", timeout=5)
 
 
+@pytest.mark.long
 def test_a_run_for_some_seconds_ends_by_itself_with_code_0(tmp_path: Path) -> None:
     console = ConsoleProcess(tmp_path, "demo", "--no-traffic", "--for", "1")
     console.live()

@@ -72,8 +72,8 @@ def test_sigterm_gives_the_screen_back(tmp_path: Path) -> None:
         assert process.wait(15) == 128 + signal.SIGTERM
 
 
-@pytest.mark.parametrize("ignoring", [
-    pytest.param(False, id="told by SIGHUP"), pytest.param(True, id="under nohup", marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("ignoring", [pytest.param(False, id="told by SIGHUP"), pytest.param(True, id="under nohup")])
 def test_a_console_whose_terminal_was_closed_ends(tmp_path: Path, ignoring: bool) -> None:
     with console(tmp_path, ignoring_hangup=ignoring) as (process, terminal):
         terminal.close()

@@ -101,6 +101,7 @@ def test_only_who_holds_the_stage_wakes_it_and_parks_it_and_only_at_the_end(tmp_
                 assert states_of(awslambda) == {"Enabled"}
 
 
+@pytest.mark.long
 def test_who_leaves_while_the_link_is_opened_anew_parks_all_the_same(tmp_path: Path) -> None:
     with parking(tmp_path) as (awslambda, settings):
         heard = Heard()

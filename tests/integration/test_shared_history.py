@@ -58,6 +58,7 @@ def test_a_replay_from_the_command_line_keeps_the_consoles_history_and_stack(tmp
     assert not (project / ".livetui" / "invocations.sqlite-wal").exists()
 
 
+@pytest.mark.long
 def test_breakpoints_of_a_console_do_not_stop_a_session_without_one(tmp_path: Path) -> None:
     project = tmp_path / "shop"
     shutil.copytree(ORDERS, project)

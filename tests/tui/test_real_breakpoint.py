@@ -154,7 +154,8 @@ async def test_before_lambdas_deadline_the_caller_is_answered_by_itself(desk: Sh
         assert desk.finished("ShipOrders")[-1].row.state == "late"
 
 
-@pytest.mark.parametrize(("downs", "ends"), [(1, "ok"), pytest.param(2, "late", marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize(("downs", "ends"), [(1, "ok"), (2, "late")])
 async def test_what_was_chosen_for_lambdas_deadline_happens(desk: Shop, downs: int, ends: str) -> None:
     async with console_on(desk) as shown:
         await open_handler(shown, "ShipOrders")

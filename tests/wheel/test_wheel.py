@@ -43,6 +43,7 @@ def test_the_wheel_carries_what_the_demo_needs(wheel: Path) -> None:
     assert tops == {"livetui", "stub_runtime", next(top for top in tops if top.endswith(".dist-info"))}
 
 
+@pytest.mark.long
 def test_the_demo_runs_from_an_empty_folder(installed: Path, tmp_path: Path) -> None:
     folder, temp = tmp_path / "empty", tmp_path / "temp"
     folder.mkdir()
