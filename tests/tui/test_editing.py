@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import threading
@@ -11,6 +12,7 @@ import pytest
 from console import console
 from hostile import PAYLOADS
 from recorded import invocation, live_session
+from textual import events
 
 from livetui.errors import LivetuiError
 from livetui.tui.outside import editor_command, pager_command, text_file
@@ -225,3 +227,23 @@ async def test_what_is_typed_is_judged_in_a_thread_and_only_its_last_state(monke
         await shown.sees("+ n: 19")
     assert judged[-1] == ('{"n": 19}', False)
     assert len(judged) < 20
+
+
+async def test_what_is_typed_while_an_event_is_read_waits_for_the_editor(monkeypatch):
+    session = live_session([invocation(1, "GetOrder", "GET /", event=b"{}")])
+    async with console(session) as shown:
+        await shown.opened(1)
+        may_go, real = threading.Event(), session.invocation
+
+        def slow(id):
+            may_go.wait(10)
+            return real(id)
+
+        monkeypatch.setattr(session, "invocation", slow)
+        for key in ("e", "r"):
+            shown.app._driver.process_message(events.Key(key, key))
+        asyncio.get_running_loop().call_later(0.2, may_go.set)
+        await shown.handled()
+        await shown.until(lambda: bool(shown.app.screen.query("#editor")), "the editor")
+        await shown.until(lambda: "r" in shown.app.screen.query_one("#editor").text, "what was typed")
+    assert not session.asked

@@ -212,17 +212,15 @@ class RecordActions(EventActions):
     # -- looking ---------------------------------------------------------------------------------------------------
 
     @on(CopyRequested)
-    def _copy_event(self, event: CopyRequested) -> None:
+    async def _copy_event(self, event: CopyRequested) -> None:
         if event.row is None:
             return
         event.stop()
         id = event.row.id
 
-        def read() -> Callable[[], None]:
-            words = self.session.invocation(id).event.decode("utf-8", "replace")
-            return lambda: self.app.copy(words, f"event of #{id}")
-
-        self._in_thread(read)
+        words = await self._in_thread(lambda: self.session.invocation(id).event.decode("utf-8", "replace"))
+        if words is not None:
+            self.app.copy(words, f"event of #{id}")
 
     def action_causes(self) -> None:
         """Show what caused what."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from textual import on
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from livetui.tui.screens.edit import Draft
     from livetui.tui.widgets.details import Details
 
+T = TypeVar("T")
 MOST_IMPORTED = 24 * 1024 * 1024
 """Bytes of a file with an event in it; escapes make an export several times as large as its event."""
 
@@ -46,7 +48,7 @@ class EventActions(ShownRows):
             self.app.notify("Choose an invocation first.", severity="warning")
         return row
 
-    def action_edit(self) -> None:
+    async def action_edit(self) -> None:
         """Change the event, then run it as a new row."""
         row = self.chosen()
         if row is None:
@@ -58,48 +60,40 @@ class EventActions(ShownRows):
 
         masked = self.details.opened is None or not self.details.opened.unmasked
         title = f"Edit #{row.id} {row.function} · {row.trigger}"
-        self._edit(title, "Replay", lambda: self.session.invocation(row.id).event, send, masked)
+        await self._edit(title, "Replay", lambda: self.session.invocation(row.id).event, send, masked)
 
-    def _edit(self, title: str, verb: str, read: Callable[[], bytes], send: Callable[[bytes], None],
-              masked: bool = False) -> None:
-        """Read an event in a thread, have it edited, here or in $EDITOR when it is large, then send it."""
+    async def _edit(self, title: str, verb: str, read: Callable[[], bytes], send: Callable[[bytes], None],
+                    masked: bool = False) -> None:
+        """Have an event edited, here or in $EDITOR when it is large, then send it.
+
+        It is read in a thread and waited for: what is typed meanwhile is meant for the editor.
+        """
         from livetui.tui.screens.edit import EDITABLE, EditScreen, draft_of  # with grammars: read when one edits
 
-        def prepare() -> Callable[[], None]:
-            draft = draft_of(read(), masked)
-            if len(draft.text) > EDITABLE:
-                return lambda: self._edit_outside(draft, verb, send)
-            return lambda: opened(draft)
-
-        def opened(draft: Draft) -> None:
-            self.app.push_screen(EditScreen(title, draft, verb), lambda event: None if event is None else send(event))
-
-        self._in_thread(prepare)
-
-    def _edit_outside(self, draft: Draft, verb: str, send: Callable[[bytes], None]) -> None:
-        edited = self.app.edit_outside(draft.text)
-        if edited is None:
+        draft = await self._in_thread(lambda: draft_of(read(), masked))
+        if draft is None:
             return
+        if len(draft.text) > EDITABLE:
+            await self._edit_outside(draft, verb, send)
+            return
+        self.app.push_screen(EditScreen(title, draft, verb), lambda event: None if event is None else send(event))
 
-        def check() -> Callable[[], None]:
-            if edited == draft.text and verb == "Replay":  # r does that
-                raise LivetuiError("The event was not sent.", "Nothing was changed.")
-            event = draft.sent(edited)
-            return lambda: send(event)
+    async def _edit_outside(self, draft: Draft, verb: str, send: Callable[[bytes], None]) -> None:
+        edited = self.app.edit_outside(draft.text)
+        if edited == draft.text and verb == "Replay":  # r does that
+            self.app.tell(LivetuiError("The event was not sent.", "Nothing was changed."))
+        elif edited is not None:
+            event = await self._in_thread(lambda: draft.sent(edited))
+            if event is not None:
+                send(event)
 
-        self._in_thread(check)
-
-    def _in_thread(self, work: Callable[[], Callable[[], None]]) -> None:
-        """Do what takes a while in a thread, then what comes of it on the screen; what is refused is told."""
-
-        def run() -> None:
-            try:
-                then = work()
-            except LivetuiError as error:
-                then = partial(self.app.tell, error)
-            self.app.call_from_thread(then)
-
-        self.run_worker(run, thread=True, group="event", description="event")
+    async def _in_thread(self, work: Callable[[], T]) -> T | None:
+        """What takes a while; None when it was refused, which is told."""
+        try:
+            return await asyncio.to_thread(work)
+        except LivetuiError as error:
+            self.app.tell(error)
+            return None
 
     def action_sample(self) -> None:
         """Send an event of one's own to a function."""
@@ -117,7 +111,7 @@ class EventActions(ShownRows):
         self.app.push_screen(Choose("Invoke which function?", [Pick(name, name) for name in functions]), chosen)
 
     def _choose_sample(self, function: str) -> None:
-        def chosen(name: str | None) -> None:
+        async def chosen(name: str | None) -> None:
             match name:
                 case None:
                     return
@@ -126,11 +120,12 @@ class EventActions(ShownRows):
                 case "paste":
                     self._paste(function)
                 case "":
-                    self._edit_and_invoke(function, lambda: b"{}")
+                    await self._edit_and_invoke(function, lambda: b"{}")
                 case captured if captured.startswith("#"):
-                    self._edit_and_invoke(function, lambda: self.session.invocation(int(captured[1:])).event, True)
+                    id = int(captured[1:])
+                    await self._edit_and_invoke(function, lambda: self.session.invocation(id).event, True)
                 case _:
-                    self._edit_and_invoke(function, partial(self.app.sample, name))
+                    await self._edit_and_invoke(function, partial(self.app.sample, name))
 
         def captured_as(row: Row) -> Pick:
             return Pick(f"#{row.id}", f"#{row.id}", f"{text.clock(row.time)}  {row.trigger}")
@@ -149,8 +144,8 @@ class EventActions(ShownRows):
         ]
         self.app.push_screen(Choose(f"Invoke {function} with", picks), chosen)
 
-    def _edit_and_invoke(self, function: str, read: Callable[[], bytes], masked: bool = False) -> None:
-        self._edit(f"Invoke {function}", "Invoke", read, partial(self._invoke, function), masked)
+    async def _edit_and_invoke(self, function: str, read: Callable[[], bytes], masked: bool = False) -> None:
+        await self._edit(f"Invoke {function}", "Invoke", read, partial(self._invoke, function), masked)
 
     def _paste(self, function: str) -> None:
         from livetui.tui.screens.edit import ImportScreen
@@ -168,9 +163,10 @@ class EventActions(ShownRows):
     def _ask_event_file(self, function: str) -> None:
         root = self.session.settings.root
 
-        def chosen(answer: str | None) -> None:
+        async def chosen(answer: str | None) -> None:
             if answer:
-                self._edit_and_invoke(function, partial(read_event, named(root, answer), self._routes_of(function)))
+                path = named(root, answer)
+                await self._edit_and_invoke(function, partial(read_event, path, self._routes_of(function)))
 
         question = Ask(f"Invoke {function} with which file?", hint=f"Below {root}.", problem=partial(missing, root))
         self.app.push_screen(question, chosen)
