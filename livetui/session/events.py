@@ -9,6 +9,7 @@ import msgspec
 from livetui.debug.breakpoints import Breakpoint
 from livetui.debug.values import PausedThread
 from livetui.session.invocation import LogLine, Row
+from livetui.stack.contract import Resource
 
 
 class SessionEvent(msgspec.Struct, frozen=True, tag_field="event"):
@@ -74,7 +75,7 @@ class SessionLive(SessionEvent, frozen=True, tag="session.live"):
     functions: dict[str, FunctionInfo]
     link_ms: float | None
     bootstrap_version: str = ""
-    resources: int = 0
+    resources: tuple[Resource, ...] = ()
     deploy_s: float = 0.0
     changed: bool = True
 

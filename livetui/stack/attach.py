@@ -34,7 +34,7 @@ from livetui.stack.attachment import (
 from livetui.stack.bootstrap import Bootstrap
 from livetui.stack.bundle import StubBundle
 from livetui.stack.changeset import StackState, refused, refusing
-from livetui.stack.contract import LiveFunction, LiveStack, OnProgress, Progress
+from livetui.stack.contract import LiveFunction, LiveStack, OnProgress, Progress, Resource
 from livetui.stack.deployment import drop_key, key_name, signing_key, upload, wiring_of
 from livetui.stack.functions import out_of_range
 from livetui.stack.live import LIVE_MEMORY_MB, Wiring, too_long
@@ -101,7 +101,8 @@ def attach(aws: Aws, bootstrap: Bootstrap, settings: Settings, targets: Sequence
             on_progress(Progress("deploy", plan.target.name, "done", _TYPE, elapsed_s=time.monotonic() - begun))
         functions[plan.id] = plan.as_live_function(warnings)
     return LiveStack(", ".join(targets), "", settings.app, settings.stage, {}, functions, bootstrap.bucket,
-                     len(functions), True, time.monotonic() - begun, seed)
+                     tuple(Resource(id, _TYPE, each.name) for id, each in functions.items()), True,
+                     time.monotonic() - begun, seed)
 
 
 @refusing("The functions cannot be restored.")

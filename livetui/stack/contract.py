@@ -26,6 +26,18 @@ OnProgress = Callable[[Progress], None]
 
 
 @dataclass(frozen=True)
+class Resource:
+    """One resource of the deployed stack, or of a nested one."""
+
+    id: str
+    """Logical id, application-wide."""
+    type: str
+    """Such as `AWS::SQS::Queue`."""
+    name: str
+    """Physical id: a name, an ARN or a URL."""
+
+
+@dataclass(frozen=True)
 class LiveFunction:
     """One function of the deployed stack."""
 
@@ -67,7 +79,8 @@ class LiveStack:
     functions: Mapping[str, LiveFunction]
     bucket: str
     """The bootstrap bucket."""
-    resources: int = 0
+    resources: tuple[Resource, ...] = ()
+    """Without the nested stacks that hold some of them."""
     changed: bool = True
     seconds: float = 0.0
     signing_key: bytes = field(default=b"", repr=False)

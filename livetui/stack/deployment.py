@@ -31,7 +31,7 @@ from livetui.stack.changeset import (
     refused,
     refusing,
 )
-from livetui.stack.contract import LiveFunction, LiveStack, OnProgress, Progress
+from livetui.stack.contract import LiveFunction, LiveStack, OnProgress, Progress, Resource
 from livetui.stack.functions import Function
 from livetui.stack.live import Wiring
 from livetui.stack.names import named_alike, stack_name
@@ -100,7 +100,8 @@ def deploy_live(application: Application, aws: Aws, bootstrap: Bootstrap, settin
     return LiveStack(name, after.arn, settings.app, settings.stage,
                      {key: value for key, value in after.outputs.items() if key != DIGEST_OUTPUT},
                      _live_functions(assembly.functions, resources, after.arn), bootstrap.bucket,
-                     len([item for item in resources if item["ResourceType"] != STACK_TYPE]), changed,
+                     tuple(Resource(item["Id"], item["ResourceType"], item.get("PhysicalResourceId", ""))
+                           for item in resources if item["ResourceType"] != STACK_TYPE), changed,
                      time.monotonic() - begun, seed)
 
 

@@ -170,7 +170,7 @@ def _places(live: SessionLive) -> list[Line]:
 
 
 def stack_document(live: SessionLive | None, steps: list[StackProgress]) -> Document:
-    """Outputs, then the last word on each resource."""
+    """Outputs, what is deployed, then the last word on each step of this session."""
     lines: list[Line] = []
     values: dict[int, str] = {}
     if live is not None:
@@ -179,16 +179,18 @@ def stack_document(live: SessionLive | None, steps: list[StackProgress]) -> Docu
         for key, value in live.outputs.items():
             values[len(lines)] = value
             lines.append(((f"  {text.safe(key).ljust(width)}  ", "key"), *text.line(value, "string")))
-        lines += [((" ", ""),), heading("Functions")]
-        longest = max(map(len, live.functions), default=0)
-        for name, function in live.functions.items():
-            values[len(lines)] = function.name
-            known_as = text.fit(text.safe(name), min(longest, 40))
-            lines.append(((f"  {known_as}  ", ""), (text.safe(function.name), "dim")))
+        lines += [((" ", ""),), heading("Resources")]
+        kinds = [text.safe(each.type.removeprefix("AWS::")) for each in live.resources]
+        longest = min(40, max((len(each.id) for each in live.resources), default=0))
+        widest = min(40, max(map(len, kinds), default=0))
+        for each, kind in zip(live.resources, kinds, strict=True):
+            values[len(lines)] = each.name
+            known_as = f"  {text.fit(text.safe(each.id), longest)}  "
+            lines.append(((known_as, "key"), (f"{text.fit(kind, widest)}  ", "dim"), *text.line(each.name, "string")))
         lines.append(((" ", ""),))
-    lines.append(heading("Steps and resources"))
+    lines.append(heading("Steps of this session"))
     lines += [step_line(step) for step in latest(steps)] or [text.line("Nothing was deployed in this session.", "dim")]
-    note = "" if live is None else f"{live.app} · {live.stage} · {live.resources} resources"
+    note = "" if live is None else f"{live.app} · {live.stage} · {len(live.resources)} resources"
     if live is not None and live.bootstrap_version:
         note += f" · bootstrap v{live.bootstrap_version.lstrip('v')}"
     return replace(of_lines(lines, note), values=values)

@@ -33,6 +33,7 @@ from livetui.session.export import export
 from livetui.session.filter import parse
 from livetui.session.invocation import AwsCall, Invocation, LogLine, Row, Timing
 from livetui.session.records import SessionRecord
+from livetui.stack.contract import Resource
 
 NOON = 1_795_442_580.0
 """14:03 UTC on 23 November 2026: every recorded time counts from here."""
@@ -379,6 +380,22 @@ STEPS = [
     StackProgress("deploy", "Worker", "CREATE_IN_PROGRESS", "AWS::Lambda::Function", elapsed_s=2.2),
 ]
 
+RESOURCES = [
+    ("CreateOrder", "AWS::Lambda::Function", "orders-dev-CreateOrder"),
+    ("CreateOrderRole", "AWS::IAM::Role", "orders-dev-CreateOrderRole-1K3J"),
+    ("GetOrder", "AWS::Lambda::Function", "orders-dev-GetOrder"),
+    ("GetOrderRole", "AWS::IAM::Role", "orders-dev-GetOrderRole-9X2C"),
+    ("Nightly", "AWS::Events::Rule", "orders-dev-Nightly-7T1Z"),
+    ("OrdersApi", "AWS::ApiGatewayV2::Api", "ab12cd34"),
+    ("OrdersApiStage", "AWS::ApiGatewayV2::Stage", "$default"),
+    ("OrdersQueue", "AWS::SQS::Queue", "https://sqs.eu-west-1.amazonaws.com/123456789012/orders"),
+    ("OrdersTable", "AWS::DynamoDB::Table", "orders-dev-OrdersTable"),
+    ("Photos", "AWS::S3::Bucket", "orders-dev-photos"),
+    ("Resize", "AWS::Lambda::Function", "orders-dev-Resize"),
+    ("Worker", "AWS::Lambda::Function", "orders-dev-Worker"),
+    ("WorkerQueue", "AWS::Lambda::EventSourceMapping", "5f1c2d3e-0000-4000-8000-000000000001"),
+    ("WorkerRole", "AWS::IAM::Role", "orders-dev-WorkerRole-4H8Q"),
+]
 LIVE = SessionLive(
     app="orders",
     stage="dev",
@@ -401,7 +418,7 @@ LIVE = SessionLive(
     },
     link_ms=23.0,
     bootstrap_version="3",
-    resources=14,
+    resources=tuple(Resource(*each) for each in RESOURCES),
     deploy_s=41.0,
 )
 

@@ -7,9 +7,10 @@ import gzip
 import json
 import sys
 
+import msgspec
 import pytest
 from console import console
-from recorded import NOON, RecordedSession, invocation, live_session
+from recorded import LIVE, NOON, RecordedSession, invocation, live_session
 
 from livetui.config import Settings
 from livetui.errors import LivetuiError
@@ -320,6 +321,14 @@ async def test_views_open_by_key_and_close_by_escape(key, words):
         await shown.sees(words)
         await shown.press("escape")
         assert shown.main.views.current == "invocations"
+
+
+async def test_the_stack_names_what_is_deployed_though_this_session_deployed_nothing():
+    session = RecordedSession()
+    session.tell(msgspec.structs.replace(LIVE, changed=False))
+    async with console(session, size=(160, 45)) as shown:
+        await shown.press("f4")
+        await shown.sees("OrdersTable", "DynamoDB::Table", "orders-dev-OrdersTable", "EventSourceMapping")
 
 
 async def test_logs_of_all_functions_are_filtered_by_words():

@@ -126,7 +126,7 @@ async def test_what_a_full_queue_let_go_of_is_looked_at_again(monkeypatch, tmp_p
         session.finish(invocation(15, "Worker", "sqs orders ×2"))
         session.arrive(invocation(20, "GetOrder", "GET /late"))
         session.tell(LinkChanged("offline", detail="no route"))
-        session.tell(msgspec.structs.replace(LIVE, resources=99))
+        session.tell(msgspec.structs.replace(LIVE, resources=LIVE.resources[:9]))
         debugger.toggle(debugger.path, 13)
         debugger.pause()
         for id in range(21, 32):
@@ -136,7 +136,7 @@ async def test_what_a_full_queue_let_go_of_is_looked_at_again(monkeypatch, tmp_p
         await shown.until(lambda: shown.main.table.rows.get(15).state == "ok", "the end of #15")
         assert shown.main.table.rows.get(20).trigger == "GET /late"
         assert shown.main.link.state == "offline"
-        assert shown.main.live.resources == 99
+        assert shown.main.live.resources == LIVE.resources[:9]
         assert [point.line for point in shown.main.debugger.points.points] == [13]
         debugger.standing.clear()
         shown.main.feed.lost = True

@@ -139,9 +139,8 @@ def summary(
 
 
 def _live_summary(live: SessionLive, room: int) -> Content:
-    what = (
-        f"deployed {live.resources} resources in {live.deploy_s:.0f} s" if live.changed else "unchanged, not deployed"
-    )
+    deployed = f"deployed {len(live.resources)} resources in {live.deploy_s:.0f} s"
+    what = deployed if live.changed else "unchanged, not deployed"
     on = sum(function.live and not function.broken for function in live.functions.values())
     off = [function for function in live.functions.values() if not function.live or function.broken]
     said = Content.assemble((" ✓ ", "$text-success"), f"{what}   {on} function{'' if on == 1 else 's'} live")

@@ -18,7 +18,7 @@ from livetui.errors import LivetuiError, UsageError
 from livetui.stack import template
 from livetui.stack.bootstrap import Bootstrap
 from livetui.stack.changeset import DeploymentCancelledError
-from livetui.stack.contract import LiveStack, Progress
+from livetui.stack.contract import LiveStack, Progress, Resource
 from livetui.stack.deployment import deploy_live, environments, remove_live
 from livetui.stack.drift import changed_elsewhere, live_ones
 from livetui.stack.names import stack_name
@@ -92,6 +92,8 @@ def test_an_unchanged_template_is_not_deployed(aws: Aws, bootstrap: Bootstrap, m
     assert not again.changed
     assert [step.status for step in steps] == ["skipped"]
     assert again.functions == first.functions
+    assert again.resources == first.resources
+    assert Resource("Hello", "AWS::Lambda::Function", first.functions["Hello"].name) in again.resources
     assert again.signing_key == first.signing_key
 
 
