@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 from livetui.session import decode
 from livetui.session.debugging import PostMortem
 from livetui.session.difference import Change, diff, diff_answers, masked, parsed, spell
-from livetui.session.invocation import FAILED, FINISHED, AwsCall, Invocation
+from livetui.session.invocation import FAILED, FINISHED, AwsCall, Invocation, LogLine
 from livetui.session.outcome import hung_at, remedies
 from livetui.session.policy import reason_for, statement_for
 from livetui.session.secrets import MASK, is_secret_name, mask, mask_text
@@ -131,13 +131,22 @@ def _logs(opened: Opened) -> Document:
     logs = opened.invocation.logs
     if not logs:
         return empty("The handler wrote nothing.")
-    lines = [log_line(each.stream, opened.masked(each.text), f"{each.at_ms:.0f}") for each in logs[-MOST_LOG_LINES:]]
+    lines = log_lines(opened, logs[-MOST_LOG_LINES:])
     if len(logs) > MOST_LOG_LINES:
         lines.insert(0, text.line(f"… {len(logs) - MOST_LOG_LINES:,} earlier lines: o opens all in the pager", "dim"))
-    note = f"{len(logs):,} line{'' if len(logs) == 1 else 's'} · ms since the start"
-    made = of_lines(lines, note, kind="log", wrap=True, hang=8)
+    made = of_lines(lines, log_note(len(logs)), kind="log", wrap=True, hang=8)
     made.source, made.masked = "\n".join(each.text for each in logs), not opened.unmasked
     return made
+
+
+def log_lines(opened: Opened, logs: Sequence[LogLine]) -> list[Line]:
+    """Some of its log lines, as the tab shows them."""
+    return [log_line(each.stream, opened.masked(each.text), f"{each.at_ms:.0f}") for each in logs]
+
+
+def log_note(count: int) -> str:
+    """So many log lines there are."""
+    return f"{count:,} line{'' if count == 1 else 's'} · ms since the start"
 
 
 def log_line(stream: str, words: str, when: str, function: str = "", left_out: int = 0) -> Line:

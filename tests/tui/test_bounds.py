@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
+
 import msgspec
 import pytest
 from console import console
@@ -12,11 +15,11 @@ from textual.selection import Selection
 
 from livetui.session.events import LinkChanged
 from livetui.session.invocation import LogLine
-from livetui.tui import feed
+from livetui.tui import feed, record
 from livetui.tui.documents import Document
 from livetui.tui.screens import history
 from livetui.tui.text import plain
-from livetui.tui.widgets import invocations, layout, lines, views
+from livetui.tui.widgets import details, invocations, layout, lines, views
 
 
 class Slow:
@@ -115,6 +118,52 @@ async def test_lines_that_were_let_go_of_are_counted_as_shown_and_wrapping_stays
         await shown.press("slash", "9")
         await shown.sees("19 of 110 lines · 10 dropped")
         assert not logs.pane.document.wrap
+
+
+async def test_of_a_call_that_writes_only_the_new_lines_are_painted(monkeypatch):
+    made = []
+    monkeypatch.setattr(details, "document", lambda tab, opened: made.append(tab) or record.document(tab, opened))
+    async with console() as shown:
+        await shown.opened(16)
+        await shown.press("3")
+        await shown.sees("The handler wrote nothing.")
+        for at in range(40):
+            shown.session.write(16, f"line {at}")
+            await shown.settle()
+        await shown.sees("Logs 40", "line 39", "40 lines")
+        assert [line.split()[-1] for line in shown.pane_text().split("\n")] == [str(at) for at in range(40)]
+        assert made.count("Logs") == 2
+        assert shown.main.details.pane.document.source.split("\n")[-1] == "line 39"
+        await shown.press("1", "3")
+        assert len(shown.main.details.pane.document) == 40
+        monkeypatch.setattr(details, "MOST_LOG_LINES", 40)
+        monkeypatch.setattr(record, "MOST_LOG_LINES", 40)
+        shown.session.write(16, *(f"line {at}" for at in range(40, 60)))
+        await shown.sees("line 59", "60 lines")
+        assert shown.pane_text().startswith("… 20 earlier lines")
+
+
+async def test_lines_that_a_call_writes_neither_make_its_event_anew_nor_keep_it_from_the_screen(monkeypatch):
+    made, begun, go_on = [], threading.Event(), threading.Event()
+
+    def slow(tab, opened):
+        made.append(tab)
+        begun.set()
+        go_on.wait(15)
+        return record.document(tab, opened)
+
+    async with console() as shown:
+        await shown.opened(12)
+        monkeypatch.setattr(details, "document", slow)
+        assert shown.main.table.stay(16)
+        assert await asyncio.to_thread(begun.wait, 15)
+        for at in range(5):
+            shown.session.write(16, f"line {at}")
+            shown.main.drain()
+            await shown.handled()
+        assert made == ["Event"]
+        go_on.set()
+        await shown.sees("GET /orders/{id}", "Logs 5")
 
 
 async def test_what_a_full_queue_let_go_of_is_looked_at_again(monkeypatch, tmp_path):

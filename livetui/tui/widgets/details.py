@@ -18,7 +18,7 @@ from livetui.errors import LivetuiError
 from livetui.session.invocation import Invocation, LogLine, Row
 from livetui.tui import text
 from livetui.tui.documents import Document, empty, of_lines
-from livetui.tui.record import TABS, Opened, document, has_to_say, label
+from livetui.tui.record import MOST_LOG_LINES, TABS, Opened, document, has_to_say, label, log_lines, log_note
 from livetui.tui.widgets.columns import state_words, trigger_words
 from livetui.tui.widgets.frame import frame
 from livetui.tui.widgets.lines import DetailPane, LinesPane
@@ -40,6 +40,10 @@ class Details(Vertical):
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self.opened: Opened | None = None
+        self._drawn: Opened | None = None
+        """What the pane shows or will show; log lines of `opened` may have come since."""
+        self._logged = 0
+        """Log lines of what the pane shows."""
         self.row: Row | None = None
         self.shown: int | None = None
         """The row that is on screen; `row` will be there in a moment."""
@@ -86,7 +90,7 @@ class Details(Vertical):
         if row is None or self.row is None or row.id != self.row.id:
             self._documents.clear()
             self._places.clear()
-            self.opened = None
+            self.opened = self._drawn = None
         self.row, self._now = row, now
         if row is not None and row.id == self.shown:
             self._arrived()
@@ -170,7 +174,29 @@ class Details(Vertical):
         if opened is None:
             return
         invocation = msgspec.structs.replace(opened.invocation, logs=[*opened.invocation.logs, *lines])
-        self.show(replace(opened, invocation=invocation), now)
+        self.opened, self._now = replace(opened, invocation=invocation), now
+        if self.tab == "Logs":
+            self._write_logs()
+        else:
+            self._documents.pop(("Logs", invocation.row.id, opened.unmasked), None)
+        if self.shown == invocation.row.id:
+            self._show_tabs(invocation)
+
+    def _write_logs(self) -> None:
+        """Write the lines that came since below those that are shown: costs what they cost, not what is there."""
+        opened, made = self.opened, self.pane.document
+        key = ("Logs", 0 if opened is None else opened.invocation.row.id, opened is not None and opened.unmasked)
+        if opened is None or made is not self._documents.get(key):
+            return  # it is being made: what came meanwhile is written then
+        new = opened.invocation.logs[self._logged :]
+        if new and (made.nothing or len(made) + len(new) > MOST_LOG_LINES * 6 // 5):
+            del self._documents[key]
+            self._draw(keep=True)
+        elif new:
+            self._logged += len(new)
+            made.source = "\n".join(each.text for each in opened.invocation.logs)
+            self.pane.append(log_lines(opened, new), log_note(self._logged))
+            self._title(made.note)
 
     @on(Tabs.TabActivated)
     def _tab_chosen(self, event: Tabs.TabActivated) -> None:
@@ -186,6 +212,7 @@ class Details(Vertical):
         opened = self.opened
         if opened is None:
             return
+        self._drawn = opened
         key = (self.tab, opened.invocation.row.id, opened.unmasked)
         made = self._documents.get(key)
         if made is not None:
@@ -206,17 +233,20 @@ class Details(Vertical):
             app.call_from_thread(self._made, opened, tab, made, keep)
 
     def _made(self, opened: Opened, tab: str, made: Document, keep: bool) -> None:
-        if opened is not self.opened or tab != self.tab:
+        if opened is not self._drawn or self.opened is None or tab != self.tab:
             return
         if len(self._documents) >= _MOST_KEPT:
             self._documents.clear()
         self._documents[(tab, opened.invocation.row.id, opened.unmasked)] = made
-        self._show_tabs(opened.invocation)
+        self._show_tabs(self.opened.invocation)
         self.pane.show(made, keep)
         if not keep and tab in self._places:
             self.pane.show_line(self._places[tab])
         self._arrived()
         self._title(made.note)
+        if tab == "Logs":
+            self._logged = len(opened.invocation.logs)
+            self._write_logs()
 
     @on(LinesPane.Moved)
     def _moved(self, event: LinesPane.Moved) -> None:
