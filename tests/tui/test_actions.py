@@ -374,8 +374,11 @@ async def test_without_colour_the_state_is_still_said(monkeypatch):
     monkeypatch.setenv("NO_COLOR", "1")
     async with console() as shown:
         await shown.opened(12)
-        await shown.sees("✗ error")
-        await shown.sees("▌")
+        await shown.sees("✗ error", "▌")
+        await shown.drawn()
+        drawn = [segment.style for strip in shown.app.screen._compositor.render_strips() for segment in strip]
+        colours = {each.color.triplet for each in drawn if each is not None and each.color is not None}
+        assert all(len(set(triplet)) == 1 for triplet in colours), "shades of grey alone"
 
 
 async def test_a_narrow_screen_keeps_number_function_state_and_ms():
