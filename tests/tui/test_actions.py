@@ -365,8 +365,15 @@ async def test_themes_draw_every_view(theme):
     async with console(session) as shown:
         await shown.opened(12)
         assert shown.app.theme == theme
+        behind = set()
         for key in ("1", "4", "f3", "f9", "escape", "question_mark"):
             await shown.press(key)
+            await shown.drawn()
+            drawn = [each for strip in shown.app.screen._compositor.render_strips() for each in strip if each.text.strip()]
+            styles = [each.style for each in drawn if each.style and each.style.color and not each.style.color.is_default]
+            assert not [each for each in styles if each.color == each.bgcolor], "no word has the colour behind it"
+            behind |= {each.bgcolor.name for each in styles if each.bgcolor}
+        assert ("default" if theme.startswith("ansi") else shown.app.theme_variables["background"].lower()) in behind
         await shown.sees("Invocations")
 
 
