@@ -36,6 +36,7 @@ async def paused(shown: Console) -> None:
     shown.session.debug.put(13)
     shown.session.debug.pause()
     await shown.until(lambda: bool(shown.main.debugger.variables.nodes), "the variables")
+    await shown.sees("f5 Continue")  # the footer is made anew
 
 
 STATES = {"live": live, "starting": starting, "failed": failed, "paused": paused}

@@ -443,6 +443,7 @@ async def test_a_restart_while_calls_come_starts_no_worker_too_many(pool: Pool, 
             return os.getpid()
         """)
     await asyncio.gather(pool.invoke("F", work()), pool.invoke("F", work()))
+    await eventually(lambda: len((tmp_path / "started").read_text()) == pool.stats()["F"].workers)
     before = len((tmp_path / "started").read_text())
     pool.restart()
     outcome = await pool.invoke("F", work())
