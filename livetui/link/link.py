@@ -340,7 +340,8 @@ class Link:
             with contextlib.suppress(LivetuiError):
                 mine = await self._off_loop(self._owner.read) == self._ownership
         machine = self._the_machine()
-        self._carry_out([machine.announce(self._now())] if mine else machine.lost(other))
+        if machine.owns:
+            self._carry_out([machine.announce(self._now())] if mine else machine.lost(other))
 
     async def _fetch(self, fetch: Fetch) -> None:
         machine = self._the_machine()

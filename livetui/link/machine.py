@@ -451,6 +451,11 @@ class ConsoleMachine:
         return lost
 
     @property
+    def owns(self) -> bool:
+        """Whether the stage is still this session's, and it has not said goodbye."""
+        return not self.taken_over and not self._farewell
+
+    @property
     def unanswered(self) -> list[str]:
         """Attempts whose callers wait."""
         return list(self._open)

@@ -10,13 +10,14 @@ from stub_runtime.wire import Kind, kind_of
 
 
 class Outgoing:
-    """Signs of life go before answers: a caller whose answer waits must not take the console for dead."""
+    """Signs of life overtake answers, in turn: a caller whose answer waits must not take the console for dead."""
 
     def __init__(self) -> None:
         self.pace = Pace()
         self.waited = 0.0
         """Seconds in which something waited for the quota."""
         self._since: float | None = None
+        self._sign_went = False
         self._signs: deque[Publish] = deque()
         self._answers: deque[Publish] = deque()
 
@@ -24,18 +25,20 @@ class Outgoing:
         return len(self._signs) + len(self._answers)
 
     def add(self, publish: Publish) -> bool:
-        """Take a frame; False when this very frame of an answer waits already."""
+        """Take a frame; False when this very frame of an answer waits already. A sign of life is needed only once."""
         is_answer = kind_of(publish.payload) == Kind.ANSWER
-        if is_answer and publish in self._answers:
-            return False
-        (self._answers if is_answer else self._signs).append(publish)
+        queue = self._answers if is_answer else self._signs
+        if publish in queue:
+            return not is_answer
+        queue.append(publish)
         return True
 
     def due(self, now: float) -> list[Publish]:
         """Take out what may go now; the rest waits for `wait`."""
         found: list[Publish] = []
-        while (first := self._first) and self.pace.wait(now, len(first[0].payload)) <= 0:
-            publish = first.popleft()
+        while queue := next((each for each in self._in_turn if self.pace.wait(now, len(each[0].payload)) <= 0), None):
+            publish = queue.popleft()
+            self._sign_went = queue is self._signs
             self.pace.sent(now, len(publish.payload))
             found.append(publish)
         if self._since is not None:
@@ -45,8 +48,7 @@ class Outgoing:
 
     def wait(self, now: float) -> float | None:
         """Seconds until something is due; None when nothing waits."""
-        first = self._first
-        return self.pace.wait(now, len(first[0].payload)) if first else None
+        return min((self.pace.wait(now, len(each[0].payload)) for each in self._in_turn), default=None)
 
     def clear(self) -> None:
         """Forget what waits."""
@@ -54,5 +56,7 @@ class Outgoing:
         self._answers.clear()
 
     @property
-    def _first(self) -> deque[Publish]:
-        return self._signs or self._answers
+    def _in_turn(self) -> list[deque[Publish]]:
+        """Those in which something waits: after a sign an answer, if its bytes may go, and a sign after that."""
+        order = (self._answers, self._signs) if self._sign_went else (self._signs, self._answers)
+        return [queue for queue in order if queue]

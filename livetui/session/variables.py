@@ -13,6 +13,8 @@ from livetui.link.messages import Call
 
 PATIENCE_S = 3.0
 """How long a call waits for what the cloud says."""
+PAUSE_S = 1.0
+"""How long a function's variables are not asked for again after workers could not be given them (a deployment)."""
 _MOST = 10_000
 
 
@@ -24,7 +26,7 @@ class Variables:
                  warn: Callable[[str], None]) -> None:
         """`are_old(function)` asks the cloud, and blocks; `renew(function)` gives its workers what is there now.
 
-        What `renew` could not do is asked for again with the next call. `start` owns tasks.
+        What `renew` could not do is asked for again a moment later. `start` owns tasks.
         """
         self._are_old = are_old
         self._renew = renew
@@ -34,11 +36,12 @@ class Variables:
         """Of the variables that a function's workers have."""
         self._compared: dict[str, None] = {}
         """Execution environments, which keep the variables that they were started with."""
+        self._asked_again_from: dict[str, float] = {}
         self._looking: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def prepare(self, call: Call) -> None:
         """Wait until workers have this call's variables; where the cloud takes long, it runs with those of before."""
-        if self._is_known(call):
+        if self._is_known(call) or time.monotonic() < self._asked_again_from.get(call.function, 0.0):
             return
         patience = min(PATIENCE_S, max(0.0, call.deadline - time.monotonic()) / 2)
         done, _ = await asyncio.wait({self._start(self._look(call))}, timeout=patience)
@@ -54,10 +57,11 @@ class Variables:
 
     async def _compare_with_cloud(self, call: Call) -> None:
         async with self._looking[call.function]:
-            if self._is_known(call):
+            if self._is_known(call) or time.monotonic() < self._asked_again_from.get(call.function, 0.0):
                 return
             if await asyncio.to_thread(self._are_old, call.function):
                 if not await self._renew(call.function):
+                    self._asked_again_from[call.function] = time.monotonic() + PAUSE_S
                     return
                 self._hashes[call.function] = call.environment_hash
             elif self._hashes.setdefault(call.function, call.environment_hash) != call.environment_hash:

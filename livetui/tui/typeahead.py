@@ -37,8 +37,14 @@ class OneKeyAtATime(App[int]):
     async def _hand_on(self, event: events.Key | events.Paste) -> None:
         at = self._end_of_keys
         await super().on_event(event)
-        asyncio.get_running_loop().call_later(_LONGEST_S, self.call_later, self._is_done, event)
+        loop = asyncio.get_running_loop()
+        loop.call_later(_LONGEST_S, self._wait_no_longer, event)
+        loop.call_later(2 * _LONGEST_S, self.call_later, self._is_done, event)
         self._follow(event, at, 2)
+
+    def _wait_no_longer(self, event: events.Key | events.Paste) -> None:
+        if self._typed and self._typed[0] is event:  # what it opened meanwhile comes first
+            self._follow(event, self._end_of_keys, 1)
 
     @property
     def _end_of_keys(self) -> MessagePump:

@@ -11,6 +11,7 @@ from console import Console, console
 from recorded import HTTP_EVENT, invocation, live_session, orders
 
 from livetui.config import Settings
+from livetui.errors import LivetuiError
 from livetui.session import export
 from livetui.session.filter import parse
 from livetui.tui.screens import history
@@ -90,7 +91,7 @@ async def test_a_filter_finds_what_was_not_read_from_the_history_even_while_the_
         await shown.until(lambda: rows.shown == [2, 12], "what a smaller filter lets through")
         await shown.sees("2 of 20")
         await shown.press("escape")
-        await shown.until(lambda: rows.shown == [2, 12, *range(15, 21)], "all that was read")
+        await shown.until(lambda: rows.shown == [*range(16, 21)], "all without a hole")
 
 
 async def test_an_answer_to_a_filter_that_was_taken_away_since_hides_nothing(monkeypatch):
@@ -126,6 +127,38 @@ async def test_older_rows_come_when_the_top_is_reached_and_move_nothing(monkeypa
             assert table.cursor == table.scroll_offset.y, "it stands where it stood"
         assert table.rows.shown == list(range(1, 121))
         assert table.unseen == 0
+
+
+async def test_what_a_filter_found_far_below_leaves_no_list_with_a_hole(monkeypatch):
+    async with console(long_history(monkeypatch, 60, 50, 400)) as shown:
+        table = shown.main.table
+        await shown.until(lambda: len(table.rows) == 60, "the newest rows")
+        shown.main.post_message(FilterChanged("id:<20", parse("id:<20")))
+        await shown.until(lambda: len(table.rows) == 19, "the oldest")
+        shown.main.post_message(FilterChanged("", None))
+        await shown.until(lambda: len(table.rows) == 60, "the newest again")
+        assert table.rows.shown == list(range(341, 401))
+        await shown.press("g")
+        await shown.until(lambda: len(table.rows) == 110, "a page")
+        assert table.rows.shown == list(range(291, 401))
+
+
+async def test_a_page_that_could_not_be_read_or_was_not_waited_for_is_read_again(monkeypatch):
+    session = long_history(monkeypatch, 60, 50, 400)
+    async with console(session) as shown:
+        table = shown.main.table
+        await shown.until(lambda: len(table.rows) == 60, "the newest rows")
+        rows = session.rows
+
+        def broken(*_: object) -> list[object]:
+            raise LivetuiError("The history cannot be read.", "disk I/O error")
+
+        monkeypatch.setattr(session, "rows", broken)
+        await shown.press("g")
+        await shown.sees("The history cannot be read.")
+        monkeypatch.setattr(session, "rows", rows)
+        await shown.press("G", "g")
+        await shown.until(lambda: len(table.rows) == 110, "a page")
 
 
 async def invoke_with(shown: Console, words: str) -> None:

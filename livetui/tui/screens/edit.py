@@ -83,8 +83,9 @@ class Draft:
             return edited.encode("utf-8", "replace")
         try:
             whole = unmasked(edited, self.text, self.original.decode("utf-8", "replace"))
-        except RecursionError as error:
-            raise LivetuiError("The secrets cannot be put back.", "The event is nested too deeply.", UNMASK) from error
+        except (RecursionError, ValueError) as error:
+            why = "The event is nested too deeply." if isinstance(error, RecursionError) else f"{error}."
+            raise LivetuiError("The secrets cannot be put back.", why, UNMASK) from error
         return whole.encode("utf-8", "surrogatepass")
 
 

@@ -31,7 +31,9 @@ FIRST_ROWS = 1_000
 FILTERED_AT_ONCE = 5_000
 """Rows up to which a filter is tried on each row while it is typed."""
 PAGE = 2_000
-"""Rows that are not held and are read at once: of a filter, of an earlier session, or older than those shown."""
+"""Rows that are not held and are read at once: of a filter, or older than those shown."""
+MOST_OF_A_SESSION = 50_000
+"""Rows of an earlier session that are read at once: they may be sorted."""
 Question = tuple[str, str | None]
 """A filter, and the session whose rows alone are shown."""
 _EVERY: Question = ("", None)
@@ -50,6 +52,8 @@ class ShownRows(Screen[None]):
     _filter: FilterChanged | None
     _older: Mapping[Question, int] = MappingProxyType({})
     """The number under which the store has rows that were not read, of all and of those that are asked for; or 0."""
+    _paging = False
+    """Whether older rows are being read."""
     _unread = ""
     """Why rows could not be read, as it was told."""
     expected: Counter[int | str]
@@ -72,13 +76,13 @@ class ShownRows(Screen[None]):
         return "" if self._filter is None else self._filter.words, None if self.past is None else self.past.id
 
     def _show_rows(self) -> None:
-        matches = self._matching()
-        many = matches is not None and self.table.rows.held > FILTERED_AT_ONCE
+        asks = self._question != _EVERY
+        many = asks and self.table.rows.held > FILTERED_AT_ONCE
         if many:
             self.table.rows.ask()
         else:
-            self.table.filter(matches)
-        if many or (matches is not None and self.session.counts().held > self.table.rows.held):
+            self.table.filter(self._matching())
+        if many or (asks and self.session.counts().held > self.table.rows.held):
             self.run_worker(
                 partial(self._find, self._question, many, 0),
                 thread=True,
@@ -90,6 +94,10 @@ class ShownRows(Screen[None]):
     def _matching(self) -> Callable[[Row], bool] | None:
         typed = None if self._filter is None or self._filter.filter is None else self._filter.filter.matches
         past = self.past
+        if past is None and typed is None:
+            whole, oldest = self._older.get(_EVERY, 0), self.table.rows.oldest
+            # What a filter or a session found far below is no part of a list that looks complete.
+            return None if oldest is None or oldest >= whole else lambda row: row.id >= whole
         if past is None:
             return typed
         return lambda row: row.session == past.id and (typed is None or typed(row))
@@ -99,17 +107,25 @@ class ShownRows(Screen[None]):
         words, session = question
         try:
             known = set(self.session.numbers(words, session)) if many else None
-            rows = self.session.rows(words, PAGE, before or None, session)
+            most = PAGE if session is None else MOST_OF_A_SESSION
+            rows = self.session.rows(words, most, before or None, session)
         except LivetuiError as error:
-            self.app.call_from_thread(self.app.tell, error)
+            self.app.call_from_thread(self._not_found, error, before)
             return
-        self.app.call_from_thread(self._found, get_current_worker(), question, known, rows)
+        older = rows[0].id if len(rows) == most else 0
+        self.app.call_from_thread(self._found, get_current_worker(), question, known, rows, before, older)
 
-    def _found(self, worker: Worker[None], question: Question, known: set[int] | None, rows: list[Row]) -> None:
+    def _not_found(self, error: LivetuiError, before: int) -> None:
+        self._paging = self._paging and not before
+        self.app.tell(error)
+
+    def _found(self, worker: Worker[None], question: Question, known: set[int] | None, rows: list[Row], before: int,
+               older: int) -> None:
+        self._paging = self._paging and not before
         if worker.is_cancelled or question != self._question:
             return
-        self._older = {_EVERY: self._older.get(_EVERY, 0), question: rows[0].id if len(rows) == PAGE else 0}
-        if known is not None:
+        self._older = {_EVERY: self._older.get(_EVERY, 0), question: older}
+        if known is not None or question == _EVERY:
             self.table.filter(self._matching(), known)
         newest = self.table.rows.newest or 0  # what is newer comes by itself
         self.table.take([row for row in rows if row.id < newest and not self.table.knows(row.id)], asked=True)
@@ -118,8 +134,8 @@ class ShownRows(Screen[None]):
     def _top_reached(self) -> None:
         question = self._question
         before = self._older.get(question, 0)
-        if before and self.table.rows.plain and len(self.table.rows) + PAGE <= MOST_ROWS:
-            self._older = {**self._older, question: 0}  # until it is known
+        if before and not self._paging and self.table.rows.plain and len(self.table.rows) + PAGE <= MOST_ROWS:
+            self._paging = True
             self.run_worker(
                 partial(self._find, question, False, before), thread=True, group="rows", description="older rows"
             )

@@ -6,8 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from livetui.link.outgoing import Outgoing
+from stub_runtime.actions import Publish
 from stub_runtime.pace import BURST, BYTES_BURST, BYTES_RATE, RATE, Pace
-from stub_runtime.wire import MAX_FRAME
+from stub_runtime.wire import MAX_FRAME, Frame, Kind, kind_of
 
 
 @given(steps=st.lists(st.tuples(st.floats(0, 0.05), st.integers(1, 120_000)), max_size=300))
@@ -61,3 +63,27 @@ def test_a_full_frame_that_is_alone_waits_for_nothing() -> None:
     for second in (1.0, 2.0, 3.0):
         assert pace.wait(second, MAX_FRAME) == 0
         pace.sent(second, MAX_FRAME)
+
+
+@pytest.mark.parametrize(("answers", "size", "within"), [(300, 100, 10.0), (60, 100_000, 40.0)])
+def test_signs_of_life_and_answers_take_turns(answers: int, size: int, within: float) -> None:
+    """Every caller whose answer waits asks for it each three seconds; none is left without a word for ten."""
+    outgoing, now, asks_at = Outgoing(), 100.0, 103.0
+    heard = dict.fromkeys(range(answers), now)
+    for number in range(answers):
+        outgoing.add(Publish(f"stub/{number}", Frame(Kind.ANSWER, f"{number:032x}", bytes(size)).encode()))
+    while heard:
+        for publish in outgoing.due(now):
+            number = int(publish.topic.rpartition("/")[2])
+            if kind_of(publish.payload) == Kind.ANSWER:
+                del heard[number]
+            elif number in heard:
+                heard[number] = now
+        assert all(now - last < 10 for last in heard.values())
+        if now >= asks_at:
+            asks_at += 3.0
+            for number in heard:
+                outgoing.pace.heard(now)
+                outgoing.add(Publish(f"stub/{number}", Frame(Kind.ACK, f"{number:032x}").encode()))
+        assert now < 100.0 + within
+        now = min(asks_at, now + (outgoing.wait(now) or 0.01))

@@ -55,10 +55,25 @@ def test_what_is_typed_in_place_of_a_mask_is_sent_and_what_is_removed_is_gone() 
     ({"note": "the password=hunter22 of Ann"}, "Ann", "Bob"),
     ({"password": "hunter22", "n": 1}, '"n": 1', f'"copy": "{MASK}"'),
     ({"body": "password=hunter22&token=t0ken22"}, f"password={MASK}&token={MASK}", f"token={MASK}&password={MASK}"),
-], ids=["around it", "copied", "moved"])
+    ({"body": "-----BEGIN PRIVATE KEY-----\nMIIsecret1\nMIIsecret2\n-----END PRIVATE KEY-----\nname=Ann"}, "Ann", "Bob"),
+    ({"body": "Basic abcdefgh&x=1&y=2&z=3\nname=Ann"}, "Ann", "Bob"),
+    ({"body": "token=aaaabbbb&x=1&token=ccccdddd&x=2"}, f"token={MASK}&x=1&", ""),
+    ({"tokens": [{"token": "aaaabbbb"}, {"token": "ccccdddd"}]}, f'{{"token": "{MASK}"}}, {{', "{"),
+], ids=["around it", "copied", "moved", "over several lines", "over several fields", "one of two fields",
+        "one of two members"])
 def test_a_mask_that_cannot_be_put_back_is_not_sent(event: Any, old: str, new: str) -> None:
     with pytest.raises(LivetuiError, match="cannot be put back"):
         sent(event, old, new)
+
+
+def test_a_mask_that_is_copied_inside_base64_is_not_sent() -> None:
+    record = {"data": encoded('{"password": "hunter22"}')}
+    original = json.dumps({"Records": [record]})
+    shown = mask_json(original.encode()).decode()
+    [hidden] = json.loads(shown)["Records"]
+    assert hidden != record
+    with pytest.raises(LivetuiError, match="cannot be put back"):
+        unmasked(json.dumps({"Records": [hidden, hidden]}, ensure_ascii=False), shown, original)
 
 
 def test_a_mask_of_the_event_itself_is_sent() -> None:

@@ -80,13 +80,17 @@ async def test_a_stub_that_tells_no_hash_and_another_function_change_nothing() -
     assert cloud.asked == ["Hello", "Goodbye"]
 
 
-async def test_who_could_not_be_asked_or_given_is_asked_with_the_next_call() -> None:
+async def test_who_could_not_be_asked_or_given_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
     cloud = Cloud()
     cloud.fails = True
     await cloud.call("one", "1")
     assert "Hello runs with the variables of before: no answer" in cloud.warned[0]
     cloud.fails, cloud.old, cloud.can_renew = False, True, False
     await cloud.call("one", "1")
+    await cloud.call("one", "1")
+    assert cloud.asked == ["Hello"] * 2  # not with every call of a deployment
+    later = time.monotonic() + module.PAUSE_S
+    monkeypatch.setattr(module.time, "monotonic", lambda: later)
     cloud.can_renew = True
     await cloud.call("one", "1")
     await cloud.call("one", "1")
