@@ -41,7 +41,7 @@ class Variables:
 
     async def prepare(self, call: Call) -> None:
         """Wait until workers have this call's variables; where the cloud takes long, it runs with those of before."""
-        if self._is_known(call) or time.monotonic() < self._asked_again_from.get(call.function, 0.0):
+        if self._needs_no_look(call):
             return
         patience = min(PATIENCE_S, max(0.0, call.deadline - time.monotonic()) / 2)
         done, _ = await asyncio.wait({self._start(self._look(call))}, timeout=patience)
@@ -57,7 +57,7 @@ class Variables:
 
     async def _compare_with_cloud(self, call: Call) -> None:
         async with self._looking[call.function]:
-            if self._is_known(call) or time.monotonic() < self._asked_again_from.get(call.function, 0.0):
+            if self._needs_no_look(call):
                 return
             if await asyncio.to_thread(self._are_old, call.function):
                 if not await self._renew(call.function):
@@ -66,17 +66,18 @@ class Variables:
                 self._hashes[call.function] = call.environment_hash
             elif self._hashes.setdefault(call.function, call.environment_hash) != call.environment_hash:
                 del self._hashes[call.function]  # an environment of before, or one made while it was asked
-            self._compare(call)
+            self._remember(call)
 
-    def _is_known(self, call: Call) -> bool:
+    def _needs_no_look(self, call: Call) -> bool:
+        """Its environment is known, or has the variables of the workers; or it is too soon to ask again."""
         if not call.environment_hash or call.environment in self._compared:
             return True
-        if self._hashes.get(call.function) != call.environment_hash:
-            return False
-        self._compare(call)
-        return True
+        if self._hashes.get(call.function) == call.environment_hash:
+            self._remember(call)
+            return True
+        return time.monotonic() < self._asked_again_from.get(call.function, 0.0)
 
-    def _compare(self, call: Call) -> None:
+    def _remember(self, call: Call) -> None:
         if len(self._compared) >= _MOST:
             self._compared.clear()
         self._compared[call.environment] = None
