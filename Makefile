@@ -27,7 +27,7 @@ $(STAMP): requirements.lock pyproject.toml
 demo: $(STAMP) ## The console on the embedded local cloud, with real traffic
 	@$(BIN)/livetui demo
 
-test: $(STAMP) ## All tests but the long ones (6 to 9 minutes on 2 cores)
+test: $(STAMP) ## All tests but the long ones (6 to 10 minutes on 2 cores)
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not long"
 
 test-matrix: $(STAMP) ## A part of the tests on the other supported Pythons that are here
