@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, fields
-from typing import Any
+from typing import Any, NamedTuple
 
 from stub_runtime.wire import MAX_CHUNK
 
@@ -14,8 +13,7 @@ S3_FROM = MAX_CHUNK
 what is faster on an idle connection and on a busy one is in docs/protocol.md, "Large payloads"."""
 
 
-@dataclass(frozen=True)
-class StubConfig:
+class StubConfig(NamedTuple):
     """Everything the stub needs to know. Names in JSON are the field names; values that are defaults are left out."""
 
     app: str
@@ -48,8 +46,8 @@ class StubConfig:
 
     def to_json(self) -> str:
         """The value of the environment variable."""
-        defaults = {f.name: f.default for f in fields(self)}
-        return json.dumps({k: v for k, v in asdict(self).items() if v != defaults[k]}, separators=(",", ":"))
+        told = {k: v for k, v in self._asdict().items() if (k, v) not in self._field_defaults.items()}
+        return json.dumps(told, separators=(",", ":"))
 
     @classmethod
     def from_json(cls, text: str) -> StubConfig:
@@ -57,8 +55,7 @@ class StubConfig:
         values: Any = json.loads(text)
         if not isinstance(values, dict):
             raise ValueError("LIVETUI is not a JSON object")
-        known = {f.name for f in fields(cls)}
         try:
-            return cls(**{k: v for k, v in values.items() if k in known})
+            return cls(**{k: v for k, v in values.items() if k in cls._fields})
         except TypeError as error:
             raise ValueError(f"LIVETUI is incomplete: {error}") from error

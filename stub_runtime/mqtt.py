@@ -5,9 +5,9 @@ Callbacks come on awscrt's own thread and must only put things on a queue.
 
 from __future__ import annotations
 
+import _socket  # what `socket` is made of: its own module would cost the stub's cold start 3 ms
 import contextlib
 import os
-import socket
 import stat
 import threading
 from collections.abc import Callable, Mapping
@@ -239,19 +239,19 @@ def set_no_delay(port: int) -> bool:
                     continue
                 copy = os.dup(descriptor)
                 try:
-                    found = socket.socket(fileno=copy)
+                    found = _socket.socket(fileno=copy)
                 except OSError:
                     os.close(copy)
                     continue
-                with found:
-                    if found.type == socket.SOCK_STREAM and _peer_port(found) == port:
-                        found.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                with contextlib.closing(found):
+                    if found.type == _socket.SOCK_STREAM and _peer_port(found) == port:
+                        found.setsockopt(_socket.IPPROTO_TCP, _socket.TCP_NODELAY, 1)
                         done = True
         return done
     return done
 
 
-def _peer_port(connection: socket.socket) -> int:
+def _peer_port(connection: _socket.socket) -> int:
     peer = connection.getpeername()
     return int(peer[1]) if isinstance(peer, tuple) and len(peer) >= 2 else -1
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
 from stub_runtime.sealing import sign, verify
@@ -13,8 +12,7 @@ from stub_runtime.wire import NO_ATTEMPT, Frame, Kind, WireError
 _CONTEXT = {Kind.LIVE: b"livetui presence 1\0", Kind.GONE: b"livetui presence 1\0", Kind.LEASE: b"livetui lease 1\0"}
 
 
-@dataclass(frozen=True)
-class Presence:
+class Presence(NamedTuple):
     """What a console (or its last will, or the deployment) says about itself."""
 
     live: bool
@@ -62,7 +60,7 @@ def _verified(frame: Frame, scope: str, verify_key: bytes) -> dict[str, Any] | N
 
 def presence_frame(presence: Presence, scope: str, seed: bytes) -> Frame:
     """`presence` signed with the stage's key. `scope` is `Topics.root`: a signature is worth nothing elsewhere."""
-    content = asdict(presence)
+    content = presence._asdict()
     content["key"] = base64.b64encode(presence.key).decode("ascii")
     return _signed(Kind.LIVE if presence.live else Kind.GONE, scope, content, seed)
 

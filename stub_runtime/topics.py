@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
 MAX_CONNECTIONS = 4
@@ -12,7 +11,6 @@ MAX_CONNECTIONS = 4
 _NAME = re.compile(r"[A-Za-z0-9-]{1,32}")
 
 
-@dataclass(frozen=True)
 class Topics:
     """All names of one app and stage. Both are 1 to 32 letters, digits or `-`; anything else raises `ValueError`.
 
@@ -20,13 +18,12 @@ class Topics:
     ever matches a name of another.
     """
 
-    app: str
-    stage: str
-
-    def __post_init__(self) -> None:
-        for name in (self.app, self.stage):
+    def __init__(self, app: str, stage: str) -> None:
+        for name in (app, stage):
             if not _NAME.fullmatch(name):
                 raise ValueError(f"{name!r} cannot be part of a topic")
+        self.app = app
+        self.stage = stage
 
     @property
     def root(self) -> str:

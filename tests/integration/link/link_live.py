@@ -69,7 +69,7 @@ class Live:
         config = StubConfig(self.app, self.stage, function, base64.b64encode(verify_key_of(SEED)).decode(),
                             endpoint.host, endpoint.region, self.bucket, endpoint.dial_host,
                             self.port or endpoint.port)
-        return replace(config, **changes)
+        return config._replace(**changes)
 
     def deploy(self, function: str, timeout: int = 30, **changes: Any) -> str:
         """Create a function with the stub as its code; its physical name."""
