@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from dataclasses import dataclass
+
+import msgspec
 
 UNIT = 5 * 1024
 """Bytes that AWS IoT Core meters as one message. Source: AWS IoT Core pricing, "additional metering details"."""
@@ -19,8 +20,7 @@ BYTES_PER_S = 512 * 1024
 _WINDOW_S = 1.0
 
 
-@dataclass(frozen=True)
-class LinkUsage:
+class LinkUsage(msgspec.Struct, frozen=True):
     """A snapshot. Rates are those of the busiest connection in its last second."""
 
     connections: int = 0

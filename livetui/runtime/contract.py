@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
 
+import msgspec
 
-@dataclass(frozen=True)
-class Trouble:
+
+class Trouble(msgspec.Struct, frozen=True):
     """Why a function cannot answer."""
 
     lacks: Literal["code", "handler", "import", "interpreter"]
@@ -135,8 +136,7 @@ class DebugSupport(Protocol):
         """Whether the worker is paused: then it is not replaced while somebody looks at it."""
 
 
-@dataclass(frozen=True)
-class LaneStats:
+class LaneStats(msgspec.Struct, frozen=True):
     """How busy one function is here."""
 
     workers: int

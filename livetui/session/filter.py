@@ -11,8 +11,9 @@ import functools
 import operator
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any, Protocol, get_args
+
+import msgspec
 
 from livetui.errors import UsageError
 from livetui.session.invocation import FAILED, Row, State
@@ -70,8 +71,7 @@ class Term(Protocol):
         """The same for SQLite, or None when SQLite cannot say it."""
 
 
-@dataclass(frozen=True)
-class Contains:
+class Contains(msgspec.Struct, frozen=True, dict=True):
     """Any of the columns contains the text."""
 
     columns: tuple[str, ...]
@@ -101,8 +101,7 @@ class Contains:
                 [f"%{pattern}%"] * len(self.columns))
 
 
-@dataclass(frozen=True)
-class Glob:
+class Glob(msgspec.Struct, frozen=True):
     """The whole column looks like the pattern, in which `*` is any text and `?` any character."""
 
     column: str
@@ -120,13 +119,13 @@ class Glob:
         return f"lower({self.column}) GLOB ?", [self.pattern.lower().replace("[", "[[]")]
 
 
-@dataclass(frozen=True)
-class Regex:
+class Regex(msgspec.Struct, frozen=True):
     """Any of the columns has a match of the regular expression; SQLite has none of its own."""
 
     columns: tuple[str, ...]
     pattern: str
-    search: Callable[[str], bool] = field(compare=False, repr=False)
+    search: Callable[[str], bool]
+    """`compile_safely(pattern)`."""
 
     def matches(self, row: Row) -> bool:
         """Search each column."""
@@ -137,8 +136,7 @@ class Regex:
         return None
 
 
-@dataclass(frozen=True)
-class Between:
+class Between(msgspec.Struct, frozen=True):
     """A number of the row lies in a range; a number that is not known lies in none."""
 
     column: str
@@ -163,8 +161,7 @@ class Between:
         return " AND ".join(clauses), values
 
 
-@dataclass(frozen=True)
-class InState:
+class InState(msgspec.Struct, frozen=True):
     """The state is the one named."""
 
     state: str
@@ -178,8 +175,7 @@ class InState:
         return "state = ?", [self.state]
 
 
-@dataclass(frozen=True)
-class Is:
+class Is(msgspec.Struct, frozen=True):
     """One of `FLAGS`."""
 
     flag: str
@@ -193,8 +189,7 @@ class Is:
         return FLAGS[self.flag][1], []
 
 
-@dataclass(frozen=True)
-class AnyOf:
+class AnyOf(msgspec.Struct, frozen=True):
     """At least one of the terms holds: what commas in a value mean."""
 
     terms: tuple[Term, ...]
@@ -208,8 +203,7 @@ class AnyOf:
         return _joined(self.terms, " OR ")
 
 
-@dataclass(frozen=True)
-class Not:
+class Not(msgspec.Struct, frozen=True):
     """The term does not hold."""
 
     term: Term
@@ -224,8 +218,7 @@ class Not:
         return None if inner is None else (f"NOT ({inner[0]})", inner[1])
 
 
-@dataclass(frozen=True)
-class Filter:
+class Filter(msgspec.Struct, frozen=True):
     """A parsed filter; no terms let every row through."""
 
     terms: tuple[Term, ...] = ()

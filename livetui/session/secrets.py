@@ -23,11 +23,11 @@ _LONGEST_INNER = 8 * 1024 * 1024
 _SHORTEST = len("pwd=123")
 _SHORTEST_TOKEN = len("xoxb-0123456789")
 
-SECRET_NAME = re.compile(
+SENSITIVE_NAME = (
     r"passw(or)?d|passwd|passphrase|secret|apikey|privatekey|accesskey|authorization|cookie|credential|signature|"
     r"sessionid|csrf|xsrf|connectionstring|responseurl|webhookurl|(token|pwd|otp|pincode)s?$|^jwt$|^pin$|^auth$")
 """Members whose name, in lower case and without `-` and `_`, has this in it hold a secret."""
-HARMLESS_NAME = re.compile(
+HARMLESS_NAME = (
     r"^(next|page|pagination|continuation|marker|service)token$|^(max|min|input|output|total|prompt|completion)?tokens$|"
     r"^(signatureversion|secretid|secretarn|secretname|credentialscope|tokentype|tokenuse)$|"
     r"^x?amz?signedheaders$|^iscookie|policy$|algorithm$|enabled$|type$|expir")
@@ -40,25 +40,25 @@ _NAMED = (r"(?i)((?:passw(?:or)?d|passwd|passphrase|secret|token|api[_-]?key|pri
           r"authorization|cookie|signature|credentials?|session[_-]?id|(?<![a-z])(?:sig|pwd|code(?==)))"
           r"(?:[_-]?access)?(?:[_-]?(?:key|id|value))?\\?[\"']?\s{0,4}[=:]\s{0,4}\\?[\"']?)"
           rf"(?!•|(?:{_SCHEMES})\s)[^\s\"'&,;<>{{}}\[\]\\]{{3,}}")
-_Rule = tuple[tuple[str, ...], re.Pattern[str], str]
+_Rule = tuple[tuple[str, ...], str, str]
 RULES: tuple[_Rule, ...] = (
-    (("eyj",), re.compile(r"eyJ[A-Za-z0-9_-]{6,}+\.[A-Za-z0-9_-]{6,}+(?:\.[A-Za-z0-9_-]*+)*+"), MASK),
-    (("akia", "asia"), re.compile(r"(?:AKIA|ASIA)[A-Z0-9]{12,}"), MASK),
+    (("eyj",), r"eyJ[A-Za-z0-9_-]{6,}+\.[A-Za-z0-9_-]{6,}+(?:\.[A-Za-z0-9_-]*+)*+", MASK),
+    (("akia", "asia"), r"(?:AKIA|ASIA)[A-Z0-9]{12,}", MASK),
     (("bearer ", "basic ", "negotiate ", "digest ", "aws4-hmac-sha256 "),
-     re.compile(rf"(?i)({_SCHEMES}) +(?!•)[^\s\"',;<>][^\r\n\"'<>\\]{{4,4096}}"), rf"\1 {MASK}"),
-    (("://",), re.compile(r"(://[^/\s:@\"']{1,200}):(?!•)[^/\s@\"']{1,200}@"), rf"\1:{MASK}@"),
-    (("-----begin ",), re.compile(r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----(?:[^-]++|-(?!----))*+"
-                                  r"(?:-----END [A-Z ]{0,30}PRIVATE KEY-----)?"), MASK),
+     rf"(?i)({_SCHEMES}) +(?!•)[^\s\"',;<>][^\r\n\"'<>\\]{{4,4096}}", rf"\1 {MASK}"),
+    (("://",), r"(://[^/\s:@\"']{1,200}):(?!•)[^/\s@\"']{1,200}@", rf"\1:{MASK}@"),
+    (("-----begin ",), r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----(?:[^-]++|-(?!----))*+"
+                      r"(?:-----END [A-Z ]{0,30}PRIVATE KEY-----)?", MASK),
     (("ghp_", "gho_", "ghs_", "ghu_", "github_pat_", "glpat-", "xox", "sk_live_", "sk_test_", "rk_live_", "aiza"),
-     re.compile(r"(?:gh[posu]_|github_pat_|glpat-|xox[abeprs]-|[sr]k_(?:live|test)_|AIza)[A-Za-z0-9_-]{10,}"), MASK),
+     r"(?:gh[posu]_|github_pat_|glpat-|xox[abeprs]-|[sr]k_(?:live|test)_|AIza)[A-Za-z0-9_-]{10,}", MASK),
     (("passw", "passphrase", "secret", "token", "apikey", "api_key", "api-key", "private", "accesskey", "access_key",
       "access-key", "authorization", "cookie", "signature", "credential", "session", "sig=", "pwd", "code="),
-     re.compile(_NAMED), rf"\1{MASK}"),
+     _NAMED, rf"\1{MASK}"),
 )
 """What secrets look like: how they begin (lower case), the pattern from there, and what replaces it.
 
 A pattern is only tried where one of its beginnings is found, which keeps megabytes cheap; none of them backtracks
-over more than a few characters.
+over more than a few characters. They are compiled when first needed, which the start of the console need not wait for.
 """
 
 
@@ -66,7 +66,7 @@ over more than a few characters.
 def is_secret_name(name: str) -> bool:
     """Whether a member of this name is to be masked."""
     plain = name[:200].lower().replace("-", "").replace("_", "")
-    return SECRET_NAME.search(plain) is not None and HARMLESS_NAME.search(plain) is None
+    return re.search(SENSITIVE_NAME, plain) is not None and re.search(HARMLESS_NAME, plain) is None
 
 
 def mask_text(text: str) -> str:
@@ -78,7 +78,7 @@ def mask_text(text: str) -> str:
         places = [place for beginning in beginnings if beginning in folded for place in _places(folded, beginning)]
         if not places:
             continue
-        masked = _replace(text, sorted(places), pattern, replacement)
+        masked = _replace(text, sorted(places), re.compile(pattern), replacement)
         if masked is not text:
             text, folded = masked, _fold(masked)
     return text

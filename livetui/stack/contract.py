@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+import msgspec
+
 Phase = Literal["bootstrap", "package", "deploy", "remove"]
 
 
-@dataclass(frozen=True)
-class Progress:
+class Progress(msgspec.Struct, frozen=True):
     """One step: a stack event of CloudFormation, or a step of our own (`started`, `done`, `skipped`, `failed`)."""
 
     phase: Phase
@@ -25,8 +26,7 @@ class Progress:
 OnProgress = Callable[[Progress], None]
 
 
-@dataclass(frozen=True)
-class Resource:
+class Resource(msgspec.Struct, frozen=True):
     """One resource of the deployed stack, or of a nested one."""
 
     id: str
@@ -37,8 +37,7 @@ class Resource:
     """Physical id: a name, an ARN or a URL."""
 
 
-@dataclass(frozen=True)
-class LiveFunction:
+class LiveFunction(msgspec.Struct, frozen=True):
     """One function of the deployed stack."""
 
     id: str

@@ -9,6 +9,8 @@ from typing import ClassVar
 
 from textual import on
 from textual.binding import BindingType
+from textual.constants import DEFAULT_THEME
+from textual.reactive import Initialize, Reactive
 
 from livetui.errors import LivetuiError
 from livetui.tui.clipboard import to_system_clipboard
@@ -37,14 +39,21 @@ class LivetuiApp(OneKeyAtATime):
     COMMANDS = {Commands}  # noqa: RUF012  (as Textual declares it)
     BINDINGS: ClassVar[list[BindingType]] = [*APP_KEYS]
 
+    def _chosen_theme(self) -> str:
+        chosen = self.session.settings.theme
+        return chosen if chosen in self.available_themes else DEFAULT_THEME
+
+    theme: Reactive[str] = Reactive(Initialize(_chosen_theme))
+    """The user's from the beginning: another one at first would have all styles read three times."""
+
     def __init__(
         self, session: SessionFace, clock: Callable[[], float] = time.time, begin: Callable[[], object] = lambda: None
     ) -> None:
+        self.session = session  # its settings name the theme
         super().__init__()
         self.animation_level = "none"  # whoever presses a key sees what it did, over any line
         self.begin = begin
         """Called once the first frame is on screen."""
-        self.session = session
         self.clock = clock
         self.main = MainScreen(session, clock)
         self.leaving = False
@@ -55,9 +64,7 @@ class LivetuiApp(OneKeyAtATime):
     def on_mount(self) -> None:
         """Settings of the user, then the main screen."""
         settings = self.session.settings
-        if settings.theme in self.available_themes:
-            self.theme = settings.theme
-        else:
+        if settings.theme not in self.available_themes:
             self.notify(f"There is no theme {settings.theme!r}.", severity="warning", markup=False)
         unknown = sorted(set(settings.keys) - BINDING_IDS)
         if unknown:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import msgspec
@@ -24,8 +23,7 @@ MASKED_WHOLE = 512_000
 _KEY = re.compile(r'^ *"((?:[^"\\]|\\.){0,1000})": ')
 
 
-@dataclass(frozen=True)
-class Target:
+class Target(msgspec.Struct, frozen=True):
     """A place in source code that a line points at."""
 
     path: str
@@ -39,14 +37,13 @@ class Unpainted(Protocol):
         """As it is drawn."""
 
 
-@dataclass
-class Document:
+class Document(msgspec.Struct):
     """Lines of a pane. A `str` is a line of JSON that is painted when it is drawn, a tuple is painted already."""
 
     lines: Sequence[str | Line | Unpainted]
     note: str = ""
     """One line for the pane's lower border, such as its size."""
-    targets: dict[int, Target] = field(default_factory=dict)
+    targets: dict[int, Target] = msgspec.field(default_factory=dict)
     source: str | bytes = ""
     """The whole text, which the pager gets; without it, the lines."""
     masked: bool = False
@@ -55,9 +52,9 @@ class Document:
     """Whether long lines go on in the next one instead of beyond the border."""
     hang: int = 0
     """Cells by which the further parts of a wrapped line stand in, beyond the line's own indentation."""
-    values: dict[int, str] = field(default_factory=dict)
+    values: dict[int, str] = msgspec.field(default_factory=dict)
     """What is copied of a painted line, where that is not the line itself."""
-    backs: dict[int, str] = field(default_factory=dict)
+    backs: dict[int, str] = msgspec.field(default_factory=dict)
     """Lines with a background of their own, by role."""
     kind: str = "json"
     """What the source is: `json`, `text`, `log`; the pager's file gets it as its suffix."""
@@ -289,7 +286,7 @@ def joined(documents: Sequence[Document], note: str = "") -> Document:
         targets |= {at + len(lines): target for at, target in document.targets.items()}
         lines.extend(document.lines)
     first = documents[0]
-    return replace(first, lines=lines, note=note or first.note, targets=targets)
+    return msgspec.structs.replace(first, lines=lines, note=note or first.note, targets=targets)
 
 
 def heading(text: str, remark: str = "") -> Line:

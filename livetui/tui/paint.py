@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+import msgspec
 from rich.style import Style
 from textual.app import App
 from textual.color import Color, ColorParseError
 from textual.widget import Widget
 
 
-@dataclass(frozen=True)
-class Ink:
+class Ink(msgspec.Struct, frozen=True):
     """A role: variables of the theme for its colour and its background, and its weight."""
 
     color: str = ""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass, field
 from itertools import islice
+
+import msgspec
 
 from livetui.session.invocation import FINISHED, Row
 
@@ -24,12 +25,11 @@ SORTS: dict[str, Callable[[Row], tuple[object, ...]]] = {
 }
 
 
-@dataclass
-class Change:
+class Change(msgspec.Struct):
     """What one batch of rows did to the list."""
 
     added: int = 0
-    updated: set[int] = field(default_factory=set)
+    updated: set[int] = msgspec.field(default_factory=set)
     reshaped: bool = False
     """Lines moved: the whole list is to be drawn again."""
 

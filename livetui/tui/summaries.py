@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from livetui.session.events import CodeReloaded, FunctionInfo, LinkChanged, SessionLive, StackProgress
 from livetui.session.invocation import Row
@@ -24,8 +25,7 @@ MOST_TROUBLES = 3
 MOST_OVERRAN = 1_000
 
 
-@dataclass
-class Tally:
+class Tally(msgspec.Struct):
     """What a function did since the console was opened."""
 
     calls: int = 0
@@ -34,15 +34,14 @@ class Tally:
     last_error: str = ""
 
 
-@dataclass
-class Seen:
+class Seen(msgspec.Struct):
     """What the console counted since it was opened."""
 
-    tallies: dict[str, Tally] = field(default_factory=dict)
-    reloads: dict[str, CodeReloaded] = field(default_factory=dict)
-    round_trips: deque[float] = field(default_factory=lambda: deque(maxlen=120))
-    overheads: deque[float] = field(default_factory=lambda: deque(maxlen=1_000))
-    _overran: dict[int, float] = field(default_factory=dict)
+    tallies: dict[str, Tally] = msgspec.field(default_factory=dict)
+    reloads: dict[str, CodeReloaded] = msgspec.field(default_factory=dict)
+    round_trips: deque[float] = msgspec.field(default_factory=lambda: deque(maxlen=120))
+    overheads: deque[float] = msgspec.field(default_factory=lambda: deque(maxlen=1_000))
+    _overran: dict[int, float] = msgspec.field(default_factory=dict)
     """Calls that were counted as timeouts and may end yet, with the time counted for them."""
 
     def finished(self, row: Row) -> None:
@@ -193,7 +192,7 @@ def stack_document(live: SessionLive | None, steps: list[StackProgress]) -> Docu
     note = "" if live is None else f"{live.app} · {live.stage} · {len(live.resources)} resources"
     if live is not None and live.bootstrap_version:
         note += f" · bootstrap v{live.bootstrap_version.lstrip('v')}"
-    return replace(of_lines(lines, note), values=values)
+    return msgspec.structs.replace(of_lines(lines, note), values=values)
 
 
 def sparkline(values: list[float], width: int = 60) -> str:

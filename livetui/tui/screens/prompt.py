@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import ClassVar
 
+import msgspec
 from rich.cells import cell_len
 from textual import on
 from textual.app import ComposeResult
@@ -63,8 +63,7 @@ class Ask(ModalScreen[str | None]):
             self.dismiss(event.value)
 
 
-@dataclass(frozen=True)
-class Pick:
+class Pick(msgspec.Struct, frozen=True):
     """One of several choices."""
 
     id: str

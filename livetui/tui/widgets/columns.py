@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from livetui.session.invocation import Row
 from livetui.tui import text
@@ -20,8 +20,7 @@ _STATES = {
 }
 
 
-@dataclass(frozen=True)
-class Column:
+class Column(msgspec.Struct, frozen=True):
     """A column: its name, its width in cells and on which side its text stands."""
 
     name: str

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import partial
 
 import msgspec
@@ -128,7 +127,7 @@ class Details(Vertical):
     def unmask(self, on: bool, now: float) -> None:
         """Show secrets, or mask them again."""
         if self.opened is not None:
-            self.show(replace(self.opened, unmasked=on), now)
+            self.show(msgspec.structs.replace(self.opened, unmasked=on), now)
 
     def _title(self, note: str | None = None) -> None:
         row = self.row
@@ -174,7 +173,7 @@ class Details(Vertical):
         if opened is None:
             return
         invocation = msgspec.structs.replace(opened.invocation, logs=[*opened.invocation.logs, *lines])
-        self.opened, self._now = replace(opened, invocation=invocation), now
+        self.opened, self._now = msgspec.structs.replace(opened, invocation=invocation), now
         if self.tab == "Logs":
             self._write_logs()
         else:

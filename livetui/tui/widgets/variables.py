@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import ClassVar
 
+import msgspec
 from textual.binding import BindingType
 from textual.message import Message
 
@@ -19,8 +19,7 @@ from livetui.tui.widgets.lines import LinesPane
 MOST_CHILDREN = 200
 
 
-@dataclass
-class Node:
+class Node(msgspec.Struct):
     """One variable on screen."""
 
     variable: Variable
@@ -75,7 +74,7 @@ class VariablesPane(LinesPane, inherit_bindings=False):
         opened = {(node.watch, node.variable.name) for node in self.nodes if node.open and node.depth == 0}
         before = {node.variable.name for node in self.nodes if node.depth == 0 and not node.watch}
         chosen = self.chosen
-        self.nodes = [replace(node, open=False) for node in tops]
+        self.nodes = [msgspec.structs.replace(node, open=False) for node in tops]
         same = before == {node.variable.name for node in tops if not node.watch}  # of the same frame, as after a change
         self._write(keep=same)
         if same and chosen is not None and chosen.depth == 0:

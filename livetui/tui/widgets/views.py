@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import islice
 
 import msgspec
@@ -49,8 +48,7 @@ class TextView(Vertical):
         self.border_subtitle = Content(document.note)
 
 
-@dataclass(slots=True)
-class Written:
+class Written(msgspec.Struct):
     """A line that a handler wrote."""
 
     id: int
