@@ -6,6 +6,7 @@ import msgspec
 from console import console
 from recorded import LIVE, NOON, RecordedSession, invocation, live_session
 from textual import events
+from textual.geometry import Region
 from textual.widgets import TextArea
 
 from livetui.errors import LivetuiError
@@ -130,3 +131,25 @@ async def test_going_back_to_the_row_that_is_still_shown_leaves_it_there():
         shown.main.details.show_row(session.invocations[12].row, NOON)
         assert shown.main.details._late is None, "nothing is to empty the pane in a moment"
         assert shown.pane_text() != ""
+
+
+async def test_new_words_in_a_frame_draw_their_line_and_not_the_pane():
+    async with console() as shown:
+        await shown.settle()
+        pane = shown.main.invocations
+        pane._exchange_repaint_regions()
+        width, height = pane.outer_size
+        pane.frame("Other words")
+        pane.frame(subtitle="1 of 2")
+        assert pane._exchange_repaint_regions() == {Region(0, 0, width, 1), Region(0, height - 1, width, 1)}
+        pane.frame("Other words", "1 of 2")
+        assert not pane._exchange_repaint_regions()
+        await shown.sees("Other words", "1 of 2")
+
+
+async def test_rows_and_their_number_come_in_one_frame():
+    async with console() as shown:
+        await shown.settle()
+        held = len(shown.main.table.rows)
+        shown.main.take({at: invocation(at, "GetOrder", "GET /", "ok").row for at in range(900, 903)})
+        assert shown.main.invocations.border_subtitle.startswith(f"{held + 3} of ")  # at once, not a message later

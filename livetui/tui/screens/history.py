@@ -177,6 +177,7 @@ class ShownRows(Screen[None]):
         """Take new and changed rows in."""
         mine = self.claim(rows[id] for id in sorted(rows) if not self.table.knows(id))
         self.table.take(rows.values())
+        self._list_changed()  # at once: so that rows and their number are one frame
         self.rows_changed(rows, mine)
 
     def rows_changed(self, changed: dict[int, Row], mine: list[int]) -> None:

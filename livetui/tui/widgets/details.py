@@ -7,7 +7,7 @@ from functools import partial
 import msgspec
 from textual import on
 from textual.app import App
-from textual.containers import Horizontal, Vertical
+from textual.containers import Horizontal
 from textual.content import Content
 from textual.timer import Timer
 from textual.widgets import Button, Input, Static, Tab, Tabs
@@ -19,7 +19,7 @@ from livetui.tui import text
 from livetui.tui.documents import Document, empty, of_lines
 from livetui.tui.record import MOST_LOG_LINES, TABS, Opened, document, has_to_say, label, log_lines, log_note
 from livetui.tui.widgets.columns import state_words, trigger_words
-from livetui.tui.widgets.frame import frame
+from livetui.tui.widgets.frame import Framed
 from livetui.tui.widgets.lines import DetailPane, LinesPane
 
 _MOST_KEPT = 16
@@ -27,7 +27,7 @@ _UNNOTICED_S = 0.1
 """How long what is read and painted may take before the row that it took the place of goes from the screen."""
 
 
-class Details(Vertical):
+class Details(Framed):
     """Shows an invocation. Documents are made in a thread, and only for the tab that is looked at.
 
     Another row takes the place of the former in one step, frame, tabs and pane, once its document is made: painting
@@ -55,6 +55,7 @@ class Details(Vertical):
         self._places: dict[str, int] = {}
         self._labels: dict[str, str] = {}
         self._noted = ""
+        self._said = ""
         self._now = 0.0
         self._late: Timer | None = None
 
@@ -137,12 +138,12 @@ class Details(Vertical):
             self._note.update(Content(words))
             self._note.display = bool(words)
         if row is None:
-            frame(self, "Details", "")
+            self.frame("Details", "")
             return
         words, _ = state_words(row, self._now)
         took = f" · {text.ms(row.handler_ms)} ms" if row.handler_ms is not None else ""
         origin = f" · {trigger_words(row)}" if row.replay_of is not None else ""
-        frame(self, f"#{row.id} {text.safe(row.function)} · {words}{took}{origin}", note)
+        self.frame(f"#{row.id} {text.safe(row.function)} · {words}{took}{origin}", note)
 
     # -- tabs ------------------------------------------------------------------------------------------------------
 
@@ -243,6 +244,7 @@ class Details(Vertical):
             self.pane.show_line(self._places[tab])
         self._arrived()
         self._title(made.note)
+        self._show_path()
         if tab == "Logs":
             self._logged = len(opened.invocation.logs)
             self._write_logs()
@@ -250,10 +252,18 @@ class Details(Vertical):
     @on(LinesPane.Moved)
     def _moved(self, event: LinesPane.Moved) -> None:
         event.stop()
+        self._show_path()
+
+    def _show_path(self) -> None:
         shown = ""
         if self.pane.document.kind == "json" and len(self.pane):
             shown = text.safe(self.pane.document.path(self.pane.current).removesuffix("."))[:200]
-        self.query_one("#path", Static).update(Content(shown), layout=False)
+        self._say(shown)
+
+    def _say(self, words: str) -> None:
+        if words != self._said:
+            self._said = words
+            self.query_one("#path", Static).update(Content(words), layout=False)
 
     # -- search ----------------------------------------------------------------------------------------------------
 
@@ -282,7 +292,7 @@ class Details(Vertical):
         words = (
             "" if not event.value else f"{found} line{'' if found == 1 else 's'} found" if found else "nothing found"
         )
-        self.query_one("#path", Static).update(Content(words), layout=False)
+        self._say(words)
 
     @on(Input.Submitted, "#search")
     def _search_done(self, event: Input.Submitted) -> None:

@@ -9,7 +9,6 @@ from collections.abc import Callable, Collection, Iterable
 from rich.segment import Segment
 from textual import events, on
 from textual.app import ComposeResult
-from textual.containers import Vertical
 from textual.content import Content
 from textual.message import Message
 from textual.strip import Strip
@@ -18,7 +17,7 @@ from textual.widgets import Input, Static
 
 from livetui.session.filter import FIELDS, FLAGS, STATES, Filter, FilterError, parse
 from livetui.tui import text
-from livetui.tui.widgets.frame import frame
+from livetui.tui.widgets.frame import Framed
 from livetui.tui.widgets.invocations import InvocationList
 from livetui.tui.widgets.typing import Completed, LastWord
 
@@ -42,6 +41,15 @@ class ListHead(Widget):
     def __init__(self, list_: InvocationList) -> None:
         super().__init__()
         self._list = list_
+        self._drawn: object = None
+
+    def look_again(self) -> None:
+        """Draw the names anew when they are others, or sorted otherwise."""
+        rows = self._list.rows
+        names = (self._list.columns, rows.sort, rows.descending)
+        if names != self._drawn:
+            self._drawn = names
+            self.refresh()
 
     def render_line(self, y: int) -> Strip:
         """The names, above the cells they belong to."""
@@ -85,7 +93,7 @@ class FilterChanged(Message):
         return isinstance(message, FilterChanged)
 
 
-class InvocationsPane(Vertical):
+class InvocationsPane(Framed):
     """The list with its head, its filter and a frame that tells what it is doing."""
 
     ALLOW_MAXIMIZE = True
@@ -122,7 +130,7 @@ class InvocationsPane(Vertical):
 
     def tell(self, held: int, dropped: int) -> None:
         """Write the frame's words."""
-        self.head.refresh()
+        self.head.look_again()
         rows = self.table
         parts = [f"Session of {self.of_session}" if self.of_session else "Invocations"]
         if rows.frozen:
@@ -133,7 +141,7 @@ class InvocationsPane(Vertical):
             parts.append("FOLLOW")
         if rows.unseen:
             parts.append(f"{rows.unseen:,} new")
-        frame(self, " · ".join(parts), f"{len(rows.rows):,} of {held:,} · {dropped:,} dropped")
+        self.frame(" · ".join(parts), f"{len(rows.rows):,} of {held:,} · {dropped:,} dropped")
         if self.filter.value.strip() and held:
             rows.explain(
                 "No row matches the filter; esc shows all of them again.",
