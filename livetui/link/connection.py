@@ -11,6 +11,8 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any
 
+from awscrt.exceptions import AwsCrtError
+
 from livetui.aws import Aws, IotEndpoint
 from livetui.errors import LivetuiError
 from livetui.link.outgoing import Outgoing
@@ -196,7 +198,7 @@ async def confirmed(publish: Future[Any] | None, what: str) -> None:
     answered.add_done_callback(lambda done: done.cancelled() or done.exception())  # also when it comes too late
     try:
         result = await asyncio.wait_for(asyncio.shield(answered), 5)
-    except (TimeoutError, RuntimeError, OSError) as error:
+    except (TimeoutError, RuntimeError, OSError, AwsCrtError) as error:
         raise LivetuiError(f"AWS IoT did not take {what}.", str(error) or "It did not answer in 5 s.",
                            "Check iot:Publish and iot:RetainPublish on presence (docs/security.md).") from error
     code = getattr(getattr(result, "puback", None), "reason_code", 0)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterator
 
 import pytest
@@ -23,11 +22,7 @@ def meter(aws: Aws) -> Iterator[QuotaMeter]:
 def live(aws: Aws, meter: QuotaMeter) -> Iterator[Live]:
     """A new app and stage with a bucket of its own; afterwards its functions are deleted, and no connection of its
     stubs and consoles may have passed a quota of AWS IoT."""
-    token = uuid.uuid4().hex[:8]
-    bucket = f"livetui-{token}"
-    aws.client("s3").create_bucket(Bucket=bucket,
-                                   CreateBucketConfiguration={"LocationConstraint": aws.region})
-    stage = Live(aws, f"app-{token}", "dev", bucket, port=meter.port)
+    stage = Live.new(aws, meter.port)
     yield stage
     meter.check(stage.app)
     for name in stage.functions.values():

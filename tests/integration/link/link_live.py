@@ -60,6 +60,15 @@ class Live:
     functions: dict[str, str] = field(default_factory=dict)
     port: int = 0
 
+    @classmethod
+    def new(cls, aws: Aws, port: int = 0) -> Live:
+        """A new app, with a bucket of its own."""
+        token = uuid.uuid4().hex[:8]
+        bucket = f"livetui-{token}"
+        aws.client("s3").create_bucket(Bucket=bucket,
+                                       CreateBucketConfiguration={"LocationConstraint": aws.region})
+        return cls(aws, f"app-{token}", "dev", bucket, port=port)
+
     @property
     def topics(self) -> Topics:
         return Topics(self.app, self.stage)

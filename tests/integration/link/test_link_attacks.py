@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import copy
 import json
 import queue
 import random
@@ -247,10 +248,14 @@ async def exercise(live: Live, aws: Aws, environment: Environment) -> None:
         assert Frame.decode(farewell.payload).kind is Kind.GONE
 
 
+def whole_policy(live: Live) -> dict[str, Any]:
+    """The console's, as it is documented."""
+    return console_policy(live.aws.partition, live.aws.region, live.aws.account, live.topics, live.bucket)
+
+
 async def test_the_consoles_documented_policy_is_enough(live: Live) -> None:
-    policy = console_policy(live.aws.partition, live.aws.region, live.aws.account, live.topics, live.bucket)
     with live.environment(s3_from=5_000) as environment:
-        await exercise(live, limited(live, policy), environment)
+        await exercise(live, limited(live, whole_policy(live)), environment)
 
 
 def parts(policy: dict[str, Any]) -> list[tuple[int, str, int]]:
@@ -260,12 +265,13 @@ def parts(policy: dict[str, Any]) -> list[tuple[int, str, int]]:
 
 
 def without(policy: dict[str, Any], at: int, part: str, index: int) -> dict[str, Any]:
-    """The policy, less that one."""
-    statement = policy["Statement"][at]
+    """A copy of the policy, less that one."""
+    less = copy.deepcopy(policy)
+    statement = less["Statement"][at]
     del statement[part][index]
     if not statement[part]:
-        del policy["Statement"][at]
-    return policy
+        del less["Statement"][at]
+    return less
 
 
 BROKEN = (LivetuiError, AssertionError, TimeoutError, queue.Empty, ClientError, AwsCrtError)
@@ -274,11 +280,11 @@ BROKEN = (LivetuiError, AssertionError, TimeoutError, queue.Empty, ClientError, 
 @pytest.mark.long
 @pytest.mark.parametrize(("at", "part", "index"), parts(console_policy("aws", "r", "1", Topics("a", "b"), "x")))
 async def test_nothing_can_be_taken_from_the_consoles_policy(live: Live, at: int, part: str, index: int) -> None:
-    policy = console_policy(live.aws.partition, live.aws.region, live.aws.account, live.topics, live.bucket)
     with live.environment(s3_from=5_000) as environment, pytest.raises(BROKEN):
-        await exercise(live, limited(live, without(policy, at, part, index)), environment)
-    with live.environment(s3_from=5_000) as environment:  # else it might have been the machine
-        await exercise(live, limited(live, policy), environment)
+        await exercise(live, limited(live, without(whole_policy(live), at, part, index)), environment)
+    other = Live.new(live.aws, live.port)
+    with other.environment(s3_from=5_000) as environment:  # else it might have been the machine
+        await exercise(other, limited(other, whole_policy(other)), environment)
 
 
 async def exercise_stub(live: Live, keys: dict[str, str]) -> None:
@@ -319,7 +325,8 @@ async def test_nothing_can_be_taken_from_a_stubs_policy(live: Live, at: int, par
     policy = stub_policy(live.aws.partition, live.aws.region, live.aws.account, live.topics, "Orders", live.bucket)
     with pytest.raises(BROKEN):
         await exercise_stub(live, live.role(without(policy, at, part, index)))
-    await exercise_stub(live, live.role(policy))  # else it might have been the machine
+    other = Live.new(live.aws, live.port)
+    await exercise_stub(other, stub_keys(other))  # else it might have been the machine
 
 
 def test_announcing_gone_leaves_a_live_console_alone(live: Live) -> None:

@@ -1,11 +1,15 @@
-"""A connection that is left behind takes its threads and descriptors with it."""
+"""A connection that ends takes its threads and descriptors with it, and says what it could not send."""
 
 from __future__ import annotations
 
+from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
+from awscrt.exceptions import AwsCrtError
 
+from livetui.errors import LivetuiError
+from livetui.link.connection import confirmed
 from stub_runtime.config import StubConfig
 from stub_runtime.connection import Connection
 from stub_runtime.topics import Topics
@@ -25,3 +29,11 @@ def test_reopening_keeps_the_number_of_threads(monkeypatch: pytest.MonkeyPatch) 
         connection.reopen()
     assert len(list(TASKS.iterdir())) < before + 20, "two threads a connection stayed"
     connection.close()
+
+
+@pytest.mark.parametrize("error", [AwsCrtError(5155, "USER_REQUESTED_STOP", "interrupted"), ConnectionError("ended")])
+async def test_a_farewell_whose_connection_ends_meanwhile_is_told_as_not_taken(error: Exception) -> None:
+    publish: Future[object] = Future()
+    publish.set_exception(error)
+    with pytest.raises(LivetuiError, match="did not take the farewell"):
+        await confirmed(publish, "the farewell")
