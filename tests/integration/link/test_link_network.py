@@ -15,6 +15,7 @@ import boto3
 import botocore.session
 import pytest
 from botocore.credentials import RefreshableCredentials
+from botocore.exceptions import SSLError
 
 from livetui.aws import Aws, IotEndpoint
 from stub_runtime.mqtt import proxy_for
@@ -96,6 +97,18 @@ async def test_no_proxy_is_honoured(live: Live, monkeypatch: pytest.MonkeyPatch)
             async with console(Live(Named(live.aws.access), live.app, live.stage, live.bucket), echo):
                 assert (await invoke(environment, b"1")).body == b"1"
     assert asked == []
+
+
+async def test_the_consoles_own_ca_bundle_is_honoured(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    bundle = live.aws.access.ca_bundle or ""
+    access = dataclasses.replace(live.aws.access, ca_bundle=None)
+    monkeypatch.setenv("AWS_CA_BUNDLE", bundle)
+    with live.environment() as environment:
+        async with console(Live(Aws(access), live.app, live.stage, live.bucket), echo):
+            assert (await invoke(environment, b"1")).body == b"1"
+    monkeypatch.delenv("AWS_CA_BUNDLE")
+    with pytest.raises(SSLError):
+        Aws(access).iot_endpoint()
 
 
 @pytest.mark.parametrize(("host", "environ", "proxy"), [
