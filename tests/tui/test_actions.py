@@ -16,6 +16,7 @@ from livetui.config import Settings
 from livetui.errors import LivetuiError
 from livetui.session.events import CodeReloaded
 from livetui.session.invocation import AwsCall, LogLine
+from livetui.session.secrets import MASK
 from livetui.tui.screens.records import EXPORTS
 
 
@@ -144,6 +145,17 @@ async def test_y_copies_the_event_of_a_row_the_value_of_a_line_and_its_path():
         assert shown.app.clipboard == ".routeKey"
         await shown.press("j", "j", "y")
         assert json.loads(shown.app.clipboard)["accept"] == "application/json"
+
+
+async def test_a_copied_event_has_its_secrets_only_where_they_are_shown():
+    async with console() as shown:
+        await shown.opened(12)
+        await shown.press("y")
+        await shown.until(lambda: "routeKey" in shown.app.clipboard, "the event on the clipboard")
+        assert "secret.token" not in shown.app.clipboard
+        assert MASK in shown.app.clipboard
+        await shown.press("u", "y")
+        await shown.until(lambda: "secret.token" in shown.app.clipboard, "the event with its secrets")
 
 
 async def test_secrets_are_masked_until_u():

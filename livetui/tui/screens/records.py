@@ -11,6 +11,7 @@ from textual import on
 
 from livetui.errors import LivetuiError
 from livetui.session.invocation import Row
+from livetui.session.secrets import mask_json
 from livetui.tui import text
 from livetui.tui.files import is_file, named
 from livetui.tui.messages import CopyRequested, EventsWaiting, TargetOpened
@@ -159,6 +160,11 @@ class RecordActions(EventActions):
         if opened is not None:
             self.details.unmask(not opened.unmasked, self.clock())
 
+    def _reveals(self, id: int) -> bool:
+        """Whether the user asked to see the secrets of this invocation."""
+        opened = self.details.opened
+        return opened is not None and opened.unmasked and opened.invocation.row.id == id
+
     def action_export(self) -> None:
         """Ask as what, then where to."""
         row = self.chosen()
@@ -172,9 +178,8 @@ class RecordActions(EventActions):
         self.app.push_screen(Choose(f"Export #{row.id} as", EXPORTS), chosen)
 
     def _export(self, row: Row, kind: str) -> None:
-        opened = self.details.opened
         try:
-            words = self.session.export(row.id, kind, reveal=opened is not None and opened.unmasked)
+            words = self.session.export(row.id, kind, reveal=self._reveals(row.id))
         except LivetuiError as error:
             self.app.call_from_thread(self.app.tell, error)
             return
@@ -216,11 +221,17 @@ class RecordActions(EventActions):
         if event.row is None:
             return
         event.stop()
-        id = event.row.id
+        id, reveals = event.row.id, self._reveals(event.row.id)
 
-        words = await self._in_thread(lambda: self.session.invocation(id).event.decode("utf-8", "replace"))
-        if words is not None:
-            self.app.copy(words, f"event of #{id}")
+        def read() -> tuple[bytes, bytes]:
+            whole = self.session.invocation(id).event
+            return whole, whole if reveals else mask_json(whole)
+
+        found = await self._in_thread(read)
+        if found is not None:
+            whole, shown = found
+            masked = "" if shown == whole else ", its secrets masked (u shows them)"
+            self.app.copy(shown.decode("utf-8", "replace"), f"event of #{id}{masked}")
 
     def action_causes(self) -> None:
         """Show what caused what."""
