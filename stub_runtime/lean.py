@@ -1,7 +1,8 @@
 """Makes importing the rest cheap: what a cold start pays before the first event. `handler` imports it first.
 
-Collections are off, since they would find nothing; and awscrt's forty data classes are made without `__repr__` and
-`__eq__`, which nobody calls and which are two thirds of what they cost.
+Collections are off, since they would find nothing; and awscrt's two dozen data classes are made without `__repr__` and
+`__eq__`, which the stub never calls and which are two thirds of what they cost. A handler that `deployed` runs in this
+process sees them so, and a data class that another thread imports in these milliseconds is made so too.
 """
 
 from __future__ import annotations

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-import msgspec
 
 from livetui.errors import UsageError
 
@@ -44,6 +43,8 @@ def progress(as_json: bool) -> Callable[[Progress], None]:
 
     def tell(step: Progress) -> None:
         if as_json:
+            import msgspec
+
             click.echo(json_text({"event": "stack.progress", **msgspec.structs.asdict(step)}))
         else:
             say(f"{step.elapsed_s:6.1f}s  {step.status:<24} {step.resource}  {step.reason}".rstrip())

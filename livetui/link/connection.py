@@ -198,7 +198,10 @@ async def confirmed(publish: Future[Any] | None, what: str) -> None:
     answered.add_done_callback(lambda done: done.cancelled() or done.exception())  # also when it comes too late
     try:
         result = await asyncio.wait_for(asyncio.shield(answered), 5)
-    except (TimeoutError, RuntimeError, OSError, AwsCrtError) as error:
+    except AwsCrtError as error:
+        raise LivetuiError(f"AWS IoT did not take {what}.", f"The connection ended: {error}",
+                           "Check the network, and start again.") from error
+    except (TimeoutError, RuntimeError, OSError) as error:
         raise LivetuiError(f"AWS IoT did not take {what}.", str(error) or "It did not answer in 5 s.",
                            "Check iot:Publish and iot:RetainPublish on presence (docs/security.md).") from error
     code = getattr(getattr(result, "puback", None), "reason_code", 0)

@@ -119,17 +119,19 @@ class Glob(msgspec.Struct, frozen=True):
         return f"lower({self.column}) GLOB ?", [self.pattern.lower().replace("[", "[[]")]
 
 
-class Regex(msgspec.Struct, frozen=True):
+class Regex(msgspec.Struct, frozen=True, dict=True):
     """Any of the columns has a match of the regular expression; SQLite has none of its own."""
 
     columns: tuple[str, ...]
     pattern: str
-    search: Callable[[str], bool]
-    """`compile_safely(pattern)`."""
 
     def matches(self, row: Row) -> bool:
         """Search each column."""
-        return any(self.search(getattr(row, column)) for column in self.columns)
+        return any(self._search(getattr(row, column)) for column in self.columns)
+
+    @functools.cached_property
+    def _search(self) -> Callable[[str], bool]:
+        return compile_safely(self.pattern)
 
     def sql(self) -> Sql | None:
         """Not sayable."""
@@ -355,11 +357,11 @@ class _Parser:
             raise FilterError("This regular expression is empty.", self.at - len(word))
         pattern = found[1].replace(r"\/", "/")
         try:
-            search = compile_safely(pattern)
+            compile_safely(pattern)
         except PatternError as error:
             raise FilterError(str(error), self.at + 1 + error.position) from error
         self.at = found.end()
-        return Regex(columns, pattern, search)
+        return Regex(columns, pattern)
 
 
 def _range(name: str, value: str, position: int) -> Term:

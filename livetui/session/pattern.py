@@ -6,7 +6,6 @@ Python's `re` backtracks and cannot be interrupted, so the bound is set before: 
 
 from __future__ import annotations
 
-import functools
 import importlib
 import re
 import warnings
@@ -30,7 +29,6 @@ class PatternError(ValueError):
         self.position = position
 
 
-@functools.lru_cache(64)
 def compile_safely(pattern: str) -> Callable[[str], bool]:
     """A function that says whether the first `LONGEST` characters of a text match, without case.
 

@@ -80,7 +80,7 @@ class Document(msgspec.Struct):
         """All of it, for the pager: JSON indented, secrets masked where they are. Call it in a thread."""
         source = self.source or "\n".join(map(self.text, range(len(self))))
         body = source if isinstance(source, bytes) else source.encode("utf-8", "replace")
-        body = mask_json(body) if self.masked else body
+        body = masked_json(body) if self.masked else body
         try:
             return msgspec.json.format(body, indent=2) if self.kind == "json" else body
         except (msgspec.DecodeError, RecursionError):
@@ -267,6 +267,21 @@ def of_json(payload: bytes, masked: bool = False, note: str = "") -> Document:
     notes = (size(len(payload)), note, f"{hidden} masked, u shows" if hidden else "")
     told = " · ".join(part for part in notes if part)
     return Document(content, told, source=payload, masked=masked, wrap=True, hang=2)
+
+
+def masked_json(payload: bytes) -> bytes:
+    """`payload` with its secrets masked. Call it in a thread.
+
+    A large one line by line, and so indented: to parse it whole would hold the interpreter, and the link with it.
+    """
+    if len(payload) <= MASKED_WHOLE:
+        return mask_json(payload)
+    try:
+        lines = msgspec.json.format(payload, indent=2).decode("utf-8", "replace").split("\n")
+    except (msgspec.DecodeError, RecursionError):
+        lines = payload.decode("utf-8", "replace").split("\n")
+    _mask_lines(lines)
+    return "\n".join(lines).encode("utf-8", "replace")
 
 
 def _mask_lines(lines: list[str]) -> None:

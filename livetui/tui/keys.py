@@ -95,7 +95,7 @@ LIST_KEYS = [
     bind(
         "filter", "slash", "screen.filter", "Filter", "Show only some rows: fn:Get* state:error ms:>100 is:marked", True
     ),
-    bind("copy", "y", "copy", "Copy", "Copy the event of this row", True),
+    bind("copy", "y", "copy", "Copy", "Copy the event of this row, its secrets masked until u", True),
     *RECORD_KEYS,
     bind("open", "enter", "open", "Open", "Go to the details of this row"),
     bind("follow", "F", "follow", "Follow", "Keep the cursor on the newest row"),

@@ -11,12 +11,12 @@ import msgspec
 import pytest
 from console import console
 from recorded import LIVE, NOON, RecordedSession, invocation, live_session
+from textual.app import App
 
 from livetui.config import Settings
 from livetui.errors import LivetuiError
 from livetui.session.events import CodeReloaded
 from livetui.session.invocation import AwsCall, LogLine
-from livetui.session.secrets import MASK
 from livetui.tui.screens.records import EXPORTS
 
 
@@ -50,7 +50,9 @@ async def test_columns_are_sorted_by_key_and_by_click_and_back():
         await shown.press("s")
         assert shown.main.table.rows.sort == "function"
         assert shown.main.table.rows.at(0).function == "CreateOrder"
+        await shown.sees("function↑")
         await shown.press("S")
+        await shown.sees("function↓")
         assert shown.main.table.rows.at(0).function == "Worker"
         await shown.pilot.click("ListHead", offset=(3, 0))
         assert shown.main.table.rows.sort == "#"
@@ -132,30 +134,6 @@ async def test_export_asks_as_what_and_where_to(kind, tmp_path):
     text = (tmp_path / "out.txt").read_text()
     assert "orders/99" in text
     assert "secret" not in text
-
-
-async def test_y_copies_the_event_of_a_row_the_value_of_a_line_and_its_path():
-    async with console() as shown:
-        await shown.opened(12)
-        await shown.press("y")
-        await shown.until(lambda: "routeKey" in shown.app.clipboard, "the event on the clipboard")
-        await shown.press("enter", "j", "j", "y")
-        assert shown.app.clipboard == '"GET /orders/{id}"'
-        await shown.press("Y")
-        assert shown.app.clipboard == ".routeKey"
-        await shown.press("j", "j", "y")
-        assert json.loads(shown.app.clipboard)["accept"] == "application/json"
-
-
-async def test_a_copied_event_has_its_secrets_only_where_they_are_shown():
-    async with console() as shown:
-        await shown.opened(12)
-        await shown.press("y")
-        await shown.until(lambda: "routeKey" in shown.app.clipboard, "the event on the clipboard")
-        assert "secret.token" not in shown.app.clipboard
-        assert MASK in shown.app.clipboard
-        await shown.press("u", "y")
-        await shown.until(lambda: "secret.token" in shown.app.clipboard, "the event with its secrets")
 
 
 async def test_secrets_are_masked_until_u():
@@ -368,6 +346,16 @@ async def test_the_palette_finds_an_action_by_its_name():
         await shown.press("ctrl+p")
         await shown.type("replay n")
         await shown.sees("Replay N times")
+
+
+async def test_the_chosen_theme_is_there_from_the_first_and_styles_are_read_once(monkeypatch):
+    read_again = []
+    monkeypatch.setattr(App, "refresh_css", lambda app, animate=True: read_again.append(app.theme))
+    session = live_session()
+    session.settings = Settings(app="orders", stage="dev", theme="nord")
+    async with console(session) as shown:
+        await shown.settle()
+        assert (shown.app.theme, read_again) == ("nord", [])
 
 
 @pytest.mark.parametrize("theme", ["textual-light", "ansi-dark", "ansi-light", "catppuccin-latte"])

@@ -176,7 +176,7 @@ class ShownRows(Screen[None]):
     def take(self, rows: dict[int, Row]) -> None:
         """Take new and changed rows in."""
         mine = self.claim(rows[id] for id in sorted(rows) if not self.table.knows(id))
-        self.table.take(rows.values())
+        self.table.take(rows.values(), told=True)
         self._list_changed()  # at once: so that rows and their number are one frame
         self.rows_changed(rows, mine)
 

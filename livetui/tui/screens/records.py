@@ -11,8 +11,9 @@ from textual import on
 
 from livetui.errors import LivetuiError
 from livetui.session.invocation import Row
-from livetui.session.secrets import mask_json
+from livetui.session.secrets import MASK
 from livetui.tui import text
+from livetui.tui.documents import masked_json
 from livetui.tui.files import is_file, named
 from livetui.tui.messages import CopyRequested, EventsWaiting, TargetOpened
 from livetui.tui.outside import editor_command, pager_command, run_outside, text_file
@@ -223,15 +224,14 @@ class RecordActions(EventActions):
         event.stop()
         id, reveals = event.row.id, self._reveals(event.row.id)
 
-        def read() -> tuple[bytes, bytes]:
-            whole = self.session.invocation(id).event
-            return whole, whole if reveals else mask_json(whole)
+        def read() -> str:
+            event = self.session.invocation(id).event
+            return (event if reveals else masked_json(event)).decode("utf-8", "replace")
 
-        found = await self._in_thread(read)
-        if found is not None:
-            whole, shown = found
-            masked = "" if shown == whole else ", its secrets masked (u shows them)"
-            self.app.copy(shown.decode("utf-8", "replace"), f"event of #{id}{masked}")
+        words = await self._in_thread(read)
+        if words is not None:
+            masked = ", its secrets masked (u shows them)" if MASK in words and not reveals else ""
+            self.app.copy(words, f"event of #{id}{masked}")
 
     def action_causes(self) -> None:
         """Show what caused what."""

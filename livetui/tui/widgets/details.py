@@ -56,6 +56,8 @@ class Details(Framed):
         self._labels: dict[str, str] = {}
         self._noted = ""
         self._said = ""
+        self._path_of: tuple[Document | None, int] = (None, 0)
+        """The document and the line whose path was looked up last: in a long one that takes a while."""
         self._now = 0.0
         self._late: Timer | None = None
 
@@ -255,6 +257,9 @@ class Details(Framed):
         self._show_path()
 
     def _show_path(self) -> None:
+        if self._path_of[0] is self.pane.document and self._path_of[1] == self.pane.current:
+            return
+        self._path_of = (self.pane.document, self.pane.current)
         shown = ""
         if self.pane.document.kind == "json" and len(self.pane):
             shown = text.safe(self.pane.document.path(self.pane.current).removesuffix("."))[:200]

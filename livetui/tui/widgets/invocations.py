@@ -105,16 +105,18 @@ class InvocationList(ScrollView, can_focus=True):
                 return row.id
         return next((row.id for row in self.rows.newest_first(200) if row.request_id == request), None)
 
-    def take(self, batch: Iterable[Row], *, asked: bool = False) -> None:
+    def take(self, batch: Iterable[Row], *, asked: bool = False, told: bool = False) -> None:
         """Take new and changed rows in: once per tick, however many they are.
 
         Those that the user `asked` to see are not news: they are shown even while the list is frozen, and move nothing.
+        A caller that tells how many there are says `told`; else a message has it told.
         """
         batch = list(batch)
+        if not told:
+            self.post_message(self.Changed())
         if self.frozen and not asked:
             batch = self._hold_back(batch)
             if not batch:
-                self.post_message(self.Changed())
                 return
         elif self._held_back:  # what comes now is newer
             for row in batch:
@@ -139,7 +141,6 @@ class InvocationList(ScrollView, can_focus=True):
             for at in (*map(self.rows.index, change.updated), *range(max(shown, top), min(len(self.rows), bottom))):
                 if at is not None and top <= at < bottom:
                     self.refresh_line(at)
-        self.post_message(self.Changed())
         self._tell(selected)
 
     def _hold_back(self, batch: list[Row]) -> list[Row]:

@@ -16,7 +16,7 @@ from livetui import __version__
 from livetui.cli import cli, main
 from livetui.session.samples import sample
 
-HEAVY = ("textual", "boto3", "botocore", "awscrt", "debugpy", "ministack")
+HEAVY = ("textual", "boto3", "botocore", "awscrt", "debugpy", "ministack", "msgspec")
 
 
 @pytest.fixture(autouse=True)
@@ -91,7 +91,7 @@ settings = config.load(Path.cwd(), {{"local": True, "app": "orders", "stage": "d
 assert sessions._typed_production(settings, ()) is settings
 session = sessions.open_session(settings)
 import livetui.tui.app
-loaded = (set({HEAVY!r}) - {{"textual"}} | {{"ruamel.yaml"}}) & sys.modules.keys()
+loaded = (set({HEAVY!r}) - {{"textual", "msgspec"}} | {{"ruamel.yaml"}}) & sys.modules.keys()
 session.close()
 assert not loaded, loaded
 """
