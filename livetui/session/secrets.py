@@ -32,8 +32,9 @@ HARMLESS_NAME = (
     r"^(signatureversion|secretid|secretarn|secretname|credentialscope|tokentype|tokenuse)$|"
     r"^x?amz?signedheaders$|^iscookie|policy$|algorithm$|enabled$|type$|expir")
 """Names that only sound like it."""
-_NAMES = ("name", "key", "Name", "Key", "header")
-_VALUES = ("value", "Value", "stringValue", "StringValue", "values")
+NAMES = ("name", "key", "Name", "Key", "header")
+"""Members whose text may name what a sibling among `VALUES` holds."""
+VALUES = ("value", "Value", "stringValue", "StringValue", "values")
 
 _SCHEMES = "bearer|basic|negotiate|digest|aws4-hmac-sha256"
 _NAMED = (r"(?i)((?:passw(?:or)?d|passwd|passphrase|secret|token|api[_-]?key|private[_-]?key|access[_-]?key|"
@@ -142,9 +143,9 @@ def _mask(value: Any, layers: int) -> Any:
                 holder[slot] = items
                 work.extend((items, index, inner, secret) for index, inner in enumerate(found))
             case _Encoded():
-                holder[slot] = MASK if secret else _mask_base64(found.text, layers)
+                holder[slot] = MASK if secret else mask_base64(found.text, layers)
             case str():
-                holder[slot] = _mask_secret(found) if secret else _mask_string(found, layers)
+                holder[slot] = mask_secret(found) if secret else mask_string(found, layers)
             case bool() | None:
                 holder[slot] = found
             case _:
@@ -161,14 +162,14 @@ class _Encoded:
 
 def _named_values(found: dict[str, Any]) -> tuple[str, ...]:
     """Members that hold the value of a named secret: `{"name": "Authorization", "value": …}`."""
-    for key in _NAMES:
+    for key in NAMES:
         name = found.get(key)
         if isinstance(name, str) and len(name) < 200 and is_secret_name(name):
-            return _VALUES
+            return VALUES
     return ()
 
 
-def _mask_secret(text: str) -> str:
+def mask_secret(text: str) -> str:
     """A secret's text: only a scheme such as `Bearer` is left of it."""
     if not text:
         return text
@@ -176,13 +177,14 @@ def _mask_secret(text: str) -> str:
     return f"{scheme[1]} {MASK}" if scheme else MASK
 
 
-def _mask_string(text: str, layers: int) -> str:
+def mask_string(text: str, layers: int = _DEEPEST) -> str:
+    """A string of JSON: opened where it holds JSON or base64, else masked by its look."""
     if layers and len(text) <= _LONGEST_INNER:
         start = text[:64].lstrip()[:3]
         if start[:1] in ("{", "["):
             return _mask_inner(text, layers)
         if start[:2] in ("ey", "ew", "W1", "W3", "Wy") and "." not in text[:200] and len(text) >= 16:
-            return _mask_base64(text, layers)
+            return mask_base64(text, layers)
     return mask_text(text)
 
 
@@ -195,10 +197,11 @@ def _mask_inner(text: str, layers: int) -> str:
     return text if masked == value else json.dumps(masked, ensure_ascii=False)
 
 
-def _mask_base64(text: str, layers: int) -> str:
+def mask_base64(text: str, layers: int = _DEEPEST) -> str:
+    """Base64 text, with what it encodes masked."""
     try:
         opened = base64.b64decode(text, validate=True).decode("utf-8")
     except (binascii.Error, ValueError):
         return mask_text(text)
-    masked = _mask_string(opened, layers - 1) if layers else mask_text(opened)
+    masked = mask_string(opened, layers - 1) if layers else mask_text(opened)
     return text if masked == opened else base64.b64encode(masked.encode("utf-8", "replace")).decode()

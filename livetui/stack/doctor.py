@@ -27,6 +27,7 @@ from livetui.stack.handlers import missing_code
 from livetui.stack.names import fixed_names
 from livetui.stack.park import parked
 from livetui.stack.policy import bootstrap_policy, place_of, policy_for
+from stub_runtime.mqtt import set_no_delay
 
 MAX_SKEW_S = 240
 """AWS refuses signatures that are five minutes off."""
@@ -146,6 +147,8 @@ def _iot(aws: Aws) -> Check:
         with (socket.create_connection((endpoint.dial_host, endpoint.port), timeout=10) as raw,
               context.wrap_socket(raw, server_hostname=endpoint.dial_host)):
             took = (time.monotonic() - begun) * 1000
+            slow = "" if set_no_delay(endpoint.port) else (
+                "; TCP_NODELAY cannot be set on this system, so each message may take some 40 ms longer")
     except socket.gaierror as error:
         return Check("IoT", False, f"{endpoint.dial_host} does not resolve: {error}",
                      "Check the DNS, and that this region has IoT. A first endpoint takes about ten minutes.")
@@ -155,7 +158,7 @@ def _iot(aws: Aws) -> Check:
     except OSError as error:
         return Check("IoT", False, f"{endpoint.dial_host}:{endpoint.port}: {error}",
                      "Port 443 to AWS IoT must be open; behind a proxy set HTTPS_PROXY.")
-    return Check("IoT", True, f"{endpoint.host} answers in {took:.0f} ms")
+    return Check("IoT", True, f"{endpoint.host} answers in {took:.0f} ms{slow}")
 
 
 def _bootstrap(aws: Aws, found: list[Bootstrap]) -> Check:

@@ -8,7 +8,8 @@ from typing import Protocol
 
 import msgspec
 
-from livetui.session.secrets import MASK, is_secret_name, mask_json, mask_text
+from livetui.session.secret_lines import mask_lines, member
+from livetui.session.secrets import MASK, mask_json, mask_text
 from livetui.tui.text import LINE_LIMIT, Line, Piece, json_line, line, plain, size
 
 TEXT_LIMIT = 1_000_000
@@ -19,8 +20,6 @@ LONG_STRING = 500
 
 MASKED_WHOLE = 512_000
 """Bytes up to which a payload is taken apart to mask it; larger ones are masked line by line."""
-
-_KEY = re.compile(r'^ *"((?:[^"\\]|\\.){0,1000})": ')
 
 
 class Target(msgspec.Struct, frozen=True):
@@ -143,7 +142,7 @@ class Document(msgspec.Struct):
                 continue
             if depth == 0:
                 break
-            key, _ = _member(text)
+            key, _ = member(text)
             above = self._parent(at, depth)
             if key is not None:
                 steps.append(f".{key}" if re.fullmatch(r"[A-Za-z_]\w*", key) else f'["{key}"]')
@@ -163,7 +162,7 @@ class Document(msgspec.Struct):
         if not isinstance(content, str):
             return self.values.get(index) or plain(self.line(index))
         end = self.closing(index)
-        first = _member(content)[1]
+        first = member(content)[1]
         if end is None:
             return first
         depth = _indent(content)
@@ -181,13 +180,6 @@ class Document(msgspec.Struct):
         while index > 0 and _indent(self.text(index)) > depth:
             index -= 1
         return index
-
-
-def _member(text: str) -> tuple[str | None, str]:
-    """The key and the value of a line of indented JSON, without the comma behind it."""
-    key = _KEY.match(text)
-    value = text[key.end() :] if key else text.lstrip(" ")
-    return key[1] if key else None, value.removesuffix(",")
 
 
 def _indent(text: str) -> int:
@@ -259,7 +251,7 @@ def of_json(payload: bytes, masked: bool = False, note: str = "") -> Document:
             trouble += f", {size(len(payload) - TEXT_LIMIT)} more"
     else:
         if masked and not whole:
-            _mask_lines(lines)
+            mask_lines(lines)
         content = list(lines)
     hidden = sum(MASK in each for each in lines or ()) if masked else 0
     if trouble:
@@ -272,7 +264,8 @@ def of_json(payload: bytes, masked: bool = False, note: str = "") -> Document:
 def masked_json(payload: bytes) -> bytes:
     """`payload` with its secrets masked. Call it in a thread.
 
-    A large one line by line, and so indented: to parse it whole would hold the interpreter, and the link with it.
+    A large one line by line, and so indented if there are any: to parse it whole would hold the interpreter, and the
+    link with it.
     """
     if len(payload) <= MASKED_WHOLE:
         return mask_json(payload)
@@ -280,17 +273,9 @@ def masked_json(payload: bytes) -> bytes:
         lines = msgspec.json.format(payload, indent=2).decode("utf-8", "replace").split("\n")
     except (msgspec.DecodeError, RecursionError):
         lines = payload.decode("utf-8", "replace").split("\n")
-    _mask_lines(lines)
-    return "\n".join(lines).encode("utf-8", "replace")
-
-
-def _mask_lines(lines: list[str]) -> None:
-    for at, words in enumerate(lines):
-        key, value = _member(words)
-        if key is not None and value[:1] not in "[{" and is_secret_name(key):
-            lines[at] = f'{words[: words.index(value)]}"{MASK}"{"," if words.endswith(",") else ""}'
-        else:
-            lines[at] = mask_text(words)
+    before = list(lines)
+    mask_lines(lines)
+    return payload if lines == before else "\n".join(lines).encode("utf-8", "replace")
 
 
 def joined(documents: Sequence[Document], note: str = "") -> Document:

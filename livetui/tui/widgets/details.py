@@ -293,11 +293,11 @@ class Details(Framed):
     def _search_changed(self, event: Input.Changed) -> None:
         event.stop()
         found = self.pane.search(event.value)
-        self.query_one("#search", Input).border_title = ""
-        words = (
-            "" if not event.value else f"{found} line{'' if found == 1 else 's'} found" if found else "nothing found"
-        )
-        self._say(words)
+        self._path_of = (None, 0)
+        if event.value:
+            self._say(f"{found} line{'' if found == 1 else 's'} found" if found else "nothing found")
+        else:
+            self._show_path()
 
     @on(Input.Submitted, "#search")
     def _search_done(self, event: Input.Submitted) -> None:

@@ -43,6 +43,16 @@ def test_another_region_than_the_real_stacks_is_said(aws: Aws, bootstrap: Bootst
     assert (check.ok, check.hint) == (False, "If this is not meant: --region us-east-2")
 
 
+def test_where_small_messages_are_slow_it_is_said(aws: Aws, bootstrap: Bootstrap, make_settings: MakeSettings,
+                                                  monkeypatch: pytest.MonkeyPatch) -> None:
+    def said() -> str:
+        return next(check.detail for check in examine(make_settings(), aws.access) if check.name == "IoT")
+
+    assert "TCP_NODELAY" not in said()
+    monkeypatch.setattr("os.listdir", lambda folder: [])  # as on a system that shows no process its descriptors
+    assert "TCP_NODELAY cannot be set" in said()
+
+
 def test_what_was_parked_is_found(aws: Aws, bootstrap: Bootstrap, make_settings: MakeSettings) -> None:
     settings = make_settings()
     deploy_live(template.load(settings), aws, bootstrap, settings, lambda _: None)

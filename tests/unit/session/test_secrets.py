@@ -6,14 +6,22 @@ import base64
 import json
 import time
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from livetui.session.secret_lines import mask_lines
 from livetui.session.secrets import MASK, is_secret_name, mask, mask_json, mask_text
 
 SECRET = "s3cr3t-Zq9xT7"
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NSJ9.dozjgNryP4J3jVmNHl0w5N"
+
+
+def by_lines(value: object) -> object:
+    lines = msgspec.json.format(json.dumps(value).encode(), indent=2).decode().split("\n")
+    mask_lines(lines)
+    return json.loads("\n".join(lines))
 
 
 @pytest.mark.parametrize("event", [
@@ -47,6 +55,7 @@ def test_a_secret_is_masked_wherever_it_stands(event: object) -> None:
     assert SECRET not in shown
     assert base64.b64encode(SECRET.encode()).decode()[:10] not in shown
     assert mask(mask(event)) == mask(event)
+    assert by_lines(event) == mask(event)
 
 
 def test_numbers_that_are_secrets_and_keys_by_their_look() -> None:
@@ -64,6 +73,7 @@ def test_numbers_that_are_secrets_and_keys_by_their_look() -> None:
 ])
 def test_what_is_no_secret_stays_as_it_is(value: object) -> None:
     assert mask(value) == value
+    assert by_lines(value) == value
 
 
 def test_the_scheme_of_a_header_can_still_be_seen() -> None:
@@ -80,6 +90,25 @@ def test_values_under_any_secret_name_are_hidden() -> None:
 LEAF = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20)
 TREE = st.recursive(LEAF, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner,
                                                                                        max_size=4), max_leaves=15)
+NAMED = st.sampled_from(["password", "name", "key", "value", "values", "body", "isBase64Encoded", "token", "x"]) | st.text(
+    max_size=3)
+WORDS = st.sampled_from([SECRET, "authorization", '{"pin": "1234"}', f"password={SECRET}", "eyJwaW4iOiAiMSJ9", "", "]"])
+EVENT = st.recursive(st.none() | st.booleans() | st.integers() | WORDS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMED, inner, max_size=5),
+                     max_leaves=20)
+
+
+@given(EVENT)
+def test_line_by_line_it_is_the_same(event: object) -> None:
+    assert by_lines(event) == mask(event)
+
+
+@given(EVENT, st.integers(0, 30))
+def test_the_beginning_of_a_document_shows_no_more_than_all_of_it(event: object, cut: int) -> None:
+    lines = msgspec.json.format(json.dumps({"password": event}).encode(), indent=2).decode().split("\n")[:cut]
+    mask_lines(lines)
+    assert SECRET not in "".join(lines)
+
+
 PLACE = st.sampled_from(["password", "Authorization", "X-Api-Key", "cookie", "client_secret", "sessionToken"])
 
 
