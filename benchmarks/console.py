@@ -33,6 +33,8 @@ from benchmarks.console_ack import link_beside, without_and_with
 ROOT = Path(__file__).resolve().parent.parent
 SIZE = (45, 160)
 TARGETS = {
+    "--help (s)": 0.15,
+    "--version (s)": 0.15,
     "first paint (s)": 0.6,
     "first paint, own (s)": 0.6,
     "200/s, 20k rows: CPU of one core (%)": 40,
@@ -331,6 +333,15 @@ def first_paint() -> tuple[float, float]:
     return painted, (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+def one_command(option: str) -> float:
+    """`livetui` with one option, from nothing to its end: seconds on the clock."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    started = time.perf_counter()
+    subprocess.run([sys.executable, "-m", "livetui", option], stdout=subprocess.DEVNULL, check=True, cwd=ROOT,
+                   env=environment)
+    return time.perf_counter() - started
+
+
 def measure(**task: Any) -> dict[str, float]:
     """Run one task in a pseudo-terminal of its own and read what it reports."""
     reader, writer = os.pipe()
@@ -364,7 +375,7 @@ def measure(**task: Any) -> dict[str, float]:
 
 def table(quick: bool) -> dict[str, float]:
     """All rows of the table."""
-    rows: dict[str, float] = {}
+    rows = {f"{option} (s)": min(one_command(option) for _ in range(5)) for option in ("--help", "--version")}
     paints, least = [], []
     for _ in range(5):  # in turns: the machine's speed changes
         paints.append(first_paint())
