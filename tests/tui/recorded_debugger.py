@@ -213,7 +213,7 @@ class RecordedDebugger:
         return done(None)
 
     def run_to(self, thread_id: int, path: str, line: int) -> Future[Any]:
-        self.asked.append(("run_to", line))
+        self.asked.append(("run_to", thread_id, path, line))
         self.pause(line)
         return done(None)
 

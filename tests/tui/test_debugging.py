@@ -224,6 +224,26 @@ async def test_steps_and_continue(tmp_path):
         await shown.lacks("Frames")
 
 
+async def test_a_paused_call_runs_to_the_line_under_the_cursor_of_whichever_file_is_shown(tmp_path):
+    session = debugged(tmp_path)
+    other = (tmp_path / "src" / "shop.py").resolve()
+    other.write_text("TAX = 19\nPRICE = 7\n")
+    async with console(session) as shown:
+        await shown.opened(14)
+        await shown.press("b", "ctrl+f10")
+        assert not session.debug.asked, "nothing is paused"
+        session.debug.pause(line=8)
+        await shown.sees("▶   8")
+        shown.main.debugger.source.move_to(19)
+        await shown.press("ctrl+f10")
+        assert ("run_to", 7, session.debug.path, 20) in session.debug.asked
+        await shown.sees("▶  20")
+        await shown.press("O", "end", "enter")
+        await shown.type("src/shop.py")
+        await shown.press("enter", "j", "ctrl+f10")
+        assert ("run_to", 7, str(other), 2) in session.debug.asked
+
+
 async def test_the_caller_is_answered_now(tmp_path):
     session = debugged(tmp_path)
     async with console(session) as shown:

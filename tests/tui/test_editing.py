@@ -78,6 +78,20 @@ async def test_an_event_that_was_not_touched_is_sent_byte_for_byte():
         await shown.press("ctrl+s")
         assert ("replay", 1, event, 1) in shown.session.asked
 
+
+async def test_ctrl_home_and_ctrl_end_go_to_the_ends_of_the_event():
+    async with console(live_session([invocation(1, "GetOrder", "GET /", event=b'{"a": 1, "b": [2, 3]}')])) as shown:
+        await shown.opened(1)
+        await shown.press("e")
+        await shown.until(lambda: bool(shown.app.screen.query("#editor")), "the editor")
+        editor = shown.app.screen.query_one("#editor")
+        good = editor.text
+        await shown.press("ctrl+end", "z")
+        assert editor.text == f"{good}z"
+        await shown.press("ctrl+home", "a")
+        assert editor.text == f"a{good}z"
+
+
 async def test_a_sample_is_sent_to_a_function():
     async with console() as shown:
         await shown.opened(12)

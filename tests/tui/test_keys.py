@@ -7,7 +7,7 @@ from pkgutil import walk_packages
 
 import pytest
 from console import console
-from recorded import live_session
+from recorded import LIVE, RecordedSession, live_session
 from recorded_debugger import debugged
 
 from livetui import tui
@@ -84,6 +84,58 @@ async def test_the_palette_unmasks_what_is_focused(tmp_path):
         await shown.sees("Show or mask secrets")
         await shown.press("enter")
         await shown.sees("sk-123456")
+
+
+async def test_the_endpoint_is_copied():
+    session = RecordedSession()
+    async with console(session) as shown:
+        await shown.press("U")
+        await shown.sees("The stack has no address among its outputs.")
+        session.tell(LIVE)
+        await shown.settle()
+        await shown.press("U")
+        assert shown.app.clipboard == LIVE.outputs["OrdersApi"]
+        await shown.sees("Copied", "endpoint")
+
+
+async def test_another_theme_is_chosen_and_drawn_at_once():
+    async with console() as shown:
+        await shown.opened(12)
+        before = shown.app.theme_variables["background"].lower()
+        await shown.press("ctrl+t")
+        await shown.type("solarized-light")
+        await shown.sees("solarized-light")
+        await shown.press("enter")
+        await shown.until(lambda: shown.app.theme == "solarized-light", "the theme")
+        await shown.drawn()
+        strips = shown.app.screen._compositor.render_strips()
+        behind = {each.style.bgcolor.name for strip in strips for each in strip if each.style and each.style.bgcolor}
+        assert shown.app.theme_variables["background"].lower() in behind
+        assert before not in behind
+
+
+@pytest.mark.parametrize("keys", [("slash", "q"), ("e",), ("question_mark",)], ids=["typing", "editing", "reading help"])
+async def test_ctrl_q_leaves_from_wherever_one_is(keys):
+    async with console() as shown:
+        await shown.opened(12)
+        await shown.press(*keys)
+        assert not shown.session.asked
+        await shown.press("ctrl+q")
+        assert shown.session.asked == [("stop",)]
+    assert shown.app.return_code == 0
+
+
+async def test_arrows_choose_above_and_below_while_one_types():
+    async with console() as shown:
+        await shown.press("i", "enter")
+        await shown.until(lambda: bool(shown.app.screen.query("#narrow")), "the samples")
+        await shown.type("sq")
+        choices = shown.app.screen.query_one("#choices")
+        await shown.press("down", "down", "up")
+        assert choices.highlighted == 1
+        await shown.press("up", "s")
+        assert shown.app.screen.query_one("#narrow").value == "sqs"
+        assert choices.highlighted == 0
 
 
 async def test_a_search_is_in_the_steps_when_they_are_focused():
