@@ -81,12 +81,31 @@ def invocations(filter: str, as_json: bool, limit: int, **flags: Any) -> None:
 @with_options(*COMMON, JSON)
 @click.argument("id", type=int)
 @click.option("--reveal", is_flag=True, help="Show credentials, tokens and cookies too.")
-def show(id: int, as_json: bool, reveal: bool, **flags: Any) -> None:
+@click.option("--related", is_flag=True, help="One line for each invocation of its trace instead, oldest first.")
+def show(id: int, as_json: bool, reveal: bool, related: bool, **flags: Any) -> None:
     """Everything of invocation ID."""
     from livetui.session import outputs
 
-    invocation = _store(settings_of_last(**flags)).invocation(id)
+    store = _store(settings_of_last(**flags))
+    if related:
+        for row in store.related(id):
+            click.echo(outputs.row_json(row) if as_json else outputs.row_line(row))
+        return
+    invocation = store.invocation(id)
     click.echo((outputs.invocation_json if as_json else outputs.invocation_text)(invocation, reveal=reveal))
+
+
+@click.command()
+@with_options(*COMMON, JSON)
+@click.argument("id", type=int)
+@click.option("--off", is_flag=True, help="Take the mark away.")
+@click.option("--note", metavar="TEXT", help="Write this on it too; an empty text takes the note away.")
+def mark(id: int, off: bool, note: str | None, as_json: bool, **flags: Any) -> None:
+    """Mark invocation ID, as `m` in the console does; `is:marked` finds it."""
+    from livetui.session import outputs
+
+    row = _store(settings_of_last(**flags)).changed(id, marked=not off, note=note)
+    click.echo(outputs.row_json(row) if as_json else outputs.row_line(row))
 
 
 @click.command()

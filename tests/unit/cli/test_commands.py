@@ -15,6 +15,8 @@ import pytest
 from livetui import __version__
 from livetui.cli import cli, main
 from livetui.session.samples import sample
+from livetui.session.store import Store
+from tests.unit.session.calls import run as run_call
 
 HEAVY = ("textual", "boto3", "botocore", "awscrt", "debugpy", "ministack", "msgspec")
 
@@ -141,6 +143,25 @@ def test_what_is_not_there_is_exit_code_1(monkeypatch: pytest.MonkeyPatch, capsy
     assert run(monkeypatch, "show", "7") == 1
     assert "Nothing was captured in this folder yet." in capsys.readouterr().err
     assert not Path(".livetui").exists()
+
+
+def test_rows_are_marked_noted_and_seen_with_what_belongs_to_them(monkeypatch: pytest.MonkeyPatch,
+                                                                  capsys: pytest.CaptureFixture[str]) -> None:
+    store = Store.open(Path(".livetui/invocations.sqlite"))
+    store.begin_session("dev", app="orders", stage="ada", region="eu-west-1")
+    caused, other, cause = (run_call(store, trace_id=trace) for trace in ("1-a", "1-b", "1-a"))
+    store.close()
+
+    def printed(*words: str) -> list[dict[str, object]]:
+        assert run(monkeypatch, *words, "--json") == 0
+        return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+    assert [row["id"] for row in printed("show", str(cause.id), "--related")] == [caused.id, cause.id]
+    assert [(row["marked"], row["note"]) for row in printed("mark", str(other.id), "--note", "look")] == [(True, "look")]
+    assert [row["id"] for row in printed("invocations", "is:marked")] == [other.id]
+    assert [(row["marked"], row["note"]) for row in printed("mark", str(other.id), "--off")] == [(False, "look")]
+    assert printed("invocations", "is:marked") == []
+    assert run(monkeypatch, "mark", "99") == 1
 
 
 def test_config_names_each_setting_and_its_origin(monkeypatch: pytest.MonkeyPatch,
