@@ -167,7 +167,8 @@ def test_a_few_calls_survive_cuts(live: Live, tmp_path: Path) -> None:
 
 @pytest.mark.long
 @pytest.mark.timeout(1500)
-def test_five_hundred_calls_through_every_fault(live: Live, tmp_path: Path) -> None:
+def test_five_hundred_calls_through_every_fault(live: Live, tmp_path: Path,
+                                                capsys: pytest.CaptureFixture[str]) -> None:
     started = time.monotonic()
     with broken(live) as (proxy, meter):
         console = Console(live, meter.port, tmp_path / "store")
@@ -175,13 +176,15 @@ def test_five_hundred_calls_through_every_fault(live: Live, tmp_path: Path) -> N
             seen, wrong = storm(live, proxy, meter.port, 500, FAULTS, 10)
         finally:
             console.end()
-    print(table("faults", proxy, 500, seen, console, time.monotonic() - started))
+    with capsys.disabled():
+        print(table("faults", proxy, 500, seen, console, time.monotonic() - started))
     check(seen, wrong, console, 500)
 
 
 @pytest.mark.long
 @pytest.mark.timeout(1500)
-def test_five_hundred_calls_while_the_console_is_killed_five_times(live: Live, tmp_path: Path) -> None:
+def test_five_hundred_calls_while_the_console_is_killed_five_times(live: Live, tmp_path: Path,
+                                                                   capsys: pytest.CaptureFixture[str]) -> None:
     started = time.monotonic()
     with broken(live) as (proxy, meter):
         console = Console(live, meter.port, tmp_path / "store")
@@ -204,6 +207,7 @@ def test_five_hundred_calls_while_the_console_is_killed_five_times(live: Live, t
             due.put(False)
             killing.join()
             console.end()
-    print(table(f"faults, console killed {kills} times", proxy, 500, seen, console, time.monotonic() - started))
+    with capsys.disabled():
+        print(table(f"faults, console killed {kills} times", proxy, 500, seen, console, time.monotonic() - started))
     assert kills == 5
     check(seen, wrong, console, 500)
