@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import sys
 import time
@@ -39,6 +38,8 @@ INLINE = 64 * 1024
 PING_IDLE, PING_BUSY, DEAF = 30.0, 5.0, 5.0
 RENEW_AFTER = 23 * 3600.0
 """AWS IoT ends WebSocket connections after 24 h."""
+ASK_AGAIN_S = (0.5, 1.0, 2.0)
+"""Pauses after each look at the owner object that failed."""
 BUSY = 0.85
 """Share of a connection's quota from which another connection is opened."""
 
@@ -335,13 +336,20 @@ class Link:
 
     async def _contest(self, other: Presence) -> None:
         """Whether that session was the owner of the stage after this one, as its owner object says."""
-        mine = False
-        if self._owner is not None:
-            with contextlib.suppress(LivetuiError):
-                mine = await self._off_loop(self._owner.read) == self._ownership
+        lost = self._owner is None or await self._is_anothers(self._owner)
         machine = self._the_machine()
         if machine.owns:
-            self._carry_out([machine.announce(self._now())] if mine else machine.lost(other))
+            self._carry_out(machine.lost(other) if lost else [machine.announce(self._now())])
+
+    async def _is_anothers(self, owner: OwnerObject) -> bool:
+        """False while S3 does not say: that this console lives is sure, and that the other one does not."""
+        for pause in ASK_AGAIN_S:
+            try:
+                return (await self._off_loop(owner.read)).session not in ("", self.session)
+            except LivetuiError as error:
+                log.warning("who owns the stage is asked again: %s", error)
+                await asyncio.sleep(pause)
+        return False
 
     async def _fetch(self, fetch: Fetch) -> None:
         machine = self._the_machine()

@@ -9,15 +9,21 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import asdict
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from livetui.link.link import Link
 from livetui.link.messages import Answer, Call
 from livetui.link.owner import LinkHeld, OwnerObject
-from tests.integration.link.link_live import ROOT, SEED, Live, console, echo
+from stub_runtime.presence import Presence, presence_frame
+from stub_runtime.wire import Frame, Kind
+from tests.integration.link.link_live import ROOT, SEED, Console, Live, console, echo
+from tests.integration.link.mqtt_client import Client, client
 from tests.integration.link.runtime_api import Environment, Result
 
 
@@ -178,3 +184,144 @@ async def test_a_console_that_loses_its_connection_comes_back_and_answers(live: 
             await here.until(lambda: here.link.state.phase == "live")
             here.link.answer(calls[0].attempt, Answer(b'"back"'))
             assert (await waiting).json == "back"
+
+
+BOB = Presence(False, "b" * 16, 1_000, 0.0, "bob@desk")
+"""A session after ada's, which is dead."""
+
+
+def put_owner(live: Live, body: bytes) -> None:
+    """Replace the owner object of the stage."""
+    live.aws.client("s3").put_object(Bucket=live.bucket, Key=live.topics.owner, Body=body)
+
+
+def bobs() -> bytes:
+    """The owner object after BOB has taken the stage."""
+    return json.dumps({"owner": BOB.owner, "session": BOB.session, "epoch": BOB.epoch, "since": 0.0,
+                       "free": False}).encode()
+
+
+async def leave_will(live: Live, other: Client) -> None:
+    """BOB's last will takes the place of the living console's presence."""
+    will = presence_frame(BOB, live.topics.root, SEED).encode()
+    await asyncio.to_thread(other.publish(live.topics.presence, will, retain=True).result, 5)
+
+
+async def announced(live: Live, other: Client) -> None:
+    """Wait until presence says that a console is there."""
+    other.subscribe(live.topics.presence)
+    while Frame.decode((await asyncio.to_thread(other.heard.get, True, 10)).payload).kind is not Kind.LIVE:
+        pass
+
+
+def count_looks(here: Console, then: Callable[[], None] = lambda: None) -> list[None]:
+    """Grows with each look that the console has taken at the owner object; `then` is called after each."""
+    looks: list[None] = []
+
+    def looked(**_: Any) -> None:
+        looks.append(None)
+        then()
+
+    assert here.link._owner is not None
+    here.link._owner._s3.meta.events.register("after-call.s3.GetObject", looked)
+    return looks
+
+
+async def test_the_last_will_of_a_console_that_never_owned_the_stage_is_answered_by_its_owner(live: Live) -> None:
+    with client(live.aws, f"other-{live.app}") as other:
+        async with console(live, echo) as here:
+            await leave_will(live, other)
+            await announced(live, other)
+            with live.environment() as cold:
+                assert (await invoke(cold, b"1")).body == b"1"
+            assert here.link.state.phase == "live"
+
+
+async def test_the_last_will_of_the_next_owner_ends_the_one_before_it(live: Live) -> None:
+    with client(live.aws, f"other-{live.app}") as other:
+        async with console(live, echo) as here:
+            put_owner(live, bobs())
+            await leave_will(live, other)
+            await here.until(lambda: here.link.state.phase == "taken-over")
+            assert BOB.owner in here.link.state.detail
+
+
+async def test_an_owner_whom_s3_does_not_answer_keeps_the_stage(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("livetui.link.link.ASK_AGAIN_S", (0.0, 0.0))
+    with client(live.aws, f"other-{live.app}") as other:
+        async with console(live, echo) as here:
+            looks = count_looks(here)
+            put_owner(live, b"damaged")
+            await leave_will(live, other)
+            await announced(live, other)
+            assert len(looks) == 2
+            assert here.link.state.phase == "live"
+
+
+async def test_an_owner_whose_object_was_deleted_keeps_the_stage(live: Live) -> None:
+    with client(live.aws, f"other-{live.app}") as other:
+        async with console(live, echo) as here:
+            live.aws.client("s3").delete_object(Bucket=live.bucket, Key=live.topics.owner)
+            await leave_will(live, other)
+            await announced(live, other)
+            assert here.link.state.phase == "live"
+
+
+async def test_an_owner_whom_s3_answers_late_still_hears_that_it_lost(live: Live,
+                                                                      monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("livetui.link.link.ASK_AGAIN_S", (0.0, 0.0))
+    with client(live.aws, f"other-{live.app}") as other:
+        async with console(live, echo) as here:
+            count_looks(here, lambda: put_owner(live, bobs()))
+            put_owner(live, b"damaged")
+            await leave_will(live, other)
+            await here.until(lambda: here.link.state.phase == "taken-over")
+
+
+class Clocks:
+    """The wall clock and the loop's, as a link reads them; either can be moved by `after` seconds.
+
+    `until_read` waits until housekeeping has looked at the wall clock again.
+    """
+
+    def __init__(self, link: Link, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.wall = self.loop = 0.0
+        self._reads: asyncio.Queue[None] = asyncio.Queue()
+        now = link._now
+        monkeypatch.setattr(link, "_now", lambda: now() + self.loop)
+        monkeypatch.setattr("livetui.link.link.time", SimpleNamespace(**{**vars(time), "time": self._time}))
+
+    def _time(self) -> float:
+        self._reads.put_nowait(None)
+        return time.time() + self.wall
+
+    async def until_read(self) -> None:
+        for _ in range(self._reads.qsize() + 1):
+            await self._reads.get()
+
+
+async def test_a_call_past_its_deadline_is_dropped_after_sleep_and_not_after_a_clock_was_set_back(
+        live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    with live.environment() as environment:
+        async with console(live, lambda call: None) as here:
+            clocks = Clocks(here.link, monkeypatch)
+            waiting = asyncio.create_task(invoke(environment))
+            await here.until(lambda: bool(here.calls))
+            clocks.wall = -3600.0
+            await clocks.until_read()
+            assert here.cancelled == []
+            clocks.wall = 0.0  # an hour passes that the loop's clock does not have
+            await here.until(lambda: here.cancelled == [here.calls[0].attempt], 5)
+    await waiting
+
+
+async def test_a_call_past_its_deadline_is_dropped_after_sleep_that_the_loops_clock_counts(
+        live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    with live.environment() as environment:
+        async with console(live, lambda call: None) as here:
+            waiting = asyncio.create_task(invoke(environment, seconds=15.0))
+            await here.until(lambda: bool(here.calls))
+            clocks = Clocks(here.link, monkeypatch)
+            clocks.wall = clocks.loop = 3600.0
+            await here.until(lambda: here.cancelled == [here.calls[0].attempt], 5)
+    await waiting
