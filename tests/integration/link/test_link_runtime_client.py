@@ -15,6 +15,7 @@ import pytest
 from livetui.link.messages import Answer, Call
 from stub_runtime.mqtt import KEEP_ALIVE
 from tests.integration.link.link_live import Live, console, echo
+from tests.integration.link.quota_meter import QuotaMeter
 from tests.integration.link.runtime_api import Environment, Result
 
 
@@ -153,7 +154,13 @@ async def test_a_bucket_that_does_not_answer_costs_no_more_than_lambdas_deadline
     assert result.json["errorType"] == "LivetuiTimeout"
 
 
-async def test_a_frozen_environment_costs_one_reconnect_and_loses_nothing(live: Live, environment: Environment) -> None:
+def stubs_connections(live: Live, meter: QuotaMeter) -> int:
+    """How many connections the stage's stubs made so far."""
+    return sum(each.client.startswith(f"livetui.{live.app}.{live.stage}.stub.") for each in meter.of(live.app))
+
+
+async def test_a_frozen_environment_costs_one_reconnect_and_loses_nothing(live: Live, meter: QuotaMeter,
+                                                                          environment: Environment) -> None:
     async with console(live, echo) as here:
         assert (await invoke(environment, b"1")).body == b"1"
         environment.freeze()
@@ -162,10 +169,12 @@ async def test_a_frozen_environment_costs_one_reconnect_and_loses_nothing(live: 
         environment.thaw()
         assert (await invoke(environment, b"2")).body == b"2"
     assert [call.event for call in here.calls] == [b"1", b"2"]
+    assert stubs_connections(live, meter) == 2
 
 
 @pytest.mark.long
-async def test_a_freeze_past_the_keep_alive_loses_nothing(live: Live, environment: Environment) -> None:
+async def test_a_freeze_past_the_keep_alive_costs_one_reconnect_and_loses_nothing(live: Live, meter: QuotaMeter,
+                                                                                 environment: Environment) -> None:
     async with console(live, echo) as here:
         assert (await invoke(environment, b"1")).body == b"1"
         environment.freeze()
@@ -175,6 +184,7 @@ async def test_a_freeze_past_the_keep_alive_loses_nothing(live: Live, environmen
         environment.thaw()
         assert (await invoke(environment, b"2")).body == b"2"
     assert [call.event for call in here.calls] == [b"1", b"2"]
+    assert stubs_connections(live, meter) == 2
 
 
 @pytest.mark.long
