@@ -114,7 +114,7 @@ async def test_another_theme_is_chosen_and_drawn_at_once():
         assert before not in behind
 
 
-@pytest.mark.parametrize("keys", [("slash", "q"), ("e",), ("question_mark",)], ids=["typing", "editing", "reading help"])
+@pytest.mark.parametrize("keys", [("slash", "q"), ("e",)], ids=["typing", "editing"])
 async def test_ctrl_q_leaves_from_wherever_one_is(keys):
     async with console() as shown:
         await shown.opened(12)
