@@ -86,7 +86,7 @@ RECORD_KEYS = [
     bind("causes", "t", "screen.causes", "Causes", "The invocations that caused one another, as a tree"),
     bind("unmask", "u", "screen.unmask", "Unmask", "Show or mask secrets"),
     bind("sample", "i", "screen.sample", "Invoke", "Send a sample or an event of your own to a function"),
-    *[bind(f"tab-{n}", str(n), f"screen.tab({n})", f"Tab {n}", f"Show tab {n} of the details") for n in range(1, 10)],
+    *[bind(f"tab-{n}", str(n), f"screen.tab({n})", f"Tab {n}", f"Show tab {n} of the details") for n in range(1, 9)],
 ]
 
 LIST_KEYS = [

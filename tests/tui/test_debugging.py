@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import msgspec
@@ -50,6 +51,26 @@ async def test_a_saved_file_is_shown_anew(tmp_path):
         Path(session.debug.path).write_text("# saved\n" + NIGHTLY)  # noqa: ASYNC240
         session.tell(CodeReloaded("Nightly", 20.0))
         await shown.sees("  1  # saved")
+
+
+async def test_e_opens_the_line_in_the_editor_and_shows_what_was_written_there(tmp_path, monkeypatch):
+    commands: list[list[str]] = []
+
+    def edit(app: object, command: list[str]) -> None:
+        commands.append(command)
+        Path(command[-1]).write_text("# edited\n" + NIGHTLY)
+
+    monkeypatch.setattr("livetui.tui.screens.debugging.run_outside", edit)
+    monkeypatch.setenv("EDITOR", sys.executable)
+    session = debugged(tmp_path)
+    async with console(session) as shown:
+        await shown.opened(14)
+        await shown.press("b")
+        shown.main.debugger.source.move_to(12)
+        await shown.press("e")
+        assert commands == [[sys.executable, "+13", session.debug.path]]
+        await shown.sees("  1  # edited")
+        assert shown.main.debugger.source.line_number == 13
 
 
 async def test_conditions_are_compiled_before_they_are_set(tmp_path):

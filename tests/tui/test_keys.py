@@ -12,6 +12,7 @@ from recorded_debugger import debugged
 
 from livetui import tui
 from livetui.config import Settings
+from livetui.session.events import SessionFailed
 from livetui.tui.keys import BINDING_IDS
 from livetui.tui.screens.edit import Editor
 from livetui.tui.widgets.lines import LinesPane
@@ -136,6 +137,35 @@ async def test_arrows_choose_above_and_below_while_one_types():
         await shown.press("up", "s")
         assert shown.app.screen.query_one("#narrow").value == "sqs"
         assert choices.highlighted == 0
+
+
+async def test_letters_choose_above_and_below_in_a_list():
+    async with console() as shown:
+        await shown.press("x")
+        await shown.sees("Export #16 as")
+        await shown.press("j", "j", "k")
+        assert shown.app.screen.query_one("#choices").highlighted == 1
+
+
+async def test_z_folds_everything_and_unfolds_it():
+    async with console() as shown:
+        await shown.opened(12)
+        await shown.press("enter", "z")
+        await shown.sees('"headers": { 4 keys },', '"pathParameters": { 1 key },')
+        assert '"accept"' not in shown.screen_text()
+        await shown.press("z")
+        await shown.sees('"accept"')
+
+
+async def test_a_failure_is_copied_and_left_with_its_exit_code():
+    session = RecordedSession(end_at_once=False)
+    async with console(session) as shown:
+        session.tell(SessionFailed("There is no template here.", "It is not.", "Run livetui in another folder.", 2))
+        await shown.sees("There is no template here.")
+        await shown.press("y")
+        assert shown.app.clipboard == "There is no template here.\nIt is not.\n→ Run livetui in another folder."
+        await shown.press("q")
+    assert shown.app.return_code == 2
 
 
 async def test_a_search_is_in_the_steps_when_they_are_focused():
