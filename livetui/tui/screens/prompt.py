@@ -34,7 +34,7 @@ class Ask(ModalScreen[str | None]):
         """`replace`: the value is a suggestion, whose place the first letter takes."""
         super().__init__()
         self._replace = replace
-        self._title, self._value, self._hint = title, safe(escaped(value)), hint
+        self._title, self._value, self._hint = title, safe(escaped(value)), safe(hint)
         self._problem = problem or (lambda _: "")
 
     def compose(self) -> ComposeResult:

@@ -28,7 +28,7 @@ def words_of_filters(functions: Iterable[str] = ()) -> list[str]:
         *(f"{name}:" for name in FIELDS),
         *(f"state:{state}" for state in STATES),
         *(f"is:{flag}" for flag in (*FLAGS, "pinned")),
-        *(f"fn:{name}" for name in functions),
+        *(f"fn:{name}" for name in functions if text.safe(name) == name),
     ]
 
 

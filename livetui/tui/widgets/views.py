@@ -45,7 +45,7 @@ class TextView(Vertical):
     def show(self, document: Document) -> None:
         """Show a document, staying at the place."""
         self.pane.show(document, keep=True)
-        self.border_subtitle = Content(document.note)
+        self.border_subtitle = Content(safe(document.note))
 
 
 class Written(msgspec.Struct):
