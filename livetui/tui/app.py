@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import ClassVar
 
-from textual import on
+from textual import events, on
 from textual.binding import BindingType
 from textual.constants import DEFAULT_THEME
 from textual.reactive import Initialize, Reactive
@@ -23,7 +23,7 @@ from livetui.tui.screens.main import MainScreen
 from livetui.tui.screens.prompt import Pick
 from livetui.tui.screens.quit import QuitScreen
 from livetui.tui.terminal import LOOK_EVERY_S, end_within, is_gone, when_ended
-from livetui.tui.text import safe, size
+from livetui.tui.text import escaped, safe, size
 from livetui.tui.typeahead import OneKeyAtATime
 
 LEAVE_AFTER_S = 5.0
@@ -75,6 +75,17 @@ class LivetuiApp(OneKeyAtATime):
         if not self.is_headless:
             when_ended(self._ended, LEAVE_AFTER_S * 2)
             self.set_interval(LOOK_EVERY_S, self._look_at_terminal)
+
+    async def on_event(self, event: events.Event) -> None:
+        """What is pasted may be a stranger's: fields draw it as it is, so what could steer a terminal is escaped."""
+        if isinstance(event, events.Paste):
+            event.text = escaped(event.text)
+        await super().on_event(event)
+
+    @property
+    def clipboard(self) -> str:
+        """What was copied, as fields get it when ctrl+v pastes it: as any paste."""
+        return escaped(super().clipboard)
 
     def _ended(self, exit_code: int) -> None:
         self.ended_with = exit_code

@@ -83,7 +83,7 @@ async def test_every_key_of_every_pane_and_dialog_reaches_its_action(tmp_path, m
             await keyboard.press_all(main.details.pane)
             main.details.pane.search("order")
             await keyboard.press_all(main.details.pane)
-            for view in ("stack", "logs", "source"):
+            for view in ("logs", "source"):
                 main.action_view(view)
                 await shown.settle()
                 await keyboard.press_all(shown.app.focused)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
+import pytest
 from console import Console, console
 from hostile import BIDI, ESCAPES, MARKUP, STEERING
 from recorded import RecordedSession, invocation, live_session
 from recorded_debugger import RecordedDebugger, done
+from textual import events
+from textual.widgets import Input, TextArea
 
 from livetui.config import Settings
 from livetui.runtime.contract import LaneStats
@@ -130,3 +134,37 @@ async def test_no_view_is_steered_by_a_strangers_names(tmp_path):
         await shown.until(lambda: shown.main.invocations.filter._suggestion == "fn:Fine", "what it is completed with")
         await look("what a filter is completed with")
     assert not wrong
+
+
+@pytest.mark.parametrize("keys", [("slash",), ("e",)], ids=["filter", "editor"])
+async def test_what_is_pasted_steers_nothing(keys):
+    async with console(live_session([invocation(1, "GetOrder", "GET /", event=b"1")])) as shown:
+        await shown.opened(1)
+        await shown.press(*keys)
+        await shown.until(lambda: isinstance(shown.app.focused, Input | TextArea), "where one types")
+        shown.app._driver.process_message(events.Paste(f"{BIDI} {ESCAPES}"))
+        await shown.sees("\\u202eevil\\u202c")
+        assert looks_harmless(shown)
+
+
+async def test_what_was_copied_steers_nothing_when_it_is_pasted():
+    event = json.dumps({"a": BIDI}, ensure_ascii=False).encode()
+    async with console(live_session([invocation(1, "GetOrder", "GET /", event=event)])) as shown:
+        await shown.opened(1)
+        await shown.press("y", "slash", "ctrl+v")
+        assert "\\u202eevil\\u202c" in shown.main.invocations.filter.value
+        assert looks_harmless(shown)
+
+
+async def test_what_comes_back_from_the_editor_steers_nothing(monkeypatch):
+    async with console(live_session([invocation(1, "GetOrder", "GET /", event=b"1")])) as shown:
+        monkeypatch.setattr(shown.app, "edit_outside", lambda words: f'"{BIDI}"')
+        await shown.opened(1)
+        await shown.press("e")
+        await shown.until(lambda: bool(shown.app.screen.query("#editor")), "the editor")
+        await shown.press("ctrl+e")
+        await shown.sees("\\u202eevil\\u202c", "✓ JSON")
+        assert looks_harmless(shown)
+        await shown.press("ctrl+s")
+    sent = next(asked for asked in shown.session.asked if asked[0] == "replay")
+    assert json.loads(sent[2]) == BIDI

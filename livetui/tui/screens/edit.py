@@ -240,7 +240,7 @@ class EditScreen(ModalScreen[bytes | None]):
         """Edit it in $EDITOR."""
         edited = self.app.edit_outside(self.text)
         if edited is not None:
-            self.query_one("#editor", TextArea).text = edited
+            self.query_one("#editor", TextArea).text = escaped(edited)
 
     def action_revert(self) -> None:
         """Back to the original."""
