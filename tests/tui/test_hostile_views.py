@@ -91,8 +91,8 @@ async def test_no_view_is_steered_by_a_strangers_names(tmp_path):
     wrong: list[str] = []
     async with console(session, size=(200, 50)) as shown:
 
-        async def look(what: str, *words: str) -> None:
-            await shown.sees("[/foo] [bold]x[/]", *words)
+        async def look(what: str, *words: str, there: str = "[/foo] [bold]x[/]") -> None:
+            await shown.sees(there, *words)
             if not looks_harmless(shown):
                 wrong.append(what)
             shown.app.clear_notifications()  # they lie over what is looked at next
@@ -113,7 +113,7 @@ async def test_no_view_is_steered_by_a_strangers_names(tmp_path):
         await shown.press("escape", "O")
         await look("handlers", "Show whose handler?")
         await shown.press("end", "enter")
-        await look("which file", "Show which file?", "Below")
+        await look("which file", "Show which file?", "Below", there="[∕foo] [bold]x[∕]")
         await shown.press("escape")
         session.debug.pause(2, NAME, HOSTILE)
         await look("a paused call", "Frames", "◇")
@@ -121,10 +121,11 @@ async def test_no_view_is_steered_by_a_strangers_names(tmp_path):
         await shown.press("x", "enter")
         await look("an answer", "> x")
         shown.main.debugger.variables.focus()
-        for key, words in (("W", "evaluated at every stop"), ("equals_sign", "Set ")):
-            await shown.press(key)
-            await look(f"{key} of a variable", words)
-            await shown.press("escape")
+        await shown.press("W")
+        await look("a watch", "evaluated at every stop", there="\\u202eevil\\u202c")
+        await shown.press("escape", "equals_sign")
+        await look("a variable", "Set [/foo]")
+        await shown.press("escape")
         await shown.press("f2", "i")
         await look("functions to invoke", "Invoke which function?")
         await shown.press("enter")
