@@ -2,7 +2,8 @@
 
 It forwards bytes as they are. For each connection it keeps what a client is answerable for: the size of each packet,
 bytes out in any second, and a publish of its own in a second that had 100 publishes in and out already. What comes *to*
-a client is let through no faster than IoT would (512 KiB/s), since no client can hold that back.
+a client is let through no faster than IoT would (512 KiB/s), since no client can hold that back. As IoT does, it ends
+the connection of a client that is silent for 1.5 times its keep-alive.
 """
 
 from __future__ import annotations
@@ -17,9 +18,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from stub_runtime.mqtt import KEEP_ALIVE
+
 PUBLISHES_PER_S = 100
 BYTES_PER_S = 512 * 1024
 PACKET_BYTES = 128 * 1024
+SILENCE_S = 1.5 * KEEP_ALIVE
+"""IoT ends the connection of a client that says nothing for so long; the local broker does not."""
 _CONNECT, _PUBLISH = 1, 3
 
 
@@ -209,6 +214,10 @@ class QuotaMeter:
             up_writer.close()
         writer.close()
 
+    async def _read(self, reader: asyncio.StreamReader, within: float | None) -> bytes:
+        async with asyncio.timeout(within):
+            return await reader.read(64 * 1024)
+
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, metered: Metered, *,
                     from_client: bool) -> None:
         def told(packet: bytes) -> None:
@@ -223,7 +232,7 @@ class QuotaMeter:
         packets = Packets(told)
         free_at, credit = 0.0, 0.0 if self.shape else 1.0
         try:
-            while chunk := await reader.read(64 * 1024):
+            while chunk := await self._read(reader, SILENCE_S if from_client else None):
                 packets.feed(chunk)
                 if from_client:
                     metered.sent.append((self._loop.time(), len(chunk)))
