@@ -20,6 +20,12 @@ NAMES = {
 }
 """Resource type → the property that names it, for types whose names are unique in an account, a region or the world."""
 
+_EVENTS = {
+    "CloudWatchEvent": ("AWS::Events::Rule", "RuleName"), "EventBridgeRule": ("AWS::Events::Rule", "RuleName"),
+    "Schedule": ("AWS::Events::Rule", "Name"), "ScheduleV2": ("AWS::Scheduler::Schedule", "Name"),
+}
+"""SAM's event types that make a resource which may have a name: its type, and the property that names it."""
+
 
 def stack_name(app: str, stage: str) -> str:
     """The live stack's name; CloudFormation wants a letter first."""
@@ -83,3 +89,23 @@ def _fixed(template: Template, sure: bool = True) -> Iterator[tuple[str, str, st
         name = template.resolver.resolve((resource.get("Properties") or {}).get(place)) if place else None
         if isinstance(name, str):
             yield template.prefix + logical_id, str(resource["Type"]), name, sure and there is True
+        for id, kind, event_name in _events(template, logical_id, resource.get("Properties")):
+            yield template.prefix + id, kind, event_name, sure and there is True
+
+
+def _events(template: Template, logical_id: str, properties: Any) -> Iterator[tuple[str, str, str]]:
+    """Resource id, type and name of what SAM makes of a function's or state machine's events, where it is named.
+
+    A schedule of EventBridge Scheduler is called as its resource unless `OmitName` is said.
+    """
+    events = properties.get("Events") if isinstance(properties, dict) else None
+    for event, declared in events.items() if isinstance(events, dict) else ():
+        made = _EVENTS.get(str(declared.get("Type"))) if isinstance(declared, dict) else None
+        own = (declared.get("Properties") or {}) if made else {}
+        if not made or not isinstance(own, dict):
+            continue
+        name = template.resolver.resolve(own.get(made[1]))
+        if declared["Type"] == "ScheduleV2" and made[1] not in own and own.get("OmitName") is not True:
+            name = f"{logical_id}{event}"
+        if isinstance(name, str):
+            yield f"{logical_id}{event}", made[0], name

@@ -380,6 +380,26 @@ Resources:
     assert fixed_names(application) == {"F": "f-dev"}
 
 
+def test_names_of_what_sam_makes_of_events_are_found(project: Project) -> None:
+    application = load(project(SAM + """\
+Resources:
+  F:
+    Type: AWS::Serverless::Function
+    Properties:
+      CodeUri: s
+      Handler: a.b
+      Runtime: python3.12
+      Events:
+        Rule: {Type: Schedule, Properties: {Schedule: rate(1 hour)}}
+        Named: {Type: Schedule, Properties: {Schedule: rate(1 hour), Name: hourly}}
+        Heard: {Type: EventBridgeRule, Properties: {Pattern: {source: [a]}, RuleName: heard}}
+        Later: {Type: ScheduleV2, Properties: {ScheduleExpression: rate(1 hour)}}
+        Free: {Type: ScheduleV2, Properties: {ScheduleExpression: rate(1 hour), OmitName: true}}
+        Called: {Type: ScheduleV2, Properties: {ScheduleExpression: rate(1 hour), Name: called}}
+"""))
+    assert fixed_names(application) == {"FNamed": "hourly", "FHeard": "heard", "FLater": "FLater", "FCalled": "called"}
+
+
 def test_a_functions_logging_is_what_its_template_says(project: Project) -> None:
     settings = project("""
         Transform: AWS::Serverless-2016-10-31
