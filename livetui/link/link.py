@@ -38,8 +38,8 @@ INLINE = 64 * 1024
 PING_IDLE, PING_BUSY, DEAF = 30.0, 5.0, 5.0
 RENEW_AFTER = 23 * 3600.0
 """AWS IoT ends WebSocket connections after 24 h."""
-ASK_AGAIN_S = (0.5, 1.0, 2.0)
-"""Pauses after each look at the owner object that failed."""
+ASK_AGAIN_S = (0.5, 1.5, 0.0)
+"""Pauses after each look at the owner object that failed; after the last one it is decided."""
 BUSY = 0.85
 """Share of a connection's quota from which another connection is opened."""
 
