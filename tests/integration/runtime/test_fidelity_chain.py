@@ -6,6 +6,7 @@ it is without livetui.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import shutil
 import time
@@ -63,11 +64,15 @@ class Chain:
     store: Store
     stub: Reference
     finished: dict[str, Row] = field(default_factory=dict)
+    news: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def invoke(self, name: str, event: bytes) -> tuple[Reply, list[LogLine]]:
         """What the caller gets, and what the console has of the call's log."""
         reply = await self.stub.api.invoke(event, request_id=request_id(name), headers=HEADERS,
                                            deadline_ms=int((time.time() + 60) * 1000))
+        while request_id(name) not in self.finished:  # the caller may have heard of it first
+            self.news.clear()
+            await asyncio.wait_for(self.news.wait(), 10)
         return reply, list(self.store.invocation(self.finished[request_id(name)].id).logs)
 
     async def seen(self, name: str, event: bytes) -> Seen:
@@ -83,11 +88,12 @@ async def chain_of(aws: Aws, folder: Path, stub_folder: Path = ROOT) -> AsyncIte
     aws.client("s3").create_bucket(Bucket=f"livetui-{token}",
                                    CreateBucketConfiguration={"LocationConstraint": aws.region})
     live = Live(aws, f"app-{token}", "dev", f"livetui-{token}")
-    hub, finished = Hub(), {}
+    hub, finished, news, loop = Hub(), dict[str, Row](), asyncio.Event(), asyncio.get_running_loop()
 
     def hear(event: SessionEvent) -> None:
         if isinstance(event, InvocationFinished):
             finished[event.row.request_id] = event.row
+            loop.call_soon_threadsafe(news.set)
 
     hub.subscribe(hear)
     store = Store.open(folder / "history.db")
@@ -104,7 +110,7 @@ async def chain_of(aws: Aws, folder: Path, stub_folder: Path = ROOT) -> AsyncIte
     environment = {**worker_environment(stub), **call_environment(Work("", b"", CONTEXT))}
     try:
         async with Reference(stub_folder, stub.handler, environment) as reference:
-            yield Chain(pool, store, reference, finished)
+            yield Chain(pool, store, reference, finished, news)
     finally:
         await link.close()
         await pool.close()
