@@ -58,6 +58,19 @@ class Wiring:
     """ARN of the policy that bounds roles which have no boundary of their own; empty for none."""
 
 
+def _release_schedules(template: Template, root: MutableMapping[str, Any]) -> None:
+    """SAM names a `ScheduleV2` after its resource: so is the real stack's already, in this account and region."""
+    for logical_id, resource in template.resources.items():
+        of_sam = isinstance(resource, dict) and str(resource.get("Type")).startswith("AWS::Serverless::")
+        events = (resource.get("Properties") or {}).get("Events") if of_sam else None
+        for name, event in events.items() if isinstance(events, dict) else ():
+            if not isinstance(event, dict) or event.get("Type") != "ScheduleV2":
+                continue
+            declared = event.get("Properties")
+            if isinstance(declared, dict) and not declared.keys() & {"Name", "OmitName"}:
+                root["Resources"][logical_id]["Properties"]["Events"][name]["Properties"]["OmitName"] = True
+
+
 @dataclass(frozen=True)
 class Stub:
     """What a live function is in the cloud."""
@@ -98,6 +111,7 @@ def make_live(template: Template, wiring: Wiring) -> LiveTemplate:
             resource["Properties"] = CommentedMap()
         stubs[function.id] = _put_stub(template, function, resource["Properties"], wiring, copies)
     _release_aliases(template, root, live)
+    _release_schedules(template, root)
     functions = permissions.grant(template, root, wiring.topics, wiring.bucket) if live else dict(template.functions)
     if wiring.boundary:
         permissions.bound(template, root, wiring.boundary)

@@ -96,7 +96,7 @@ def _fixed(template: Template, sure: bool = True) -> Iterator[tuple[str, str, st
 def _events(template: Template, logical_id: str, properties: Any) -> Iterator[tuple[str, str, str]]:
     """Resource id, type and name of what SAM makes of a function's or state machine's events, where it is named.
 
-    A schedule of EventBridge Scheduler is called as its resource unless `OmitName` is said.
+    A schedule of EventBridge Scheduler is called as its resource where `OmitName` is false.
     """
     events = properties.get("Events") if isinstance(properties, dict) else None
     for event, declared in events.items() if isinstance(events, dict) else ():
@@ -105,7 +105,7 @@ def _events(template: Template, logical_id: str, properties: Any) -> Iterator[tu
         if not made or not isinstance(own, dict):
             continue
         name = template.resolver.resolve(own.get(made[1]))
-        if declared["Type"] == "ScheduleV2" and made[1] not in own and own.get("OmitName") is not True:
+        if declared["Type"] == "ScheduleV2" and made[1] not in own and own.get("OmitName") is False:
             name = f"{logical_id}{event}"
         if isinstance(name, str):
             yield f"{logical_id}{event}", made[0], name

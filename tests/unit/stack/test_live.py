@@ -394,10 +394,14 @@ Resources:
         Named: {Type: Schedule, Properties: {Schedule: rate(1 hour), Name: hourly}}
         Heard: {Type: EventBridgeRule, Properties: {Pattern: {source: [a]}, RuleName: heard}}
         Later: {Type: ScheduleV2, Properties: {ScheduleExpression: rate(1 hour)}}
+        Kept: {Type: ScheduleV2, Properties: {ScheduleExpression: rate(1 hour), OmitName: false}}
         Free: {Type: ScheduleV2, Properties: {ScheduleExpression: rate(1 hour), OmitName: true}}
         Called: {Type: ScheduleV2, Properties: {ScheduleExpression: rate(1 hour), Name: called}}
 """))
-    assert fixed_names(application) == {"FNamed": "hourly", "FHeard": "heard", "FLater": "FLater", "FCalled": "called"}
+    assert fixed_names(application) == {"FNamed": "hourly", "FHeard": "heard", "FKept": "FKept", "FCalled": "called"}
+    events = live(application).document.root["Resources"]["F"]["Properties"]["Events"]
+    assert {name: event["Properties"].get("OmitName") for name, event in events.items() if "V2" in event["Type"]} == {
+        "Later": True, "Kept": False, "Free": True, "Called": None}
 
 
 def test_a_functions_logging_is_what_its_template_says(project: Project) -> None:
