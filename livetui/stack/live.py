@@ -58,19 +58,6 @@ class Wiring:
     """ARN of the policy that bounds roles which have no boundary of their own; empty for none."""
 
 
-def _release_schedules(template: Template, root: MutableMapping[str, Any]) -> None:
-    """SAM names a `ScheduleV2` after its resource: so is the real stack's already, in this account and region."""
-    for logical_id, resource in template.resources.items():
-        of_sam = isinstance(resource, dict) and str(resource.get("Type")).startswith("AWS::Serverless::")
-        events = (resource.get("Properties") or {}).get("Events") if of_sam else None
-        for name, event in events.items() if isinstance(events, dict) else ():
-            if not isinstance(event, dict) or event.get("Type") != "ScheduleV2":
-                continue
-            declared = event.get("Properties")
-            if isinstance(declared, dict) and not declared.keys() & {"Name", "OmitName"}:
-                root["Resources"][logical_id]["Properties"]["Events"][name]["Properties"]["OmitName"] = True
-
-
 @dataclass(frozen=True)
 class Stub:
     """What a live function is in the cloud."""
@@ -231,6 +218,19 @@ def _hand_down(root: MutableMapping[str, Any], keeping: list[str], shared: Mutab
         for part in path[:-1]:
             own = own.setdefault(part, CommentedMap())
         own[path[-1]] = merge_globals(long_form(value), long_form(own[path[-1]])) if path[-1] in own else value
+
+
+def _release_schedules(template: Template, root: MutableMapping[str, Any]) -> None:
+    """SAM names a `ScheduleV2` after its resource: so is the real stack's already, in this account and region."""
+    for logical_id, resource in template.resources.items():
+        of_sam = isinstance(resource, dict) and str(resource.get("Type")).startswith("AWS::Serverless::")
+        events = (resource.get("Properties") or {}).get("Events") if of_sam else None
+        for name, event in events.items() if isinstance(events, dict) else ():
+            if not isinstance(event, dict) or event.get("Type") != "ScheduleV2":
+                continue
+            declared = event.get("Properties")
+            if isinstance(declared, dict) and not declared.keys() & {"Name", "OmitName"}:
+                root["Resources"][logical_id]["Properties"]["Events"][name]["Properties"]["OmitName"] = True
 
 
 def _release_aliases(template: Template, root: MutableMapping[str, Any], live: Mapping[str, Function]) -> None:
