@@ -320,25 +320,18 @@ def main() -> None:
     rows: dict[str, dict[str, float]] = {}
     with LocalCloud.start() as cloud:
         aws = Aws(cloud.access)
-
-        def live() -> Live:
-            token = uuid.uuid4().hex[:8]
-            aws.client("s3").create_bucket(Bucket=f"livetui-{token}",
-                                           CreateBucketConfiguration={"LocationConstraint": aws.region})
-            return Live(aws, f"app-{token}", "dev", f"livetui-{token}")
-
         print(f"{'added ms':32} {'p50':>8} {'p99':>8} {'bare':>8}", flush=True)
         for part in options.only:
             if part == "latency":
-                latency(rows, live(), options.count)
+                latency(rows, Live.new(aws), options.count)
             elif part == "concurrent":
                 for at_once in dict.fromkeys((10, options.many)):
-                    concurrent(rows, live(), at_once, ROUNDS if at_once == 10 else 5)
+                    concurrent(rows, Live.new(aws), at_once, ROUNDS if at_once == 10 else 5)
             elif part == "sustained":
                 for connections in (1, 2, 4):
-                    sustained(rows, live(), connections)
+                    sustained(rows, Live.new(aws), connections)
             else:
-                PARTS[part](rows, live())
+                PARTS[part](rows, Live.new(aws))
     if options.json:
         print(json.dumps(rows))
 

@@ -1,7 +1,7 @@
 """Makes importing the rest cheap: what a cold start pays before the first event. `handler` imports it first.
 
 Collections are off, since they would find nothing; and awscrt's two dozen data classes are made without `__repr__` and
-`__eq__`, which the stub never calls and which are two thirds of what they cost. A handler that `deployed` runs in this
+`__eq__`, which the stub never calls and which are half of what they cost. A handler that `deployed` runs in this
 process sees them so, and a data class that another thread imports in these milliseconds is made so too.
 """
 

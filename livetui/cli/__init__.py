@@ -14,8 +14,7 @@ from livetui.errors import LivetuiError
 
 SECTIONS: dict[str, tuple[click.Command, ...]] = {
     "Work": (sessions.dev, sessions.demo, records.invoke, records.events),
-    "Look back": (records.invocations, records.show, records.mark, records.replay,
-                  records.export),
+    "Look back": (records.invocations, records.show, records.mark, records.replay, records.export),
     "Stacks": (stacks.synth, sessions.deploy, sessions.attach, stacks.restore, stacks.park, stacks.resume,
                stacks.remove, stacks.bootstrap, stacks.apps),
     "Set up": (stacks.doctor, around.show_config, around.vscode, around.cloud),

@@ -37,7 +37,9 @@ def mask_lines(lines: list[str]) -> None:
     containers = [_Container("", 0, False)]
     for at, words in enumerate(lines):
         spelled, value = member(words)
-        key = _text(f'"{spelled}"') or "" if spelled and "\\" in spelled else spelled or ""
+        key = spelled or ""
+        if "\\" in key:
+            key = _text(f'"{key}"') or ""
         if value in ("}", "]"):
             _close(containers, lines, at)
             continue
@@ -64,8 +66,6 @@ def mask_lines(lines: list[str]) -> None:
 
 
 def _close(containers: list[_Container], lines: list[str], last: int) -> None:
-    if len(containers) == 1:  # the text begins in the middle of a document
-        return
     closed = containers.pop()
     if closed.key in secrets.VALUES:
         containers[-1].values.append(range(closed.first, last + 1))
@@ -100,8 +100,9 @@ def _with(words: str, value: str) -> str:
 
 
 def _text(value: str) -> str | None:
-    if value[:1] == value[-1:] == '"' and len(value) > 1 and "\\" not in value:
-        return value[1:-1]
+    inside = value[1:-1]
+    if value == f'"{inside}"' and "\\" not in inside and '"' not in inside:
+        return inside
     try:
         text = json.loads(value)
     except ValueError:

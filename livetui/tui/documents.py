@@ -272,7 +272,7 @@ def masked_json(payload: bytes) -> bytes:
     try:
         lines = msgspec.json.format(payload, indent=2).decode("utf-8", "replace").split("\n")
     except (msgspec.DecodeError, RecursionError):
-        lines = payload.decode("utf-8", "replace").split("\n")
+        return mask_text(payload.decode("utf-8", "replace")).encode("utf-8", "replace")
     before = list(lines)
     mask_lines(lines)
     return payload if lines == before else "\n".join(lines).encode("utf-8", "replace")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import msgspec
+import pytest
 from console import console
 from recorded import live_session
 
@@ -49,6 +50,13 @@ async def test_secrets_that_are_shown_of_one_row_are_masked_in_what_is_copied_of
         shown.main.post_message(CopyRequested("", "event", shown.session.invocations[12].row))
         await shown.until(lambda: MASK in shown.app.clipboard, "the event with its secrets masked")
         assert "secret.token" not in shown.app.clipboard
+
+
+@pytest.mark.parametrize("words", ["password=hunter22", '{"password": "hunter22"', "x " * 9 + "Bearer hunter22hunter22"])
+def test_large_text_that_is_no_json_is_masked_too(words):
+    payload = "\n".join(["y" * 1000] * 600 + [words]).encode()
+    assert b"hunter22" in payload
+    assert b"hunter22" not in documents.masked_json(payload)
 
 
 async def test_a_large_event_is_copied_masked_line_by_line(monkeypatch):

@@ -10,7 +10,6 @@ import asyncio
 import json
 import shutil
 import time
-import uuid
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -84,10 +83,7 @@ class Chain:
 @asynccontextmanager
 async def chain_of(aws: Aws, folder: Path, stub_folder: Path = ROOT) -> AsyncIterator[Chain]:
     """Everything between the Runtime API and the worker, on the local cloud's broker."""
-    token = uuid.uuid4().hex[:8]
-    aws.client("s3").create_bucket(Bucket=f"livetui-{token}",
-                                   CreateBucketConfiguration={"LocationConstraint": aws.region})
-    live = Live(aws, f"app-{token}", "dev", f"livetui-{token}")
+    live = Live.new(aws)
     hub, finished, news, loop = Hub(), dict[str, Row](), asyncio.Event(), asyncio.get_running_loop()
 
     def hear(event: SessionEvent) -> None:
