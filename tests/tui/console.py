@@ -10,10 +10,13 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from recorded import NOON, RecordedSession, live_session
+from rich.segment import Segment
 from textual import events
+from textual._context import visible_screen_stack
 from textual.keys import _character_to_key
 from textual.message_pump import MessagePump
 from textual.pilot import Pilot
+from textual.strip import Strip
 from textual.worker import WorkerCancelled
 
 from livetui.tui.app import LivetuiApp
@@ -116,11 +119,20 @@ class Console:
     def screen_text(self, within: str = "") -> str:
         """What is on screen, as text; or what is in the part that a selector names."""
         width, height = self.app.size
-        lines = [strip.text[:width] for strip in self.app.screen._compositor.render_strips()[:height]]
+        lines = [strip.text[:width] for strip in self._strips()[:height]]
         if within:
             region = self.app.screen.query_one(within).region
             lines = [line[region.x : region.right] for line in lines[region.y : region.bottom]]
         return "\n".join(line.rstrip() for line in lines)
+
+    def drawn_parts(self) -> list[Segment]:
+        """All that is on screen, with its styles."""
+        return [part for strip in self._strips() for part in strip]
+
+    def _strips(self) -> list[Strip]:
+        # As Textual says when it draws: what lies below a dialog stays blank otherwise, if a test looks first.
+        visible_screen_stack.set(self.app._background_screens)
+        return self.app.screen._compositor.render_strips()
 
     def pane_text(self) -> str:
         """All lines of the details pane."""

@@ -369,7 +369,7 @@ async def test_themes_draw_every_view(theme):
         for key in ("1", "4", "f3", "f9", "escape", "question_mark"):
             await shown.press(key)
             await shown.drawn()
-            drawn = [each for strip in shown.app.screen._compositor.render_strips() for each in strip if each.text.strip()]
+            drawn = [each for each in shown.drawn_parts() if each.text.strip()]
             styles = [each.style for each in drawn if each.style and each.style.color and not each.style.color.is_default]
             assert not [each for each in styles if each.color == each.bgcolor], "no word has the colour behind it"
             behind |= {each.bgcolor.name for each in styles if each.bgcolor}
@@ -383,7 +383,7 @@ async def test_without_colour_the_state_is_still_said(monkeypatch):
         await shown.opened(12)
         await shown.sees("✗ error", "▌")
         await shown.drawn()
-        drawn = [segment.style for strip in shown.app.screen._compositor.render_strips() for segment in strip]
+        drawn = [segment.style for segment in shown.drawn_parts()]
         colours = {each.color.triplet for each in drawn if each is not None and each.color is not None}
         assert all(len(set(triplet)) == 1 for triplet in colours), "shades of grey alone"
 

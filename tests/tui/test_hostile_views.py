@@ -35,7 +35,7 @@ FILE = HOSTILE.replace("/", "∕").replace(".", "·")
 
 def looks_harmless(shown: Console) -> bool:
     """Whether nothing on screen steers the terminal, is a link, or does what a stranger's words say when it is clicked."""
-    styles = [each.style for strip in shown.app.screen._compositor.render_strips() for each in strip if each.style]
+    styles = [each.style for each in shown.drawn_parts() if each.style]
     return not STEERING.search(shown.screen_text()) and not any(each.link or "@click" in each.meta for each in styles)
 
 

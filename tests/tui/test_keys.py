@@ -109,8 +109,7 @@ async def test_another_theme_is_chosen_and_drawn_at_once():
         await shown.press("enter")
         await shown.until(lambda: shown.app.theme == "solarized-light", "the theme")
         await shown.drawn()
-        strips = shown.app.screen._compositor.render_strips()
-        behind = {each.style.bgcolor.name for strip in strips for each in strip if each.style and each.style.bgcolor}
+        behind = {each.style.bgcolor.name for each in shown.drawn_parts() if each.style and each.style.bgcolor}
         assert shown.app.theme_variables["background"].lower() in behind
         assert before not in behind
 

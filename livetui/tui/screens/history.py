@@ -82,9 +82,10 @@ class ShownRows(Screen[None]):
             self.table.rows.ask()
         else:
             self.table.filter(self._matching())
-        if many or (asks and self.session.counts().held > self.table.rows.held):
+        more = asks and self.session.counts().held > self.table.rows.held
+        if many or more:
             self.run_worker(
-                partial(self._find, self._question, many, 0),
+                partial(self._find, self._question, many, more, 0),
                 thread=True,
                 exclusive=True,
                 group="filter",
@@ -102,31 +103,38 @@ class ShownRows(Screen[None]):
             return typed
         return lambda row: row.session == past.id and (typed is None or typed(row))
 
-    def _find(self, question: Question, many: bool, before: int) -> None:
+    def _find(self, question: Question, many: bool, more: bool, before: int) -> None:
         # So many rows are asked of the store's index, in a thread; those that change meanwhile are tested one by one.
+        # The list is told of those that it holds at once, before it is given `more` of them.
         words, session = question
+        worker = get_current_worker()
         try:
-            known = set(self.session.numbers(words, session)) if many else None
-            most = PAGE if session is None else MOST_OF_A_SESSION
-            rows = self.session.rows(words, most, before or None, session)
+            if many:
+                known = set(self.session.numbers(words, session))
+                self.app.call_from_thread(self._known, worker, question, known)
+            if more:
+                most = PAGE if session is None else MOST_OF_A_SESSION
+                rows = self.session.rows(words, most, before or None, session)
+                older = rows[0].id if len(rows) == most else 0
+                self.app.call_from_thread(self._found, worker, question, rows, before, older)
         except LivetuiError as error:
             self.app.call_from_thread(self._not_found, error, before)
-            return
-        older = rows[0].id if len(rows) == most else 0
-        self.app.call_from_thread(self._found, get_current_worker(), question, known, rows, before, older)
 
     def _not_found(self, error: LivetuiError, before: int) -> None:
         self._paging = self._paging and not before
         self.app.tell(error)
 
-    def _found(self, worker: Worker[None], question: Question, known: set[int] | None, rows: list[Row], before: int,
-               older: int) -> None:
+    def _known(self, worker: Worker[None], question: Question, known: set[int]) -> None:
+        if not worker.is_cancelled and question == self._question:
+            self.table.filter(self._matching(), known)
+
+    def _found(self, worker: Worker[None], question: Question, rows: list[Row], before: int, older: int) -> None:
         self._paging = self._paging and not before
         if worker.is_cancelled or question != self._question:
             return
         self._older = {_EVERY: self._older.get(_EVERY, 0), question: older}
-        if known is not None or question == _EVERY:
-            self.table.filter(self._matching(), known)
+        if question == _EVERY:
+            self.table.filter(self._matching())
         newest = self.table.rows.newest or 0  # what is newer comes by itself
         self.table.take([row for row in rows if row.id < newest and not self.table.knows(row.id)], asked=True)
 
@@ -137,7 +145,7 @@ class ShownRows(Screen[None]):
         if before and not self._paging and self.table.rows.plain and len(self.table.rows) + PAGE <= MOST_ROWS:
             self._paging = True
             self.run_worker(
-                partial(self._find, question, False, before), thread=True, group="rows", description="older rows"
+                partial(self._find, question, False, True, before), thread=True, group="rows", description="older rows"
             )
 
     # -- as the store has them -------------------------------------------------------------------------------------
