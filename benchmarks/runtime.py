@@ -14,10 +14,10 @@ import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from pathlib import Path
 
 import psutil
+from msgspec.structs import replace
 from rich.console import Console
 from rich.table import Table
 

@@ -10,7 +10,6 @@ import difflib
 import getpass
 import os
 import re
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -227,6 +226,8 @@ def _recalled(project: Path) -> Mapping[str, Any]:
 
 
 def _read_toml(path: Path, section: tuple[str, ...]) -> Mapping[str, Any]:
+    import tomllib  # of a start in a folder without settings it would be a hundredth
+
     try:
         table: Any = tomllib.loads(path.read_text("utf-8"))
     except FileNotFoundError:

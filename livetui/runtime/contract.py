@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
 
@@ -19,8 +18,7 @@ class Trouble(msgspec.Struct, frozen=True):
     """Why, and what to do where that is known."""
 
 
-@dataclass(frozen=True)
-class FunctionSpec:
+class FunctionSpec(msgspec.Struct, frozen=True):
     """How to run one function here."""
 
     id: str
@@ -35,7 +33,7 @@ class FunctionSpec:
     """The configured timeout (not the raised live one)."""
     memory_mb: int
     region: str
-    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    environment: Mapping[str, str] = {}
     """The function's cloud environment, already without names that execute code, plus `.env` overrides."""
     layers: tuple[Path, ...] = ()
     runtime: str = ""
@@ -49,15 +47,18 @@ class FunctionSpec:
     trouble: Trouble | None = None
     """What is seen to be wrong before a worker has tried; the first one that has is believed instead."""
 
+    def __repr__(self) -> str:
+        """Without its environment, which holds secrets."""
+        return f"FunctionSpec({self.id}, {self.handler}, {self.code_root})"
 
-@dataclass(frozen=True)
-class Work:
+
+class Work(msgspec.Struct, frozen=True):
     """One invocation to run. `context` has the fields of `livetui.link.messages.Call.context`."""
 
     id: str
-    event: bytes = field(repr=False)
-    context: Mapping[str, Any] = field(repr=False)
-    credentials: Mapping[str, str] = field(default_factory=dict, repr=False)
+    event: bytes
+    context: Mapping[str, Any]
+    credentials: Mapping[str, str] = {}
     """`AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`."""
     remaining_ms: int | None = None
     """What `get_remaining_time_in_millis` starts from when less than the configured timeout."""
@@ -65,9 +66,12 @@ class Work:
     """What happens to a handler that overruns its timeout: killed as in Lambda, or left to finish ("late"), which
     the pool then tells through `LateListener.work_finished_late`."""
 
+    def __repr__(self) -> str:
+        """Its id alone: payloads and credentials are no part of a log or a traceback."""
+        return f"Work({self.id})"
 
-@dataclass(frozen=True)
-class Outcome:
+
+class Outcome(msgspec.Struct, frozen=True):
     """How a piece of work ended.
 
     `body` is the handler's JSON for `ok`, Lambda's error JSON otherwise. `crash` is a process that ended
@@ -75,7 +79,7 @@ class Outcome:
     """
 
     kind: Literal["ok", "error", "timeout", "crash", "cancelled"]
-    body: bytes = field(repr=False)
+    body: bytes
     queue_ms: float = 0.0
     handler_ms: float = 0.0
     init_ms: float | None = None
@@ -83,6 +87,10 @@ class Outcome:
     pid: int = 0
     error_type: str = ""
     error_message: str = ""
+
+    def __repr__(self) -> str:
+        """Without what the handler answered."""
+        return f"Outcome({self.kind}, {len(self.body)} bytes, {self.error_type})"
 
 
 class PoolListener(Protocol):

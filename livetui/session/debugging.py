@@ -27,7 +27,6 @@ from livetui.debug.values import (
     Variable,
     Watched,
 )
-from livetui.debug.worker_link import RefusedError
 from livetui.errors import LivetuiError
 from livetui.session.events import (
     BreakpointsChanged,
@@ -166,7 +165,7 @@ class Debugging(DebugListener):
             self.broker.crew.spawn(self._resume(paused))
 
     async def _resume(self, paused: PausedThread) -> None:
-        with contextlib.suppress(RefusedError):  # it runs on already
+        with contextlib.suppress(LivetuiError):  # it runs on already
             await self.broker.face.resume(paused.thread_id)
 
     def _work_of(self, pid: int) -> str:

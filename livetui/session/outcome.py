@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import replace
+
+import msgspec
 
 from livetui.runtime.contract import Outcome
 from livetui.runtime.faults import HUNG, OURS
@@ -38,8 +39,8 @@ def as_lambda_takes_it(outcome: Outcome) -> Outcome:
     if outcome.kind != "ok" or len(outcome.body) <= MAX_ANSWER:
         return outcome
     error = failed(*TOO_LARGE)
-    return replace(outcome, kind="error", body=error.body, error_type=error.error_type,
-                   error_message=error.error_message)
+    return msgspec.structs.replace(outcome, kind="error", body=error.body, error_type=error.error_type,
+                                   error_message=error.error_message)
 
 
 def remedies(logs: Iterable[LogLine]) -> list[str]:

@@ -15,9 +15,10 @@ import msgspec
 from livetui.session.invocation import AwsCall, LogLine, Row
 
 AttemptState = Literal["unknown", "queued", "started", "finished"]
-COLUMNS = ", ".join(field.name for field in msgspec.structs.fields(Row))
+_FIELDS = msgspec.structs.fields(Row)
+COLUMNS = ", ".join(field.name for field in _FIELDS)
 """The columns that make a `Row`, in its order."""
-_TRUTHS = [at for at, field in enumerate(msgspec.structs.fields(Row)) if field.type is bool]
+_TRUTHS = [at for at, field in enumerate(_FIELDS) if field.type is bool]
 """Where SQLite has 0 or 1 for a truth value."""
 _WORTH_PACKING = 512
 """Bytes from which compression is tried."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -66,8 +65,7 @@ class LiveFunction(msgspec.Struct, frozen=True):
     """Route keys of HTTP APIs that lead to it: `GET /orders/{id}`, `$default`."""
 
 
-@dataclass(frozen=True)
-class LiveStack:
+class LiveStack(msgspec.Struct, frozen=True):
     """What is deployed."""
 
     name: str
@@ -82,5 +80,9 @@ class LiveStack:
     """Without the nested stacks that hold some of them."""
     changed: bool = True
     seconds: float = 0.0
-    signing_key: bytes = field(default=b"", repr=False)
+    signing_key: bytes = b""
     """Ed25519 seed of the stage (32 bytes), from SSM; its public half is in the stubs' environment."""
+
+    def __repr__(self) -> str:
+        """Without the key."""
+        return f"LiveStack({self.arn}, {len(self.functions)} functions)"

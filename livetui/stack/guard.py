@@ -6,12 +6,12 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from livetui.aws import Aws
 from livetui.config import Settings
 from livetui.errors import UsageError
 from livetui.stack.names import stack_name
 
 if TYPE_CHECKING:  # names are judged before the console is drawn
+    from livetui.aws import Aws
     from livetui.stack.changeset import StackState
 
 _REAL = re.compile(r"(^|[^a-z])(prod|prd|production|live|main|master)([^a-z]|$)", re.IGNORECASE)

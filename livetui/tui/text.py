@@ -15,24 +15,7 @@ Piece = tuple[str, str]
 """Text and its role: `""`, `key`, `string`, `number`, `literal`, `dim`, `title`, `ok`, `error`, `warn`, `add`, …"""
 Line = tuple[Piece, ...]
 
-_UNSAFE: dict[int, str] = {code: chr(0x2400 + code) for code in range(32)}
-_UNSAFE |= {9: "    ", 10: "␊", 13: "␍", 127: "␡"}
-_UNSAFE |= {code: f"\\x{code:02x}" for code in range(0x80, 0xA0)}
-_UNSAFE |= {
-    code: f"\\u{code:04x}"
-    for code in (
-        0x00AD,
-        0x061C,
-        0x200B,
-        0x200E,
-        0x200F,
-        *range(0x2028, 0x202F),
-        *range(0x2060, 0x2070),
-        0xFEFF,
-        *range(0xFFF9, 0xFFFC),
-    )
-}
-_UNSAFE |= {code: f"\\u{code:04x}" for code in range(0xD800, 0xE000)}
+_PICTURES = {chr(code): chr(0x2400 + code) for code in range(32)} | {"\t": "    ", "\n": "␊", "\r": "␍", "\x7f": "␡"}
 _NEEDS_CARE = re.compile(
     "[\x00-\x1f\x7f-\x9f\u00ad\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff]"
 )
@@ -45,7 +28,12 @@ _JSON = re.compile(
 
 def safe(text: str) -> str:
     """`text` with all that could steer a terminal made visible: control, bidirectional, surrogate characters."""
-    return text.translate(_UNSAFE) if _NEEDS_CARE.search(text) else text
+    return _NEEDS_CARE.sub(_visible, text)
+
+
+def _visible(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    return _PICTURES.get(found[0]) or (f"\\x{code:02x}" if code < 0xA0 else f"\\u{code:04x}")
 
 
 def escaped(text: str) -> str:

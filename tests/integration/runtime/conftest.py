@@ -8,10 +8,11 @@ import json
 import sys
 import textwrap
 from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from livetui.runtime.contract import FunctionSpec, Outcome, Work
@@ -84,7 +85,7 @@ def make_function(folder: Path, source: str, function_id: str = "F", **changes: 
     (folder / "app.py").write_text(textwrap.dedent(source))
     spec = FunctionSpec(function_id, f"demo-{function_id}", "app.handler", folder, Path(sys.executable), 3, 128,
                         "eu-west-1", runtime="python3.11")
-    return replace(spec, **changes)
+    return msgspec.structs.replace(spec, **changes)
 
 
 @pytest.fixture
@@ -103,7 +104,7 @@ def work(event: Any = None, **changes: Any) -> Work:
     body = event if isinstance(event, bytes) else json.dumps({} if event is None else event).encode()
     made = Work(f"w{number}", body, {"request_id": f"request-{number}", "log_stream_name": "stream", "trace_id": None},
                 {"AWS_ACCESS_KEY_ID": "AKIA", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_SESSION_TOKEN": "token"})
-    return replace(made, **changes)
+    return msgspec.structs.replace(made, **changes)
 
 
 async def eventually(condition: Callable[[], Any], seconds: float = 20) -> None:

@@ -15,6 +15,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from livetui.aws import Aws, Keys
@@ -207,7 +208,7 @@ async def test_a_timeout_and_signals_are_told_in_lambdas_words(aws: Aws, tmp_pat
         "    if event == 'sleep': time.sleep(60)\n"
         "    if event == 'segfault': ctypes.string_at(0)\n"
         "    os.kill(os.getpid(), getattr(signal, event))\n")
-    spec = replace(spec_of(tmp_path, "app.handler", "python3.11"), timeout_s=1)
+    spec = msgspec.structs.replace(spec_of(tmp_path, "app.handler", "python3.11"), timeout_s=1)
     async with chain_of(aws, tmp_path) as chain:
         chain.pool.configure([spec])
         for event, kind, words in (

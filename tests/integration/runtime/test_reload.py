@@ -6,10 +6,10 @@ import asyncio
 import os
 import shutil
 import subprocess
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from livetui.runtime import reload
 from livetui.runtime.pool import Pool
