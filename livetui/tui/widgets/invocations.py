@@ -285,9 +285,8 @@ class InvocationList(ScrollView, can_focus=True):
         width = self.size.width
         if row is None:
             words = self.why_empty[y - 1] if not len(self.rows) and 1 <= y <= len(self.why_empty) else ""
-            return Strip([Segment(f"  {words}", self.rich_style + ink(self, "dim"))]).adjust_cell_length(
-                width, self.rich_style
-            )
+            segments = [Segment(f"  {words}", self._style("dim", 0, False))]
+            return Strip(segments).adjust_cell_length(width, self._style("", 0, False))
         cursor = 0 if at != self.cursor else 2 if self.has_focus else 1
         key = (row.id, cursor * 2 + at % 2)
         drawn = self._strips.get(key)
