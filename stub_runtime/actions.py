@@ -1,14 +1,13 @@
-"""What the two state machines want done: plain values that the I/O around them carries out.
-
-Named tuples, not dataclasses, since each of those costs the stub's cold start a millisecond.
-"""
+"""What the two state machines want done: plain values that the I/O around them carries out."""
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, Union
+from dataclasses import dataclass
+from typing import Any, Union
 
 
-class Publish(NamedTuple):
+@dataclass(frozen=True)
+class Publish:
     """Send one finished frame. `expiry` in seconds: the broker drops what nobody took by then."""
 
     topic: str
@@ -27,7 +26,8 @@ class Reconnect:
     """Drop the connection, which may be dead, and make a new one."""
 
 
-class Store(NamedTuple):
+@dataclass(frozen=True)
+class Store:
     """Put a sealed message into the bucket, then call `stored`."""
 
     attempt: str
@@ -35,7 +35,8 @@ class Store(NamedTuple):
     content: bytes
 
 
-class Fetch(NamedTuple):
+@dataclass(frozen=True)
+class Fetch:
     """Get a sealed message from the bucket, delete it there, then call `fetched`."""
 
     attempt: str
@@ -43,7 +44,8 @@ class Fetch(NamedTuple):
     size: int
 
 
-class Finish(NamedTuple):
+@dataclass(frozen=True)
+class Finish:
     """The stub's call has ended: an answer (Lambda's JSON, or its error JSON), or a typed error of the link."""
 
     body: bytes = b""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from stub_runtime.actions import Json
 from stub_runtime.presence import Presence
@@ -36,23 +36,23 @@ MARGIN = 0.4
 """Seconds before Lambda's deadline at which the stub gives up, so that the caller gets a typed error."""
 
 
-@dataclass
+@dataclass(repr=False)
 class StubCall:
     """One handler call: what is sent, and how far it got."""
 
     attempt: str
-    body: bytes = field(repr=False)
-    head: Json = field(repr=False)
+    body: bytes
+    head: Json
     remaining_ms: Callable[[], int]
     started: float
     deadline: float
     phase: str = "looking"
     """`connecting`, `looking`, `storing`, `offered`, `acked`, `fetching`, `done`."""
-    earlier: list[str] = field(default_factory=list)
+    earlier: tuple[str, ...] = ()
     """Histories of the sessions to which this call was offered before."""
     offered_to: Presence | None = None
-    frames: list[Frame] = field(default_factory=list, repr=False)
-    pending: bytes = field(default=b"", repr=False)
+    frames: Sequence[Frame] = ()
+    pending: bytes = b""
     window: float = 0.0
     until: float = 0.0
     """When the present wait ends."""

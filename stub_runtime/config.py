@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 from stub_runtime.wire import MAX_CHUNK
 
@@ -13,7 +14,8 @@ S3_FROM = MAX_CHUNK
 what is faster on an idle connection and on a busy one is in docs/protocol.md, "Large payloads"."""
 
 
-class StubConfig(NamedTuple):
+@dataclass(frozen=True)
+class StubConfig:
     """Everything the stub needs to know. Names in JSON are the field names; values that are defaults are left out."""
 
     app: str
@@ -46,7 +48,7 @@ class StubConfig(NamedTuple):
 
     def to_json(self) -> str:
         """The value of the environment variable."""
-        told = {k: v for k, v in self._asdict().items() if (k, v) not in self._field_defaults.items()}
+        told = {k: v for k, v in vars(self).items() if v != getattr(StubConfig, k, None)}
         return json.dumps(told, separators=(",", ":"))
 
     @classmethod
@@ -56,6 +58,6 @@ class StubConfig(NamedTuple):
         if not isinstance(values, dict):
             raise ValueError("LIVETUI is not a JSON object")
         try:
-            return cls(**{k: v for k, v in values.items() if k in cls._fields})
+            return cls(**{k: v for k, v in values.items() if k in cls.__annotations__})
         except TypeError as error:
             raise ValueError(f"LIVETUI is incomplete: {error}") from error

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import queue
 import time
+from _queue import Empty, SimpleQueue  # what `queue` is made of, which brings heaps and more
 from concurrent.futures import Future
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from stub_runtime.actions import Publish
 from stub_runtime.config import StubConfig
@@ -15,7 +15,8 @@ from stub_runtime.pace import Pace
 from stub_runtime.topics import Topics
 
 
-class Happened(NamedTuple):
+@dataclass(frozen=True)
+class Happened:
     """One thing from awscrt's thread: `message`, `subscribed`, `down` or `denied`."""
 
     what: str
@@ -31,7 +32,7 @@ class Connection:
         self.config = config
         self.topics = topics
         self.environment = environment
-        self._events: queue.SimpleQueue[Happened] = queue.SimpleQueue()
+        self._events: SimpleQueue[Happened] = SimpleQueue()
         self._generation = 0
         self._mqtt: Mqtt | None = None
         self._left: Mqtt | None = None
@@ -103,7 +104,7 @@ class Connection:
         while True:
             try:
                 happened = self._events.get(timeout=max(0.0, deadline - time.monotonic()))
-            except queue.Empty:
+            except Empty:
                 return None
             if happened.generation == self._generation:
                 if happened.what == "message":

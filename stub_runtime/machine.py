@@ -7,7 +7,7 @@ one call at a time, since Lambda hands an environment one event at a time. Times
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from stub_runtime.actions import Fetch, Finish, Json, Look, Publish, Reconnect, Store, StubAction
 from stub_runtime.call import (
@@ -277,7 +277,7 @@ class StubMachine:
     def _offer(self, presence: Presence, now: float) -> list[StubAction]:
         call = self._call()
         if call.offered_to is not None:
-            call.earlier.append(call.offered_to.history)
+            call.earlier += (call.offered_to.history,)
         call.offered_to = presence
         call.phase, call.tries, call.touched = "offered", 0, False
         call.heard = call.offered_at = now
@@ -310,7 +310,7 @@ class StubMachine:
             return self._offer(self.presence, now)
         return actions
 
-    def _send(self, frames: list[Frame], now: float) -> list[StubAction]:
+    def _send(self, frames: Sequence[Frame], now: float) -> list[StubAction]:
         call = self._call()
         size = sum(len(frame.payload) for frame in frames)
         if call.phase != "acked":

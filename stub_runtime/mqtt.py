@@ -12,7 +12,8 @@ import stat
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 from awscrt import auth, http, io, mqtt5
 
@@ -24,7 +25,8 @@ CONNECT_TIMEOUT_MS = 5_000
 _FAILURES = (OSError, RuntimeError, ValueError)
 
 
-class Dial(NamedTuple):
+@dataclass(frozen=True)
+class Dial:
     """Where to connect. `host` is signed and sent as `Host`; `dial_host` and `port` are dialled."""
 
     host: str
@@ -34,7 +36,8 @@ class Dial(NamedTuple):
     ca_file: str | None = None
 
 
-class SigningKeys(NamedTuple):
+@dataclass(frozen=True)
+class SigningKeys:
     """AWS credentials for one signature."""
 
     access_key_id: str
@@ -45,7 +48,8 @@ class SigningKeys(NamedTuple):
         return f"SigningKeys({self.access_key_id!r})"  # the rest is secret
 
 
-class Received(NamedTuple):
+@dataclass(frozen=True)
+class Received:
     """One publish that arrived."""
 
     topic: str
@@ -54,7 +58,8 @@ class Received(NamedTuple):
     retained: bool = False
 
 
-class Will(NamedTuple):
+@dataclass(frozen=True)
+class Will:
     """What the broker publishes, retained, when the connection dies without a farewell."""
 
     topic: str

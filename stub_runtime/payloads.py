@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-import queue
 import threading
+from _queue import Empty, SimpleQueue  # as in connection.py
 from typing import Any
 
 from stub_runtime.wire import MAX_BODY
@@ -50,11 +50,11 @@ class Payloads:
 
     def _within(self, seconds: float, operation: Any) -> tuple[Any, str] | None:
         """botocore tries for a minute; Lambda may end the call, and its environment with it, before that."""
-        done: queue.SimpleQueue[tuple[Any, str]] = queue.SimpleQueue()
+        done: SimpleQueue[tuple[Any, str]] = SimpleQueue()
         threading.Thread(target=lambda: done.put(self._tried(operation)), name="livetui-s3", daemon=True).start()
         try:
             return done.get(timeout=max(0.0, seconds))
-        except queue.Empty:
+        except Empty:
             return None
 
     def _tried(self, operation: Any) -> tuple[Any, str]:

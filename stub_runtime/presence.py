@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 from stub_runtime.sealing import sign, verify
 from stub_runtime.wire import NO_ATTEMPT, Frame, Kind, WireError
@@ -12,7 +13,8 @@ from stub_runtime.wire import NO_ATTEMPT, Frame, Kind, WireError
 _CONTEXT = {Kind.LIVE: b"livetui presence 1\0", Kind.GONE: b"livetui presence 1\0", Kind.LEASE: b"livetui lease 1\0"}
 
 
-class Presence(NamedTuple):
+@dataclass(frozen=True)
+class Presence:
     """What a console (or its last will, or the deployment) says about itself."""
 
     live: bool
@@ -34,7 +36,8 @@ class Presence(NamedTuple):
     """Names the record in which this console commits what has started; empty: it keeps none."""
 
 
-class Lease(NamedTuple):
+@dataclass(frozen=True)
+class Lease:
     """The console lives and still works on these attempts (their first 16 hex digits)."""
 
     session: str
@@ -60,8 +63,7 @@ def _verified(frame: Frame, scope: str, verify_key: bytes) -> dict[str, Any] | N
 
 def presence_frame(presence: Presence, scope: str, seed: bytes) -> Frame:
     """`presence` signed with the stage's key. `scope` is `Topics.root`: a signature is worth nothing elsewhere."""
-    content = presence._asdict()
-    content["key"] = base64.b64encode(presence.key).decode("ascii")
+    content = {**vars(presence), "key": base64.b64encode(presence.key).decode("ascii")}
     return _signed(Kind.LIVE if presence.live else Kind.GONE, scope, content, seed)
 
 
@@ -83,7 +85,7 @@ def read_presence(frame: Frame, scope: str, verify_key: bytes) -> Presence | Non
 
 def lease_frame(lease: Lease, scope: str, seed: bytes) -> Frame:
     """`lease` signed with the stage's key."""
-    return _signed(Kind.LEASE, scope, lease._asdict(), seed)
+    return _signed(Kind.LEASE, scope, vars(lease), seed)
 
 
 def read_lease(frame: Frame, scope: str, verify_key: bytes) -> Lease | None:

@@ -4,33 +4,29 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 MAX_CONNECTIONS = 4
 """Most MQTT connections of one console; each has its own topic, so that policies can name them exactly."""
 _NAME = re.compile(r"[A-Za-z0-9-]{1,32}")
 
 
-class _Names(NamedTuple):
-    app: str
-    stage: str
-
-
-class Topics(_Names):
+@dataclass(frozen=True)
+class Topics:
     """All names of one app and stage. Both are 1 to 32 letters, digits or `-`; anything else raises `ValueError`.
 
     The separators (`/` in topics, `.` in client ids) cannot occur in names, so that no pattern of one app or stage
     ever matches a name of another.
     """
 
-    __slots__ = ()
+    app: str
+    stage: str
 
-    def __new__(cls, app: str, stage: str) -> Topics:
-        """Both names, checked."""
-        for name in (app, stage):
+    def __post_init__(self) -> None:
+        for name in (self.app, self.stage):
             if not _NAME.fullmatch(name):
                 raise ValueError(f"{name!r} cannot be part of a topic")
-        return super().__new__(cls, app, stage)
 
     @property
     def root(self) -> str:

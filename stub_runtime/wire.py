@@ -12,8 +12,8 @@ import json
 import struct
 import zlib
 from collections.abc import Iterable
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 VERSION = 1
 MAX_FRAME = 120 * 1024
@@ -91,7 +91,7 @@ class Frame:
 
     kind: Kind
     attempt: str
-    payload: bytes = field(default=b"", repr=False)
+    payload: bytes = b""
     index: int = 0
     count: int = 1
     message_id: int = 0
@@ -140,7 +140,8 @@ def split(kind: Kind, attempt: str, message: bytes) -> list[Frame]:
             for i in range(count)]
 
 
-class Message(NamedTuple):
+@dataclass(frozen=True)
+class Message:
     """A whole message, joined from its frames."""
 
     kind: Kind

@@ -466,7 +466,7 @@ class Link:
             return
         if machine.taken_over:
             return
-        machine.presence = machine.presence._replace(connections=number + 1)
+        machine.presence = replace(machine.presence, connections=number + 1)
         self._publish(machine.announce(self._now()))
 
     # -- small things --------------------------------------------------------------------------------------------

@@ -78,7 +78,7 @@ class Live:
         config = StubConfig(self.app, self.stage, function, base64.b64encode(verify_key_of(SEED)).decode(),
                             endpoint.host, endpoint.region, self.bucket, endpoint.dial_host,
                             self.port or endpoint.port)
-        return config._replace(**changes)
+        return replace(config, **changes)
 
     def deploy(self, function: str, timeout: int = 30, **changes: Any) -> str:
         """Create a function with the stub as its code; its physical name."""

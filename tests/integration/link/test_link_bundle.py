@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import platform
 import struct
 import subprocess
 import sys
@@ -15,7 +16,8 @@ import pytest
 from livetui.stack.bundle import MAX_BYTES, StubBundle
 
 _NOT_NEEDED = {"botocore", "boto3", "nacl.bindings", "nacl.public", "awscrt.mqtt", "awscrt.s3", "awsiot", "asyncio",
-               "urllib.request", "http.client", "hashlib", "subprocess", "ssl", "pathlib", "tempfile"}
+               "urllib.request", "http.client", "hashlib", "subprocess", "ssl", "pathlib", "tempfile",
+               "ast", "dataclasses", "inspect", "typing"}
 """Modules that a quick call does without; each would cost every cold start."""
 _ELF_MACHINE = {"x86_64": 62, "arm64": 183}
 
@@ -29,31 +31,38 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_the_stub_is_imported_from_its_bundle_alone_compiled_and_without_what_it_does_not_need(cache: Path) -> None:
     with zipfile.ZipFile(StubBundle("python3.11", "x86_64", local=True).path()) as bundle:
         bundle.extractall(cache / "task")
-    script = ("import json, sys\n"
-              f"sys.path[:] = [p for p in sys.path if 'site-packages' not in p] + [{str(cache / 'task')!r}]\n"
-              "import stub_runtime.handler\n"
-              "loaded = {n: getattr(m, '__cached__', None) for n, m in sys.modules.items() if hasattr(m, '__file__')}\n"
-              "print(json.dumps(loaded))")
-    done = subprocess.run([sys.executable, "-I", "-S", "-c", script], capture_output=True, text=True, check=True,
-                          cwd=cache)
-    loaded = json.loads(done.stdout)
+    loaded = _imported(sys.executable, cache / "task")
     assert not _NOT_NEEDED & loaded.keys()
     ours = {name: cached for name, cached in loaded.items() if name.startswith(("stub_runtime.", "awscrt."))}
     assert "stub_runtime.machine" in ours
     assert [name for name, cached in ours.items() if not cached or not Path(cached).is_file()] == []
 
 
+def _imported(python: str, task: Path) -> dict[str, str | None]:
+    """The modules that importing the stub leaves in a bare interpreter, each with its bytecode's file."""
+    script = ("import json, sys\n"
+              f"sys.path[:] = [p for p in sys.path if 'site-packages' not in p] + [{str(task)!r}]\n"
+              "import stub_runtime.handler\n"
+              "loaded = {n: getattr(m, '__cached__', None) for n, m in sys.modules.items() if hasattr(m, '__file__')}\n"
+              "print(json.dumps(loaded))")
+    done = subprocess.run([python, "-I", "-S", "-c", script], capture_output=True, text=True, check=True, cwd=task)
+    loaded: dict[str, str | None] = json.loads(done.stdout)
+    return loaded
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("architecture", ["x86_64", "arm64"])
 @pytest.mark.parametrize("runtime", ["python3.10", "python3.11", "python3.12", "python3.13"])
 @pytest.mark.usefixtures("cache")
-def test_a_bundle_for_aws_holds_its_architecture_and_nothing_else(runtime: str, architecture: str) -> None:
+def test_a_bundle_for_aws_holds_its_architecture_and_nothing_else(runtime: str, architecture: str,
+                                                                  tmp_path: Path) -> None:
     content = StubBundle(runtime, architecture, local=False).path().read_bytes()
     assert len(content) <= MAX_BYTES
     with zipfile.ZipFile(io.BytesIO(content)) as bundle:
         names = bundle.namelist()
         libraries = {name: bundle.read(name) for name in names if ".so" in name}
         sources = [name for name in names if name.endswith(".py")]
+        bundle.extractall(tmp_path / "task")
     cpython = runtime.removeprefix("python").replace(".", "")
     machine = "x86_64" if architecture == "x86_64" else "aarch64"
     suffix = f"cpython-{cpython}-{machine}-linux-gnu.so"
@@ -69,3 +78,6 @@ def test_a_bundle_for_aws_holds_its_architecture_and_nothing_else(runtime: str, 
     assert compiled == [] or len(compiled) == len(sources)
     if runtime == f"python{sys.version_info.major}.{sys.version_info.minor}":
         assert compiled
+    pythons = (Path.home() / ".pyenv/versions").glob(f"{runtime.removeprefix('python')}.*/bin/python")
+    for python in pythons if machine == platform.machine() else ():
+        assert not _NOT_NEEDED & _imported(str(python), tmp_path / "task").keys()
