@@ -21,11 +21,12 @@ def _dataclass(cls: type | None = None, *, frozen: bool = False, repr: bool = Tr
         return _dataclass
     names = tuple(getattr(cls, "__annotations__", ()))
     defaults = {name: getattr(cls, name) for name in names if hasattr(cls, name)}
+    known = frozenset(names)
     checked = getattr(cls, "__post_init__", None)
 
     def init(self: object, *values: object, **named: object) -> None:
-        self.__dict__.update({**defaults, **dict(zip(names, values)), **named})  # noqa: B905  (Python 3.9)
-        if self.__dict__.keys() != set(names):
+        self.__dict__ = {**defaults, **dict(zip(names, values)), **named}  # noqa: B905  (Python 3.9)
+        if self.__dict__.keys() != known:
             raise TypeError(f"{cls.__name__}() takes {', '.join(names)}")
         if checked is not None:
             checked(self)
