@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import builtins
 import gc
+import os
 from collections.abc import Mapping, Sequence
 from types import SimpleNamespace
 
@@ -69,7 +70,24 @@ def _lean_import(name: str, globals: Mapping[str, object] | None = None, locals:
     return _import(name, globals, locals, fromlist or (), level)
 
 
+def _load_library() -> None:
+    """Load awscrt's library without the system's certificates, read for a default that awscrt never uses.
+
+    That default cannot be done without (s2n-tls, issue 5351). What a connection trusts is read when one is made.
+    """
+    told = os.environ.get("SSL_CERT_FILE")
+    os.environ["SSL_CERT_FILE"] = os.devnull
+    try:
+        import _awscrt  # type: ignore[import-not-found]  # noqa: F401
+    finally:
+        if told is None:
+            del os.environ["SSL_CERT_FILE"]
+        else:
+            os.environ["SSL_CERT_FILE"] = told
+
+
 gc.disable()
+_load_library()
 builtins.__import__ = _lean_import  # type: ignore[assignment]
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import json
+import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -66,6 +68,17 @@ def test_whoever_else_imports_what_is_stood_in_for_gets_the_real_modules(importe
 def test_what_is_wrong_is_refused_as_by_the_real_modules(imported: Any) -> None:
     assert imported["incomplete"].startswith("LIVETUI is incomplete")
     assert imported["callback"] == "Callable should take one argument"
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_no_certificate_is_read_before_one_is_needed(tmp_path: Path, told: bool) -> None:
+    certificates = tmp_path / "certificates"
+    os.mkfifo(certificates)  # who opens it waits for ever
+    environ = {name: value for name, value in os.environ.items() if name != "SSL_CERT_FILE"}
+    script = "import stub_runtime.handler, os; print(os.environ.get('SSL_CERT_FILE'))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=30,
+                          env={**environ, "SSL_CERT_FILE": str(certificates)} if told else environ)
+    assert done.stdout.strip() == (str(certificates) if told else "None")
 
 
 def test_the_stub_and_awscrt_make_do_with_the_stand_ins(imported: Any) -> None:
