@@ -47,6 +47,8 @@ class Rows:
         self._open: set[int] = set()
         self._since: set[int] = set()
         self._matches: Matches | None = None
+        self.asked_for: set[int] = set()
+        """Rows that are shown whatever the filter says, until another one is typed."""
         self.sort = "#"
         self.descending = False
         self.shown: list[int] = []
@@ -118,7 +120,7 @@ class Rows:
             (self._open.discard if row.state in FINISHED else self._open.add)(row.id)
             if not known:
                 self._insert(self._ids, row.id)
-            wanted = self._matches is None or self._matches(row)
+            wanted = self._matches is None or row.id in self.asked_for or self._matches(row)
             if wanted and was_shown:
                 change.updated.add(row.id)
             elif wanted:
@@ -156,6 +158,7 @@ class Rows:
         self._held.clear()
         self._open.clear()
         self._since.clear()
+        self.asked_for.clear()
         self._ids.clear()
         self.shown = []
 
@@ -181,13 +184,16 @@ class Rows:
         self.shown = [id for id in self.shown if id not in gone]
 
     def _arrange(self, known: Collection[int] | None = None) -> None:
-        held, matches = self._held, self._matches
+        held, matches, asked_for = self._held, self._matches, self.asked_for
         if matches is None:
             ids = self._ids
         elif known is not None:
-            ids = [id for id in self._ids if (matches(held[id]) if id in self._since else id in known)]
+            since = self._since
+            ids = [
+                id for id in self._ids if id in asked_for or (matches(held[id]) if id in since else id in known)
+            ]
         else:
-            ids = [id for id in self._ids if matches(held[id])]
+            ids = [id for id in self._ids if id in asked_for or matches(held[id])]
         if self.plain:
             self.shown = list(ids)
         else:

@@ -76,6 +76,7 @@ class ShownRows(Screen[None]):
         return "" if self._filter is None else self._filter.words, None if self.past is None else self.past.id
 
     def _show_rows(self) -> None:
+        self.table.rows.asked_for.clear()
         asks = self._question != _EVERY
         many = asks and self.table.rows.held > FILTERED_AT_ONCE
         if many:
@@ -200,7 +201,7 @@ class ShownRows(Screen[None]):
         self.going = True
 
     def claim(self, rows: Iterable[Row]) -> list[int]:
-        """Which of these new rows the user asked for; they are shown even while the list is frozen."""
+        """Which of these new rows the user asked for; they are shown though the list is frozen or filtered."""
         mine: list[int] = []
         for row in rows if self.expected else ():
             what = row.request_id if row.replay_of is None else row.replay_of
@@ -208,7 +209,7 @@ class ShownRows(Screen[None]):
                 self.expected[what] -= 1
                 mine.append(row.id)
         self.expected += Counter()  # lets go of what has come
-        self.table.own.update(mine)
+        self.table.show_own(mine)
         return mine
 
     def go_to_own(self, id: int) -> None:

@@ -75,7 +75,7 @@ class InvocationList(ScrollView, can_focus=True):
         self._names = 8
         self._slides: deque[Slide] = deque()
         self.own: set[int] = set()
-        """Rows that the user asked for: they are shown even while the list is frozen."""
+        """Rows that the user asked for since the list was frozen."""
         self.pinned: Callable[[int], bool] = lambda id: False
         """Whether a row runs again at each reload."""
         self._wanted: int | None = None
@@ -95,15 +95,21 @@ class InvocationList(ScrollView, can_focus=True):
         return id in self._held_back or self.rows.get(id) is not None
 
     def let_through(self, request: str) -> int | None:
-        """Show the held row of this request of the user's own, even while the list is frozen; its id."""
-        for row in self._held_back.values():
-            if row.request_id == request:
-                self.own.add(row.id)
-                del self._held_back[row.id]
-                self.unseen -= 1
-                self.take([row])
-                return row.id
-        return next((row.id for row in self.rows.newest_first(200) if row.request_id == request), None)
+        """Show the row of this request of the user's own that came before it was known as that; its id."""
+        came = (*self._held_back.values(), *self.rows.newest_first(200))
+        row = next((row for row in came if row.request_id == request), None)
+        if row is None:
+            return None
+        self.show_own([row.id])
+        if self._held_back.pop(row.id, None) is not None:
+            self.unseen -= 1
+        self.take([row])
+        return row.id
+
+    def show_own(self, ids: Iterable[int]) -> None:
+        """Rows that the user asked for are shown even while the list is frozen, and whatever its filter says."""
+        self.own.update(ids)
+        self.rows.asked_for.update(ids)
 
     def take(self, batch: Iterable[Row], *, asked: bool = False, told: bool = False) -> None:
         """Take new and changed rows in: once per tick, however many they are.
