@@ -6,6 +6,7 @@ import contextlib
 import os
 import shlex
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -50,14 +51,27 @@ def _words(command: str) -> list[str]:
 
 
 def run_outside(app: App[int], command: list[str]) -> None:
-    """Give the terminal to a program until it ends. Raises `LivetuiError` where the terminal cannot be given away."""
+    """Give the terminal to a program until it ends, and ctrl+c with it: less stops following, the console stays.
+
+    Raises `LivetuiError` where the terminal cannot be given away.
+    """
     try:
-        with app.suspend():
+        with app.suspend(), _without_interrupts():
             subprocess.run(command, check=False)
     except SuspendNotSupported as error:
         raise LivetuiError("This terminal cannot be handed to another program.", str(error)) from error
     except OSError as error:
         raise LivetuiError(f"{command[0]} could not be started.", str(error)) from error
+
+
+@contextlib.contextmanager
+def _without_interrupts() -> Iterator[None]:
+    """The terminal sends ctrl+c to both. A handler is not handed on to the program, as ignoring would be."""
+    before = signal.signal(signal.SIGINT, lambda number, frame: None)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @contextlib.contextmanager

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import signal
+import sys
 import threading
 from pathlib import Path
 
@@ -15,7 +17,7 @@ from recorded import invocation, live_session
 from textual import events
 
 from livetui.errors import LivetuiError
-from livetui.tui.outside import editor_command, pager_command, text_file
+from livetui.tui.outside import editor_command, pager_command, run_outside, text_file
 from livetui.tui.screens.edit import EditScreen, draft_of
 
 
@@ -173,6 +175,18 @@ def test_a_program_that_cannot_be_named_is_told(monkeypatch):
     monkeypatch.setenv("PAGER", "  ")
     monkeypatch.setattr("shutil.which", lambda name: f"/bin/{name}")
     assert pager_command("x") == ["less", "x"]
+
+
+def test_ctrl_c_in_a_pager_is_the_pagers(tmp_path):
+    class Terminal:
+        suspend = staticmethod(contextlib.nullcontext)
+
+    handlers = tmp_path / "handlers"
+    pager = "import os, pathlib, signal, sys; pathlib.Path(sys.argv[1]).write_text(str(signal.getsignal(signal.SIGINT)))"
+    interrupt = "os.kill(os.getppid(), signal.SIGINT)"
+    run_outside(Terminal(), [sys.executable, "-c", f"{pager}; {interrupt}", str(handlers)])
+    assert handlers.read_text() == str(signal.default_int_handler)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_a_text_that_cannot_be_written_or_read_back_is_told(monkeypatch, tmp_path):
