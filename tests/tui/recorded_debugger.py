@@ -179,7 +179,8 @@ class RecordedDebugger:
     def evaluate(self, expression: str, frame_id: int | None = None) -> Future[Any]:
         self.asked.append(("evaluate", expression, frame_id))
         if expression == "nope":
-            return done(LivetuiError("NameError: name 'nope' is not defined"))
+            raised = 'Traceback (most recent call last):\n  File "<string>", line 1, in <module>\n'
+            return done(LivetuiError(f"{raised}NameError: name 'nope' is not defined\n"))
         return done(Evaluated("5400", "int"))
 
     def watched(self, frame_id: int) -> Future[Any]:

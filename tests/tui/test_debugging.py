@@ -158,7 +158,8 @@ async def test_expressions_are_evaluated_in_the_frame(tmp_path):
         assert ("evaluate", "sum(rows)", 1) in session.debug.asked
         await shown.type("nope")
         await shown.press("enter")
-        await shown.sees("NameError")
+        await shown.sees("> nope", "NameError: name 'nope' is not", "defined")
+        assert "Traceback" not in shown.screen_text("#answers")
 
 
 async def test_tab_into_evaluate_lands_where_one_types(tmp_path):

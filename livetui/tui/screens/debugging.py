@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from functools import partial
@@ -45,7 +46,8 @@ _AT_DEADLINE = (
 STEP_S = 1.0
 """How long a step may take before another paused call is shown."""
 
-
+_OWN_FRAME = re.compile(r'\ATraceback \(most recent call last\):\n  File "<string>", line 1, in <module>\n(?!  File )')
+"""How the traceback of an expression begins that is wrong itself: it says nothing of the code."""
 _OF_A_PAUSE = frozenset(("resume", "resume_all", "step", "run_to", "answer_now", "watch", "set_variable"))
 _THEN = {"answer": "then its caller is answered", "continue": "then it runs on", "wait": ""}
 
@@ -244,7 +246,7 @@ class DebugActions(PointActions):
                 frame, frames = self.frame, self._frames
                 given = await asyncio.wrap_future(debug.evaluate(event.expression, frame.id))
             except LivetuiError as error:
-                self.debugger.evaluate.answer(error.what, "", "error")
+                self.debugger.evaluate.answer(_OWN_FRAME.sub("", error.what.strip()), "", "error")
                 return
             self.debugger.evaluate.answer(given.value, given.type)
             if self.frame is frame:  # not another call meanwhile; a statement may have changed what is shown

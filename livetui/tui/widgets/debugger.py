@@ -172,7 +172,7 @@ class Evaluate(Vertical):
         if kind:
             self._lines[-1] = (*self._lines[-1], (f"  {text.safe(kind)}", "dim"))
         del self._lines[:-MOST_ANSWERS]
-        self.pane.show(of_lines(list(self._lines)), keep=True)
+        self.pane.show(of_lines(list(self._lines), wrap=True), keep=True)
         self.pane.can_focus = True
         self.pane.action_bottom()
 
