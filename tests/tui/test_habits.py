@@ -147,22 +147,6 @@ async def test_a_replay_appears_while_the_list_is_frozen_and_nothing_else_does()
         assert shown.main.table.rows.get(17).state == "ok"
 
 
-@pytest.mark.parametrize("filtered_at_once", [0, 20_000])
-async def test_a_replay_appears_though_the_filter_hides_such_rows_until_another_is_typed(monkeypatch, filtered_at_once):
-    monkeypatch.setattr("livetui.tui.screens.history.FILTERED_AT_ONCE", filtered_at_once)
-    async with console() as shown:
-        await shown.press("slash", *"state:error", "enter")
-        await shown.opened(12)
-        await shown.press("r")
-        await shown.until(lambda: shown.main.table.current.id == 17, "the replay's row")
-        shown.session.finish(invocation(17, "GetOrder", "replay of #12", replay_of=12))
-        shown.session.arrive(invocation(18, "GetOrder", "GET /orders/1"))
-        await shown.settle()
-        assert shown.main.table.rows.shown == [12, 17]
-        await shown.press("slash", *" fn:Get*")
-        assert shown.main.table.rows.shown == [12]
-
-
 async def test_a_mark_shows_while_the_list_is_frozen():
     async with console() as shown:
         await shown.opened(14)

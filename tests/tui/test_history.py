@@ -13,6 +13,7 @@ from recorded import HTTP_EVENT, invocation, live_session, orders
 from livetui.config import Settings
 from livetui.errors import LivetuiError
 from livetui.session import export
+from livetui.session.events import CodeReloaded
 from livetui.session.filter import parse
 from livetui.tui.screens import history
 from livetui.tui.widgets.invocations_pane import FilterChanged
@@ -69,6 +70,33 @@ async def test_a_replay_of_an_earlier_session_is_a_new_row_of_this_one():
         assert shown.main.past is None
         assert len(shown.main.table.rows) == 12
     assert session.asked[0][:2] == ("replay", 3)
+
+
+@pytest.mark.parametrize("filtered_at_once", [0, 20_000])
+async def test_a_replay_appears_though_the_filter_hides_such_rows_until_another_is_typed(monkeypatch, filtered_at_once):
+    monkeypatch.setattr(history, "FILTERED_AT_ONCE", filtered_at_once)
+    async with console() as shown:
+        await shown.press("slash", *"state:error", "enter")
+        await shown.opened(12)
+        await shown.press("r")
+        await shown.until(lambda: shown.main.table.current.id == 17, "the replay's row")
+        shown.session.finish(invocation(17, "GetOrder", "replay of #12", replay_of=12))
+        shown.session.arrive(invocation(18, "GetOrder", "GET /orders/1"))
+        await shown.settle()
+        assert shown.main.table.rows.shown == [12, 17]
+        await shown.press("slash", *" fn:Get*")
+        assert shown.main.table.rows.shown == [12]
+
+
+async def test_a_pinned_call_that_runs_again_is_no_row_of_an_earlier_session():
+    session = two_sessions()
+    async with console(session) as shown:
+        await shown.opened(12)
+        await shown.press("p")
+        await choose_the_earlier(shown)
+        session.tell(CodeReloaded("GetOrder", 41.0))
+        await shown.until(lambda: shown.main.table.rows.get(17) is not None, "the replay")
+        assert shown.main.table.rows.shown == [1, 2, 3]
 
 
 def long_history(monkeypatch, read, page, many):

@@ -209,7 +209,9 @@ class ShownRows(Screen[None]):
                 self.expected[what] -= 1
                 mine.append(row.id)
         self.expected += Counter()  # lets go of what has come
-        self.table.show_own(mine)
+        self.table.own.update(mine)
+        if self.past is None or self.going:  # a pinned call that runs by itself is no part of an earlier session
+            self.table.rows.asked_for.update(mine)
         return mine
 
     def go_to_own(self, id: int) -> None:

@@ -100,16 +100,12 @@ class InvocationList(ScrollView, can_focus=True):
         row = next((row for row in came if row.request_id == request), None)
         if row is None:
             return None
-        self.show_own([row.id])
+        self.own.add(row.id)
+        self.rows.asked_for.add(row.id)
         if self._held_back.pop(row.id, None) is not None:
             self.unseen -= 1
         self.take([row])
         return row.id
-
-    def show_own(self, ids: Iterable[int]) -> None:
-        """Rows that the user asked for are shown even while the list is frozen, and whatever its filter says."""
-        self.own.update(ids)
-        self.rows.asked_for.update(ids)
 
     def take(self, batch: Iterable[Row], *, asked: bool = False, told: bool = False) -> None:
         """Take new and changed rows in: once per tick, however many they are.
