@@ -96,7 +96,7 @@ class Aws:
             roles.cache, roles._prompter = _assumed, _mfa_code
         if not self.session.region_name:
             raise UsageError("No AWS region is set.", "Neither --region, AWS_REGION nor the profile names one.",
-                             "Pass --region eu-west-1 (for example), or try it without an account: livetui demo")
+                             "Pass --region eu-west-1 (for example), or work without an account: livetui --local")
         self.keys()
 
     @property
@@ -138,7 +138,7 @@ class Aws:
         if frozen is None or not frozen.access_key:
             raise UsageError("No AWS credentials were found.",
                              "Looked at --profile, the environment, ~/.aws and the instance's role.",
-                             "Sign in (aws sso login, aws configure), or try it without an account: livetui demo")
+                             "Sign in (aws sso login, aws configure), or work without an account: livetui --local")
         return Keys(frozen.access_key, frozen.secret_key, frozen.token)
 
     def _caller(self) -> dict[str, str]:

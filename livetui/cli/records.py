@@ -44,7 +44,7 @@ def invoke(function: str, event: str | None, sample: str | None, asynchronous: b
 
 
 @click.command()
-@click.argument("action", type=click.Choice(["list", "show"]), default="list")
+@click.argument("action", metavar="[list|show]", default="list")
 @click.argument("name", default="")
 @JSON
 def events(action: str, name: str, as_json: bool) -> None:
@@ -54,6 +54,8 @@ def events(action: str, name: str, as_json: bool) -> None:
     if action == "show":
         click.echo(samples.sample(name))
         return
+    if action != "list":
+        name = f"{action} {name}".rstrip()
     wanted = [sample for sample in samples.list_samples()
               if name.lower() in f"{sample.name} {sample.description}".lower()]
     if not wanted:
@@ -73,8 +75,11 @@ def invocations(filter: str, as_json: bool, limit: int, **flags: Any) -> None:
 
     wanted = parse(filter)
     store = _store(settings_of_last(**flags))
-    for row in store.rows(wanted, limit=limit):
+    rows = store.rows(wanted, limit=limit)
+    for row in rows:
         click.echo(outputs.row_json(row) if as_json else outputs.row_line(row))
+    if not rows:
+        say("No invocation matches." if filter else "Nothing is recorded in this project yet.")
 
 
 @click.command()

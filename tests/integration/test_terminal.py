@@ -30,7 +30,7 @@ def test_a_start_that_fails_says_why_and_leaves_the_terminal_as_it_was(tmp_path:
     (tmp_path / "template.yaml").write_text(TEMPLATE)
     (tmp_path / "app.py").write_text("def handler(event, context): ...\n")
     with Terminal([LIVETUI], tmp_path, environment(tmp_path), (120, 40)) as terminal:
-        terminal.sees("No AWS region is set.", "q Quit", "✗ not started")
+        terminal.sees("No AWS region is set.", "livetui --local", "q Quit", "✗ not started")
         terminal.resize(60, 20)
         terminal.sees("No AWS region is set.", "q Quit")
         terminal.press("q")

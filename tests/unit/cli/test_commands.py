@@ -114,6 +114,7 @@ assert not loaded, loaded
     (["synth", "--template", "nowhere.yaml"], "nowhere.yaml"),
     (["synth"], "No template"),
     (["events", "show", "no-such-sample"], "no-such-sample"),
+    (["events", "no-such-sample"], "no-such-sample"),
     (["invoke", "Function", "--event", "nowhere.json"], "nowhere.json"),
     (["invocations", "ms:>much"], "much"),
 ], ids=" ".join)
@@ -143,6 +144,20 @@ def test_what_is_not_there_is_exit_code_1(monkeypatch: pytest.MonkeyPatch, capsy
     assert run(monkeypatch, "show", "7") == 1
     assert "Nothing was captured in this folder yet." in capsys.readouterr().err
     assert not Path(".livetui").exists()
+
+
+def test_a_list_without_rows_says_why(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    Store.open(Path(".livetui/invocations.sqlite")).close()
+    for words, said in ((["invocations"], "Nothing is recorded"), (["invocations", "state:error"], "No invocation matches")):
+        assert run(monkeypatch, *words) == 0
+        told = capsys.readouterr()
+        assert (told.out, said in told.err) == ("", True)
+
+
+def test_sample_events_are_listed_by_source(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    for words in (["events", "sqs"], ["events", "list", "sqs"]):
+        assert run(monkeypatch, *words) == 0
+        assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["sqs", "sqs-fifo"]
 
 
 def test_rows_are_marked_noted_and_seen_with_what_belongs_to_them(monkeypatch: pytest.MonkeyPatch,
