@@ -84,8 +84,9 @@ def find_uv() -> str | None:
 def make_environment(requirements: Requirements, runtime: str, state: Path) -> Path:
     """The Python of an environment with what is required and boto3, which Lambda's own runtime has.
 
-    Made with uv, which also fetches a missing Python; without uv with `python3.N -m venv` and pip. Takes seconds to
-    minutes and needs a package index; done once per content. Raises `LivetuiError` with the tool's own words.
+    Made with uv, which also fetches a missing Python; without uv with `python3.N -m venv` and pip. Where that Python
+    is not to be had, it is of livetui's own version: the packages are there, and the other version is a warning. Takes
+    seconds to minutes and needs a package index; done once per content. Raises `LivetuiError` with the tool's own words.
     """
     folder, version = requirements.folder(runtime, state), _version(runtime)
     python = folder / BIN / PYTHON
@@ -93,28 +94,28 @@ def make_environment(requirements: Requirements, runtime: str, state: Path) -> P
         return python
     folder.parent.mkdir(parents=True, exist_ok=True)
     uv = find_uv()
-    make = ([uv, "venv", "--quiet", "--clear", "--python", version, str(folder)] if uv else
-            [_installed_python(version), "-m", "venv", "--clear", str(folder)])
     install = [uv, "pip", "install", "--quiet", "--python", str(python)] if uv else [
         str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    for command in (make, [*install, *requirements.arguments, "boto3"]):
+    try:
         try:
-            subprocess.run(command, check=True, capture_output=True, text=True, stdin=subprocess.DEVNULL,
-                           cwd=requirements.file.parent)
-        except (OSError, subprocess.CalledProcessError) as error:
-            words = error.stderr.strip() if isinstance(error, subprocess.CalledProcessError) else str(error)
-            raise LivetuiError(f"The environment for {requirements.file.name} was not made.", words,
-                               f"Make a .venv with Python {version} beside the code yourself: it is used as "
-                               "soon as it is there.") from error
+            _run(_venv(uv, version if uv else f"python{version}", folder), requirements)
+        except (OSError, subprocess.CalledProcessError):
+            _run(_venv(uv, sys.executable, folder), requirements)
+        _run([*install, *requirements.arguments, "boto3"], requirements)
+    except (OSError, subprocess.CalledProcessError) as error:
+        words = error.stderr.strip() if isinstance(error, subprocess.CalledProcessError) else str(error)
+        raise LivetuiError(f"The environment for {requirements.file.name} was not made.", words,
+                           f"Make a .venv with Python {version} beside the code yourself: it is used as "
+                           "soon as it is there.") from error
     (folder / "livetui-complete").write_text(str(requirements.file))
     return python
 
 
-def _installed_python(version: str) -> str:
-    found = shutil.which(f"python{version}")
-    if found is None and version == f"{sys.version_info[0]}.{sys.version_info[1]}":
-        found = sys.executable
-    if found is None:
-        raise LivetuiError(f"There is no Python {version} here to make an environment with.", "",
-                           f"Install Python {version}, or uv, which fetches it: pip install uv")
-    return found
+def _venv(uv: str | None, python: str, folder: Path) -> list[str]:
+    return ([uv, "venv", "--quiet", "--clear", "--python", python, str(folder)] if uv else
+            [python, "-m", "venv", "--clear", str(folder)])
+
+
+def _run(command: list[str], requirements: Requirements) -> None:
+    subprocess.run(command, check=True, capture_output=True, text=True, stdin=subprocess.DEVNULL,
+                   cwd=requirements.file.parent)

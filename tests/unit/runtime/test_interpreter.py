@@ -223,12 +223,17 @@ def test_an_environment_is_of_the_functions_own_python(tmp_path: Path, monkeypat
     assert (found.version, found.warnings) == (others[0].name.removeprefix("python"), ())
 
 
-def test_without_uv_and_that_python_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(requirements, "find_uv", lambda: None)
-    monkeypatch.setenv("PATH", "")
+@pytest.mark.long
+@pytest.mark.parametrize("with_uv", [True, False])
+def test_where_that_python_is_not_to_be_had_the_packages_are_installed_for_livetuis_own(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch, with_uv: bool) -> None:
+    if not with_uv:
+        monkeypatch.setattr(requirements, "find_uv", lambda: None)
     (tmp_path / "requirements.txt").write_text("six\n")
-    with pytest.raises(LivetuiError, match=r"Install Python 3\.99, or uv"):
-        make_environment(requirements_in(tmp_path), "python3.99", tmp_path / ".livetui")
+    made = make_environment(requirements_in(tmp_path), "python3.99", tmp_path / ".livetui")
+    assert subprocess.run([made, "-c", "import six, boto3"], check=False).returncode == 0
+    found = find(tmp_path, runtime="python3.99")
+    assert (found.path, found.warnings) == (made, (f"The function is python3.99, but runs here on Python {HERE}.",))
 
 
 @pytest.mark.long
