@@ -86,7 +86,7 @@ def make_environment(requirements: Requirements, runtime: str, state: Path) -> P
 
     Made with uv, which also fetches a missing Python; without uv with `python3.N -m venv` and pip. Where that Python
     is not to be had, it is of livetui's own version: the packages are there, and the other version is a warning. Takes
-    seconds to minutes and needs a package index; done once per content. Raises `LivetuiError` with the tool's own words.
+    seconds to minutes and needs a package index; done once per content. Raises `LivetuiError` in the tool's own words.
     """
     folder, version = requirements.folder(runtime, state), _version(runtime)
     python = folder / BIN / PYTHON
