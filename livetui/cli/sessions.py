@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +29,7 @@ _LEAVE_S = 8.0
 @PRODUCTION
 def dev(headless: bool, as_json: bool, seconds: float | None, **flags: Any) -> int:
     """Deploy live if needed, then serve invocations (the default)."""
-    return _serve(settings_of(**flags), headless=headless, as_json=as_json, seconds=seconds)
+    return _serve(partial(settings_of, **flags), headless=headless, as_json=as_json, seconds=seconds)
 
 
 @click.command()
@@ -41,7 +43,7 @@ def demo(headless: bool, as_json: bool, seconds: float | None, traffic: bool, **
 
     The bundled orders application is deployed, and a customer begins to use it.
     """
-    return _serve(_demo_settings(**flags), headless=headless, as_json=as_json, seconds=seconds, kind="demo",
+    return _serve(partial(_demo_settings, **flags), headless=headless, as_json=as_json, seconds=seconds, kind="demo",
                   traffic=traffic)
 
 
@@ -58,8 +60,7 @@ def _demo_settings(**flags: Any) -> Settings:
 @with_options(*COMMON, *STACK, JSON, PRODUCTION)
 def deploy(as_json: bool, **flags: Any) -> int:
     """Deploy live and leave."""
-    settings = settings_of(**flags)
-    return _serve(settings, headless=True, as_json=as_json, seconds=0, serve=False)
+    return _serve(partial(settings_of, **flags), headless=True, as_json=as_json, seconds=0, serve=False)
 
 
 @click.command()
@@ -73,7 +74,7 @@ def attach(targets: tuple[str, ...], headless: bool, as_json: bool, seconds: flo
     TARGET is a stack, a function or a glob; a layer and a changed handler is all that they get. They run their own
     deployed code while no console is there. `livetui restore` puts them back exactly.
     """
-    code = _serve(settings_of(**flags), headless=headless, as_json=as_json, seconds=seconds, kind="attach",
+    code = _serve(partial(settings_of, **flags), headless=headless, as_json=as_json, seconds=seconds, kind="attach",
                   attach=targets)
     if code not in (1, 2):
         say("The functions stay attached. To put them back as they were: livetui restore")
@@ -89,7 +90,8 @@ def open_session(settings: Settings, **options: Any) -> Session:
     return Session(settings, **options)
 
 
-def _serve(settings: Settings, *, headless: bool, as_json: bool, **options: Any) -> int:
+def _serve(read: Callable[[], Settings], *, headless: bool, as_json: bool, **options: Any) -> int:
+    settings = read()
     if sys.stdin.isatty() and not as_json:
         settings = _typed_production(settings, options.get("attach", ()))
     if not settings.local:
@@ -97,7 +99,7 @@ def _serve(settings: Settings, *, headless: bool, as_json: bool, **options: Any)
 
         chores.sign_in(settings)
     headless = headless or as_json or not (sys.stdin.isatty() and sys.stdout.isatty())
-    session = open_session(settings, console=not headless, **options)
+    session = open_session(settings, console=not headless, read_again=read, **options)
     if headless:
         from livetui.session import outputs
         from livetui.session.headless import run

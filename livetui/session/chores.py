@@ -302,7 +302,8 @@ def cloud(settings: Settings, action: str) -> str:
     if found is None:
         if action != "env":
             return "No local cloud of this project is running."
-        raise LivetuiError("No local cloud of this project is running.", hint="Start one: livetui demo, or livetui --local")
+        raise LivetuiError("No local cloud of this project is running.",
+                           hint="Start one: livetui demo, or livetui --local")
     if action == "stop":
         found.stop()
         return "The local cloud has ended."

@@ -37,12 +37,14 @@ class Session:
     no calls are taken, only replays are run: another console may hold the stage meanwhile. `seconds` ends it that
     long after it became live. `attach` names deployed functions to make live instead of deploying the template.
     Without `console` the breakpoints set in a console are left alone: nobody would be there to let a call run on.
+    `read_again` reads the settings anew, for a start after one that failed.
     """
 
     def __init__(self, settings: Settings, *, kind: str = "dev", traffic: bool = False,
                  serve: bool = True, seconds: float | None = None, attach: tuple[str, ...] = (),
-                 console: bool = True) -> None:
+                 console: bool = True, read_again: Callable[[], Settings] | None = None) -> None:
         self.settings = settings
+        self._read_again = read_again or (lambda: settings)
         self.exit_code = 0
         self._hub = Hub()
         self._store = Store.open(settings.state / "invocations.sqlite",
@@ -234,8 +236,13 @@ class Session:
         self._engine.ask(lambda: self._engine.dispatcher.replay(id, event, times))
 
     def redeploy(self) -> None:
-        """Deploy what changed in the template, while calls go on; when the start has failed: start again."""
+        """Deploy what changed in the template, while calls go on; when the start has failed: start again.
+
+        Raises `LivetuiError` when the settings, which are then read again, cannot be used.
+        """
         if self._ended.is_set():
+            typed = self.settings.yes_production
+            self.settings = msgspec.structs.replace(self._read_again(), yes_production=typed)
             self._restart(self.settings)
         else:
             self._engine.ask(self._engine.redeploy)

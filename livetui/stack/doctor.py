@@ -90,7 +90,8 @@ def _template(settings: Settings) -> Check:
         return Check("template", False, f"parameters without a value: {', '.join(application.missing)}",
                      f"Pass --parameter {application.missing[0]}=VALUE.")
     others = len(application.found) - len(live)
-    return Check("template", True, f"{application.path.name}: {len(live)} function{'' if len(live) == 1 else 's'} can be live"
+    functions = f"{len(live)} function{'' if len(live) == 1 else 's'}"
+    return Check("template", True, f"{application.path.name}: {functions} can be live"
                                    f"{f', {others} cannot' if others else ''}")
 
 

@@ -39,6 +39,20 @@ def test_a_start_that_fails_says_why_and_leaves_the_terminal_as_it_was(tmp_path:
         assert terminal.written.rindex(b"\x1b[?1049l") > terminal.written.rindex(b"\x1b[?1049h")
 
 
+@pytest.mark.timeout(60)
+def test_a_start_that_is_tried_again_reads_the_settings_again(tmp_path: Path) -> None:
+    (tmp_path / "template.yaml").write_text(TEMPLATE)
+    (tmp_path / "app.py").write_text("def handler(event, context): ...\n")
+    with Terminal([LIVETUI], tmp_path, environment(tmp_path), (120, 40)) as terminal:
+        terminal.sees("No AWS region is set.", "r Try again")
+        (tmp_path / "livetui.toml").write_text("region = [\n")
+        terminal.press("r")
+        terminal.sees("livetui.toml", "✗ not started")
+        (tmp_path / "livetui.toml").write_text('region = "eu-west-1"\n')
+        terminal.press("D")
+        terminal.sees("No AWS credentials were found.", "r Try again")
+
+
 def rows_stand_below_their_columns(screen: str) -> bool:
     """After a resize the rows are laid out as their head is."""
     lines = screen.split("\n")

@@ -274,9 +274,10 @@ class MainScreen(RecordActions, DebugActions, OpenedRow):
 
     def restart(self, ask: Callable[[], object]) -> None:
         """Start anew after a failure: what was done before is not shown with it."""
+        if not self.app.ask(ask):
+            return
         self.failed = self.live = self.link = None
         self.steps = []
-        self.app.ask(ask)
         self.progress.expanded = True
         self._show_start()
         self._show_header()
