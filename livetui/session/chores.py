@@ -191,24 +191,25 @@ def invoke(settings: Settings, function: str, event: bytes, *, asynchronous: boo
 
 
 def _physical_name(aws: Aws, settings: Settings, function: str) -> str:
-    from botocore.exceptions import ClientError
-
-    from livetui.stack import names
+    from livetui.stack import deployment, names
 
     stack = names.stack_name(settings.app, settings.stage)
     try:
-        pages = aws.client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=stack)
-        known = {str(each["LogicalResourceId"]): str(each.get("PhysicalResourceId", "")) for page in pages
-                 for each in page["StackResourceSummaries"] if each["ResourceType"] == "AWS::Lambda::Function"}
-    except ClientError:  # there is no such stack, or it may not be read: Lambda judges the name
+        resources = deployment.resources_of(aws, stack)
+    except LivetuiError:
+        resources = []
+    if not resources:  # there is no such stack, or it may not be read: Lambda judges the name
         return function
+    known = {str(each["Id"]): str(each.get("PhysicalResourceId", "")) for each in resources
+             if each["ResourceType"] == "AWS::Lambda::Function"}
     if function in known:
         return known[function]
     if function in known.values() or ":" in function:
         return function
     near = difflib.get_close_matches(function.lower(), [name.lower() for name in known], 1)
     meant = next((f"Did you mean {name}? " for name in known if name.lower() in near), "")
-    raise UsageError(f"{stack} has no function {function}.", hint=f"{meant}Its functions: {', '.join(sorted(known))}")
+    raise UsageError(f"{stack} has no function {function}.",
+                     hint=f"{meant}Its functions: {', '.join(sorted(known)) or 'none'}")
 
 
 def sample(name: str) -> bytes:

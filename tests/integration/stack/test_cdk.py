@@ -17,6 +17,7 @@ from livetui.aws import Aws
 from livetui.config import Settings
 from livetui.config import load as load_settings
 from livetui.errors import UsageError
+from livetui.session import chores
 from livetui.stack import template
 from livetui.stack.bootstrap import Bootstrap
 from livetui.stack.contract import LiveStack
@@ -89,18 +90,20 @@ def deploy(aws: Aws, bootstrap: Bootstrap, settings: Settings) -> LiveStack:
 
 
 def test_stacks_of_an_assembly_become_one_live_stack(aws: Aws, bootstrap: Bootstrap, settings: Settings,
-                                                     assembly: Path) -> None:
+                                                     assembly: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     live = deploy(aws, bootstrap, settings)
     assert {name: item.live for name, item in live.functions.items()} == {
         "App-Hello": True, "App-Node": False, "App-Nest-Deep": True}
     assert live.functions["App-Hello"].code_root == settings.root / "fn"
     assert live.outputs["Name"] == live.functions["App-Hello"].name
-    awslambda = aws.client("lambda")
-    variables = awslambda.get_function_configuration(FunctionName=live.functions["App-Hello"].name)["Environment"]
+    variables = aws.client("lambda").get_function_configuration(FunctionName=live.functions["App-Hello"].name)["Environment"]
     assert "Queue" in variables["Variables"]["QUEUE"]
+    monkeypatch.setattr(chores, "reach", lambda _: aws)
     for name in ("App-Hello", "App-Nest-Deep"):
-        answer = awslambda.invoke(FunctionName=live.functions[name].arn)["Payload"].read().decode()
-        assert "LivetuiOffline" in answer
+        assert "LivetuiOffline" in chores.invoke(settings, name, b"{}", asynchronous=False).body
+    with pytest.raises(UsageError) as refused:
+        chores.invoke(settings, "Hello", b"{}", asynchronous=False)
+    assert refused.value.hint == "Did you mean App-Hello? Its functions: App-Hello, App-Nest-Deep, App-Node"
     assert not deploy(aws, bootstrap, settings).changed
 
 
