@@ -9,6 +9,7 @@ import threading
 import pytest
 from console import Console, console
 from recorded import HTTP_EVENT, invocation, live_session, orders
+from textual.widgets import OptionList
 
 from livetui.config import Settings
 from livetui.errors import LivetuiError
@@ -195,6 +196,15 @@ async def invoke_with(shown: Console, words: str) -> None:
     await shown.until(lambda: bool(shown.app.screen.query("#narrow")), "the choices")
     await shown.type(words)
     await shown.press("enter")
+
+
+async def test_before_the_first_call_samples_for_the_functions_routes_come_first():
+    async with console(live_session([])) as shown:
+        await shown.press("i", "down", "enter")  # GetOrder
+        await shown.until(lambda: bool(shown.app.screen.query("#narrow")), "the choices")
+        choices = shown.app.screen.query_one(OptionList)
+        first = [str(choices.get_option_at_index(at).prompt).split()[0] for at in (0, 1)]
+        assert first == ["http-api", "http-api-post"]
 
 
 @pytest.mark.parametrize("kind", export.KINDS)

@@ -133,7 +133,8 @@ class EventActions(ShownRows):
         rows = [row for row in self.table.rows.all() if row.function == function]
         last = {row.trigger: row for row in rows if row.replay_of is None}
         samples = [pick for pick in self.app.samples() if pick.id != "empty"]
-        near = [pick for pick in samples if any(is_like(pick.id, trigger) for trigger in last)]
+        triggers = (*last, *self._routes_of(function))
+        near = [pick for pick in samples if any(is_like(pick.id, trigger) for trigger in triggers)]
         picks = [
             *map(captured_as, list(last.values())[:-4:-1]),
             *near,
