@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Callable, Coroutine, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from typing import Any, TypeVar
 
 from livetui.aws import Aws, IotEndpoint
@@ -38,8 +39,6 @@ INLINE = 64 * 1024
 PING_IDLE, PING_BUSY, DEAF = 30.0, 5.0, 5.0
 RENEW_AFTER = 23 * 3600.0
 """AWS IoT ends WebSocket connections after 24 h."""
-ASK_AGAIN_S = (0.5, 1.5, 0.0)
-"""Pauses after each look at the owner object that failed; after the last one it is decided."""
 BUSY = 0.85
 """Share of a connection's quota from which another connection is opened."""
 
@@ -85,12 +84,8 @@ class Link:
         """Connect, own the stage, publish presence. Raises `LinkHeld`, or `LivetuiError` with what to do."""
         self._tell("connecting")
         sys.setswitchinterval(min(sys.getswitchinterval(), SWITCH_S))
-        if self.config.bucket:
-            self._owner = OwnerObject(self._aws, self.config.bucket, self.topics)
         try:
-            self._endpoint, seen = await asyncio.gather(
-                self._off_loop(self._aws.iot_endpoint),
-                self._off_loop(self._owner.read) if self._owner is not None else asyncio.sleep(0, Ownership()))
+            seen = await self._look()
             since = time.time()
             will = Presence(False, self.session, seen.epoch + 1, since, self.config.owner)
             first = await self._connect(0, [self.topics.presence, self.topics.stubs], self._last_will(will))
@@ -112,6 +107,26 @@ class Link:
         self._publish(self._machine.ping(self._now()))
         self._tell("live")
 
+    async def ask(self) -> None:
+        """Raise `LinkHeld` when another console has the stage now: for who is about to change it, instead of `open`."""
+        try:
+            seen = await self._look()
+            if not seen.free and not self.config.take_over:
+                await self._connect(0, [self.topics.presence, self.topics.stubs], None)
+                if await self._alive(seen.session, await self._others.presence()):
+                    raise LinkHeld(seen.owner, seen.since)
+        finally:
+            await self._shut()
+
+    async def _look(self) -> Ownership:
+        """Where the broker is, and who had the stage last."""
+        if self.config.bucket:
+            self._owner = OwnerObject(self._aws, self.config.bucket, self.topics)
+        self._endpoint, seen = await asyncio.gather(
+            self._off_loop(self._aws.iot_endpoint),
+            self._off_loop(self._owner.read) if self._owner is not None else asyncio.sleep(0, Ownership()))
+        return seen
+
     def _last_will(self, gone: Presence) -> Publish:
         frame = presence_frame(gone, self.topics.root, self.config.signing_key)
         return Publish(self.topics.presence, frame.encode(), retain=True)
@@ -122,33 +137,31 @@ class Link:
         self._renewals += 1
         client_id = self.topics.console_client(self.session, number, self._renewals)
         connection = Connection(number, client_id, self._endpoint, self._aws, topics, self._heard, self._changed, will)
-        up = self._ups[connection] = asyncio.get_running_loop().create_future()
         self._counters.append(connection.counter)
         previous = self._connections.get(number)
         self._connections[number] = connection
-        connection.start()
         try:
-            await asyncio.wait_for(up, CONNECT_WITHIN)
-        except TimeoutError as error:
-            raise LivetuiError(f"AWS IoT cannot be reached at {self._endpoint.host}.", self.state.detail,
-                               "Check the network, a proxy (HTTPS_PROXY) and the policy in docs/security.md. In an "
-                               "account that never used IoT, the endpoint needs about ten minutes.") from error
+            await self._until_up(connection, connection.start, f"AWS IoT cannot be reached at {self._endpoint.host}.",
+                                 "Check the network, a proxy (HTTPS_PROXY) and the policy in docs/security.md. In an "
+                                 "account that never used IoT, the endpoint needs about ten minutes.")
         finally:
-            self._ups.pop(connection, None)
             if previous is not None:
                 await previous.close()
         return connection
 
     async def _listen(self, connection: Connection, topic: str) -> None:
         connection.also(topic)
-        up = self._ups[connection] = asyncio.get_running_loop().create_future()
         connection.up = False
-        connection.subscribe([topic])
+        await self._until_up(connection, partial(connection.subscribe, [topic]),
+                             "AWS IoT did not confirm a subscription.", "Check iot:Subscribe in docs/security.md.")
+
+    async def _until_up(self, connection: Connection, begin: Callable[[], None], what: str, hint: str) -> None:
+        up = self._ups[connection] = asyncio.get_running_loop().create_future()
+        begin()
         try:
             await asyncio.wait_for(up, CONNECT_WITHIN)
         except TimeoutError as error:
-            raise LivetuiError("AWS IoT did not confirm a subscription.", self.state.detail,
-                               "Check iot:Subscribe in docs/security.md.") from error
+            raise LivetuiError(what, self.state.detail, hint) from error
         finally:
             self._ups.pop(connection, None)
 
@@ -336,20 +349,10 @@ class Link:
 
     async def _contest(self, other: Presence) -> None:
         """Whether that session was the owner of the stage after this one, as its owner object says."""
-        lost = self._owner is None or await self._is_anothers(self._owner)
+        lost = self._owner is None or await self._off_loop(self._owner.is_anothers, self.session)
         machine = self._the_machine()
         if machine.owns:
             self._carry_out(machine.lost(other) if lost else [machine.announce(self._now())])
-
-    async def _is_anothers(self, owner: OwnerObject) -> bool:
-        """False while S3 does not say: that this console lives is sure, and that the other one does not."""
-        for pause in ASK_AGAIN_S:
-            try:
-                return (await self._off_loop(owner.read)).session not in ("", self.session)
-            except LivetuiError as error:
-                log.warning("who owns the stage is asked again: %s", error)
-                await asyncio.sleep(pause)
-        return False
 
     async def _fetch(self, fetch: Fetch) -> None:
         machine = self._the_machine()

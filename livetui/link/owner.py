@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +19,9 @@ from stub_runtime.presence import Lease, Presence, read_lease, read_presence
 from stub_runtime.topics import Topics
 from stub_runtime.wire import Frame
 
+log = logging.getLogger(__name__)
+ASK_AGAIN_S = (0.5, 1.5, 0.0)
+"""Pauses after each look at the owner object that failed; after the last one it is decided."""
 ALIVE_WITHIN = 1.5
 """Seconds in which a console that lives answers a ping."""
 
@@ -77,6 +81,19 @@ class OwnerObject:
         except (KeyError, TypeError, ValueError) as error:
             raise LivetuiError("The owner object of the stage is damaged.", f"s3://{self._bucket}/{self._key}: {error}",
                                "Delete that object and start again.") from error
+
+    def is_anothers(self, session: str) -> bool:
+        """Whether another session has the stage by now, for the one that has lived in it.
+
+        False while S3 does not say: that this one lives is sure, and that the other one does not.
+        """
+        for pause in ASK_AGAIN_S:
+            try:
+                return self.read().session not in ("", session)
+            except LivetuiError as error:
+                log.warning("who owns the stage is asked again: %s", error)
+                time.sleep(pause)
+        return False
 
     def write(self, ownership: Ownership, seen: Ownership) -> Ownership | None:
         """Replace what was `seen`; None when somebody else was faster."""

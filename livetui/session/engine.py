@@ -19,6 +19,7 @@ from livetui.errors import LivetuiError, in_one_line
 from livetui.link.credentials import fetch_keys
 from livetui.link.link import Link
 from livetui.link.messages import Call, LinkConfig, LinkState
+from livetui.link.owner import OwnerObject
 from livetui.link.presence import announce_gone
 from livetui.link.usage import LinkUsage
 from livetui.runtime.contract import LaneStats
@@ -36,12 +37,14 @@ from livetui.session.template_edits import TemplateEdits
 from livetui.session.variables import Variables
 from livetui.stack import attach, attachment, bootstrap, deployment, drift, park, routes, template
 from livetui.stack.contract import LiveFunction, LiveStack, Progress
+from stub_runtime.topics import Topics
 
 Step = Literal["cloud", "package", "connect"]
 _DRIFT_EVERY_S = 60.0
 """How often to look whether something else deployed a live function."""
 _DRAIN_S = 1.5
 """How long handlers that run when the session ends may take to answer their callers."""
+_NOBODY = contextlib.nullcontext()
 _R = TypeVar("_R")
 log = logging.getLogger(__name__)
 
@@ -158,7 +161,7 @@ class Engine:
                 around.create_task(self._look_around(aws, self._bootstrap))
                 around.create_task(self._look_for_environments())
             self._announce(aws, self.stack)
-            with self._traffic(aws, self.stack):
+            with self.ground.customer(aws.access, self.stack.outputs, self.hub) if self.traffic else _NOBODY:
                 try:
                     await asyncio.wait_for(self._cut.wait(), self.seconds)
                 except TimeoutError:
@@ -170,6 +173,8 @@ class Engine:
     async def _deploy(self, aws: Aws, application: template.Application | None) -> None:
         started = self._bootstrap = await asyncio.to_thread(bootstrap.ensure, aws, self._progress, self.cancel,
                                                             self.settings.permissions_boundary, self.settings.tags)
+        if self.serve and self.stack is None:
+            await self._ask_for_stage(aws, started.bucket)
         if self.attach:
             self.stack = await asyncio.to_thread(attach.attach, aws, started, self.settings, self.attach,
                                                  self._progress, application)
@@ -236,11 +241,7 @@ class Engine:
             self.dispatcher.connect(pool, None)
             yield
             return
-        link_config = LinkConfig(app=stack.app, stage=stack.stage, bucket=stack.bucket, signing_key=stack.signing_key,
-                            owner=f"{user_name()}@{socket.gethostname()}", take_over=self.settings.take_over,
-                            history=self.store.history)
-        link = self._link = Link(link_config, aws, on_call=self._called, on_cancel=self.dispatcher.cancelled,
-                                 on_state=self._link_changed, known=self.dispatcher.known)
+        link = self._link = self._link_to(aws, stack.bucket, stack.signing_key)
         self.dispatcher.connect(pool, link)
         with self._step("connect", "link"):
             await link.open()
@@ -260,6 +261,20 @@ class Engine:
             finally:
                 await link.close()
 
+    async def _ask_for_stage(self, aws: Aws, bucket: str) -> None:
+        """Before anything of it is changed: another console may serve it. Raises `LinkHeld`."""
+        owner = OwnerObject(aws, bucket, Topics(self.settings.app, self.settings.stage))
+        if not (await asyncio.to_thread(owner.read)).free:
+            key = await asyncio.to_thread(deployment.signing_key, aws, self.settings)
+            await self._link_to(aws, bucket, key).ask()
+
+    def _link_to(self, aws: Aws, bucket: str, key: bytes) -> Link:
+        told = LinkConfig(app=self.settings.app, stage=self.settings.stage, bucket=bucket, signing_key=key,
+                          owner=f"{user_name()}@{socket.gethostname()}", take_over=self.settings.take_over,
+                          history=self.store.history)
+        return Link(told, aws, on_call=self._called, on_cancel=self.dispatcher.cancelled, on_state=self._link_changed,
+                    known=self.dispatcher.known)
+
     async def _park(self, aws: Aws) -> None:
         try:
             await asyncio.to_thread(self._switch, park.park, aws)
@@ -271,21 +286,6 @@ class Engine:
         assert self._bootstrap is not None
         with self._switching:
             return switch(aws, self._bootstrap, self.settings, self._progress)
-
-    @contextlib.contextmanager
-    def _traffic(self, aws: Aws, stack: LiveStack) -> Iterator[None]:
-        if not self.traffic:
-            yield
-            return
-        from livetui.cloud.traffic import Traffic
-
-        traffic = Traffic(aws.access, self.ground.public(stack.outputs),
-                          on_error=lambda text: self.hub.publish(Notice("warning", text)))
-        traffic.start()
-        try:
-            yield
-        finally:
-            traffic.stop()
 
     # --- what people hear -----------------------------------------------------------------------------------------
 

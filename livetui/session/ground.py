@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from livetui.aws import CloudAccess
 from livetui.config import Settings
 from livetui.errors import LivetuiError
+from livetui.session.events import Notice
+from livetui.session.hub import Hub
 
 if TYPE_CHECKING:
     from livetui.cloud import LocalCloud, RunningCloud
@@ -86,6 +88,17 @@ class Ground:
         if self.local is None:
             return dict(outputs)
         return {name: self.local.public_url(value) for name, value in outputs.items()}
+
+    @contextlib.contextmanager
+    def customer(self, access: CloudAccess, outputs: Mapping[str, str], hub: Hub) -> Iterator[None]:
+        """The demo's customer uses the shop of these outputs meanwhile."""
+        from livetui.cloud.traffic import Traffic
+
+        traffic = Traffic(access, self.public(outputs), lambda text: hub.publish(Notice("warning", text))).start()
+        try:
+            yield
+        finally:
+            traffic.stop()
 
 
 def ended() -> LivetuiError:

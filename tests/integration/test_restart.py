@@ -12,6 +12,7 @@ import pytest
 
 from livetui.aws import Aws
 from livetui.cloud import LocalCloud
+from livetui.stack.names import stack_name
 from tests.integration.console_process import ConsoleProcess
 
 ORDERS = Path(__file__).parents[2] / "examples" / "orders"
@@ -66,9 +67,14 @@ def test_offline_is_an_error_within_2_s_and_a_restart_needs_no_deployment(tmp_pa
 
 def test_a_second_console_is_told_who_holds_the_stage_and_may_take_over(tmp_path: Path) -> None:
     project = shop(tmp_path)
-    with LocalCloud.start(project / ".livetui"):
+    with LocalCloud.start(project / ".livetui") as cloud:
+        stacks = Aws(cloud.access).client("cloudformation")
         first = ConsoleProcess(project, "--local")
-        first.live()
+        live = first.live()
+        stack = stack_name(live["app"], live["stage"])
+        deployed = stacks.get_template(StackName=stack)["TemplateBody"]
+        template = project / "template.yaml"
+        template.write_text(template.read_text("utf-8").replace("VisibilityTimeout: 12", "VisibilityTimeout: 13"), "utf-8")
         attach = project / ".livetui" / "debug.json"
         of_first = attach.read_text("utf-8")
         second = ConsoleProcess(project, "--local")
@@ -77,8 +83,10 @@ def test_a_second_console_is_told_who_holds_the_stage_and_may_take_over(tmp_path
         assert "@" in failed["what"] + failed["why"]
         assert "--take-over" in failed["hint"]
         assert attach.read_text("utf-8") == of_first  # editors still find the console that has the stage
+        assert stacks.get_template(StackName=stack)["TemplateBody"] == deployed
         third = ConsoleProcess(project, "--local", "--take-over")
         third.live()
+        assert stacks.get_template(StackName=stack)["TemplateBody"] != deployed
         assert attach.read_text("utf-8") != of_first
         first.wait_for(lambda event: event["event"] == "link.changed" and event["state"] == "taken-over")
         first.end()

@@ -56,9 +56,10 @@ class Console:
         """Every widget has handled its messages, and those that came of them, and waits for the next."""
         ends, quiet = time.monotonic() + 15, 0
         while quiet < 2:  # a timer or a thread may have begun something meanwhile
-            assert time.monotonic() < ends, "the console's widgets do not come to rest"
             await asyncio.sleep(0)
-            quiet = 0 if any(map(busy, [*self.app._registry, self.app])) else quiet + 1
+            at_work = [each for each in (*self.app._registry, self.app) if busy(each)]
+            assert time.monotonic() < ends, f"these do not come to rest: {at_work}"
+            quiet = 0 if at_work else quiet + 1
 
     async def settle(self) -> None:
         """Events drained, threads done, messages handled."""

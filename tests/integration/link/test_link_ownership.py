@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from livetui.link.link import Link
-from livetui.link.messages import Answer, Call
+from livetui.link.messages import Answer, Call, LinkConfig
 from livetui.link.owner import LinkHeld, OwnerObject
 from stub_runtime.presence import Presence, presence_frame
 from stub_runtime.wire import Frame, Kind
@@ -137,6 +137,22 @@ async def test_a_second_console_is_told_who_holds_the_stage(live: Live) -> None:
         assert first.link.state.phase == "live"
 
 
+async def test_who_is_about_to_change_the_stage_is_told_who_holds_it(live: Live) -> None:
+    def asking(**changes: Any) -> Link:
+        told = LinkConfig(live.app, live.stage, live.bucket, SEED, "bob@desk", **changes)
+        return Link(told, live.aws, on_call=print, on_cancel=print, on_state=print)
+
+    async with console(live, echo, owner="ada@laptop") as first:
+        with pytest.raises(LinkHeld) as caught:
+            await asking().ask()
+        assert caught.value.owner == "ada@laptop"
+        await asking(take_over=True).ask()
+        assert first.link.state.phase == "live"
+    await asking().ask()
+    put_owner(live, bobs())  # of one that died: nothing answers for it
+    await asking().ask()
+
+
 async def test_a_take_over_is_told_to_the_first_and_calls_go_to_the_second(live: Live) -> None:
     calls: list[Call] = []
     with live.environment() as environment:
@@ -247,7 +263,7 @@ async def test_the_last_will_of_the_next_owner_ends_the_one_before_it(live: Live
 
 
 async def test_an_owner_whom_s3_does_not_answer_keeps_the_stage(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("livetui.link.link.ASK_AGAIN_S", (0.0, 0.0))
+    monkeypatch.setattr("livetui.link.owner.ASK_AGAIN_S", (0.0, 0.0))
     with client(live.aws, f"other-{live.app}") as other:
         async with console(live, echo) as here:
             looks = count_looks(here)
@@ -269,7 +285,7 @@ async def test_an_owner_whose_object_was_deleted_keeps_the_stage(live: Live) -> 
 
 async def test_an_owner_whom_s3_answers_late_still_hears_that_it_lost(live: Live,
                                                                       monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("livetui.link.link.ASK_AGAIN_S", (0.0, 0.0))
+    monkeypatch.setattr("livetui.link.owner.ASK_AGAIN_S", (0.0, 0.0))
     with client(live.aws, f"other-{live.app}") as other:
         async with console(live, echo) as here:
             count_looks(here, lambda: put_owner(live, bobs()))
