@@ -27,7 +27,8 @@ def _dataclass(cls: type | None = None, *, frozen: bool = False, repr: bool = Tr
 
     def init(self: object, *values: object, **named: object) -> None:
         self.__dict__ = {**defaults, **dict(zip(names, values)), **named}  # noqa: B905  (Python 3.9)
-        if self.__dict__.keys() != known:
+        twice = not named.keys().isdisjoint(names[:len(values)])
+        if self.__dict__.keys() != known or len(values) > len(names) or twice:
             raise TypeError(f"{cls.__name__}() takes {', '.join(names)}")
         if checked is not None:
             checked(self)
@@ -62,7 +63,7 @@ _import = builtins.__import__
 
 def _lean_import(name: str, globals: Mapping[str, object] | None = None, locals: Mapping[str, object] | None = None,
                  fromlist: Sequence[str] | None = (), level: int = 0) -> object:
-    if name in _STAND_INS and fromlist and globals is not None:
+    if name in _STAND_INS and fromlist and level == 0 and globals is not None:
         stand_in = _STAND_INS[name]
         importer = str(globals.get("__name__")).partition(".")[0]
         if importer in ("awscrt", "stub_runtime") and all(hasattr(stand_in, asked) for asked in fromlist):

@@ -85,7 +85,7 @@ class VersionError(WireError):
         self.version = version
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Frame:
     """One publish. `attempt` is 32 hex digits; `message_id` tells frames of one message from those of another."""
 

@@ -111,7 +111,7 @@ class Link:
         """Raise `LinkHeld` when another console has the stage now: for who is about to change it, instead of `open`."""
         try:
             seen = await self._look()
-            if not seen.free and not self.config.take_over:
+            if not seen.free:
                 await self._connect(0, [self.topics.presence, self.topics.stubs], None)
                 if await self._alive(seen.session, await self._others.presence()):
                     raise LinkHeld(seen.owner, seen.since)
@@ -349,7 +349,7 @@ class Link:
 
     async def _contest(self, other: Presence) -> None:
         """Whether that session was the owner of the stage after this one, as its owner object says."""
-        lost = self._owner is None or await self._off_loop(self._owner.is_anothers, self.session)
+        lost = self._owner is None or await self._owner.is_anothers(self.session, self._off_loop)
         machine = self._the_machine()
         if machine.owns:
             self._carry_out(machine.lost(other) if lost else [machine.announce(self._now())])

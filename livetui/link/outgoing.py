@@ -20,6 +20,7 @@ class Outgoing:
         self._sign_went = False
         self._signs: deque[Publish] = deque()
         self._answers: deque[Publish] = deque()
+        self._waiting: set[tuple[str, bytes]] = set()
 
     def __len__(self) -> int:
         return len(self._signs) + len(self._answers)
@@ -28,8 +29,9 @@ class Outgoing:
         """Take a frame; False when this very frame of an answer waits already. A sign of life is needed only once."""
         is_answer = kind_of(publish.payload) == Kind.ANSWER
         queue = self._answers if is_answer else self._signs
-        if publish in queue:
+        if (publish.topic, publish.payload) in self._waiting:
             return not is_answer
+        self._waiting.add((publish.topic, publish.payload))
         queue.append(publish)
         return True
 
@@ -38,6 +40,7 @@ class Outgoing:
         found: list[Publish] = []
         while queue := next((each for each in self._in_turn if self.pace.wait(now, len(each[0].payload)) <= 0), None):
             publish = queue.popleft()
+            self._waiting.discard((publish.topic, publish.payload))
             self._sign_went = queue is self._signs
             self.pace.sent(now, len(publish.payload))
             found.append(publish)
@@ -54,6 +57,7 @@ class Outgoing:
         """Forget what waits."""
         self._signs.clear()
         self._answers.clear()
+        self._waiting.clear()
 
     @property
     def _in_turn(self) -> list[deque[Publish]]:

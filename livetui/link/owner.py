@@ -9,6 +9,7 @@ import asyncio
 import json
 import logging
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -82,17 +83,17 @@ class OwnerObject:
             raise LivetuiError("The owner object of the stage is damaged.", f"s3://{self._bucket}/{self._key}: {error}",
                                "Delete that object and start again.") from error
 
-    def is_anothers(self, session: str) -> bool:
+    async def is_anothers(self, session: str, off_loop: Callable[..., Awaitable[Ownership]]) -> bool:
         """Whether another session has the stage by now, for the one that has lived in it.
 
         False while S3 does not say: that this one lives is sure, and that the other one does not.
         """
         for pause in ASK_AGAIN_S:
             try:
-                return self.read().session not in ("", session)
+                return (await off_loop(self.read)).session not in ("", session)
             except LivetuiError as error:
                 log.warning("who owns the stage is asked again: %s", error)
-                time.sleep(pause)
+                await asyncio.sleep(pause)
         return False
 
     def write(self, ownership: Ownership, seen: Ownership) -> Ownership | None:

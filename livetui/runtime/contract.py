@@ -8,6 +8,8 @@ from typing import Any, Literal, Protocol, runtime_checkable
 
 import msgspec
 
+from livetui.discreet import Discreet
+
 
 class Trouble(msgspec.Struct, frozen=True):
     """Why a function cannot answer."""
@@ -18,8 +20,10 @@ class Trouble(msgspec.Struct, frozen=True):
     """Why, and what to do where that is known."""
 
 
-class FunctionSpec(msgspec.Struct, frozen=True):
+class FunctionSpec(Discreet, frozen=True):
     """How to run one function here."""
+
+    SHOWN = ("id", "handler", "code_root")
 
     id: str
     """Logical id; the pool's key."""
@@ -47,13 +51,11 @@ class FunctionSpec(msgspec.Struct, frozen=True):
     trouble: Trouble | None = None
     """What is seen to be wrong before a worker has tried; the first one that has is believed instead."""
 
-    def __repr__(self) -> str:
-        """Without its environment, which holds secrets."""
-        return f"FunctionSpec({self.id}, {self.handler}, {self.code_root})"
 
-
-class Work(msgspec.Struct, frozen=True):
+class Work(Discreet, frozen=True):
     """One invocation to run. `context` has the fields of `livetui.link.messages.Call.context`."""
+
+    SHOWN = ("id",)
 
     id: str
     event: bytes
@@ -66,17 +68,15 @@ class Work(msgspec.Struct, frozen=True):
     """What happens to a handler that overruns its timeout: killed as in Lambda, or left to finish ("late"), which
     the pool then tells through `LateListener.work_finished_late`."""
 
-    def __repr__(self) -> str:
-        """Its id alone: payloads and credentials are no part of a log or a traceback."""
-        return f"Work({self.id})"
 
-
-class Outcome(msgspec.Struct, frozen=True):
+class Outcome(Discreet, frozen=True):
     """How a piece of work ended.
 
     `body` is the handler's JSON for `ok`, Lambda's error JSON otherwise. `crash` is a process that ended
     (`Runtime.ExitError`), `cancelled` work that was dropped before it started or cut off by the end of the pool.
     """
+
+    SHOWN = ("kind", "error_type")
 
     kind: Literal["ok", "error", "timeout", "crash", "cancelled"]
     body: bytes
@@ -87,10 +87,6 @@ class Outcome(msgspec.Struct, frozen=True):
     pid: int = 0
     error_type: str = ""
     error_message: str = ""
-
-    def __repr__(self) -> str:
-        """Without what the handler answered."""
-        return f"Outcome({self.kind}, {len(self.body)} bytes, {self.error_type})"
 
 
 class PoolListener(Protocol):

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from livetui.errors import UsageError
-from livetui.runtime.requirements import BIN, PYTHON, Requirements, find_uv, requirements_in
+from livetui.runtime.requirements import BIN, OWN, PYTHON, Requirements, find_uv, requirements_in
 
 _VENV_NAMES = (".venv", "venv", "env", ".env")
 _TOOL_TIMEOUT_S = 30
@@ -191,10 +191,13 @@ def _made_environment(code_root: Path, runtime: str, project: Path, state: Path)
     requirements = requirements_of(code_root, project)
     if requirements is None:
         return None
-    folder = requirements.folder(runtime, state)
-    python = folder / BIN / PYTHON
-    if (folder / "livetui-complete").is_file() and python.is_file():
-        return Interpreter(python, f"made from {os.path.relpath(requirements.file, project)}", _version_of(python))
+    for version in dict.fromkeys((runtime, OWN)):
+        folder = requirements.folder(version, state)
+        python = folder / BIN / PYTHON
+        if (folder / "livetui-complete").is_file() and python.is_file():
+            again = f"Its own could not be had when the packages were installed; to try again, delete {folder}."
+            return Interpreter(python, f"made from {os.path.relpath(requirements.file, project)}", _version_of(python),
+                               () if version == runtime else (again,))
     return None
 
 

@@ -17,6 +17,8 @@ from livetui.errors import LivetuiError
 
 BIN = "Scripts" if os.name == "nt" else "bin"
 PYTHON = "python.exe" if os.name == "nt" else "python"
+OWN = f"python{sys.version_info[0]}.{sys.version_info[1]}"
+"""livetui's own Python, as a runtime is named."""
 _INCLUDED = re.compile(r"^\s*(?:-r|-c|--requirement|--constraint)[\s=]+(\S+)", re.MULTILINE)
 
 
@@ -72,7 +74,7 @@ def _normal(package: str) -> str:
 
 
 def _version(runtime: str) -> str:
-    return runtime.removeprefix("python") or f"{sys.version_info[0]}.{sys.version_info[1]}"
+    return (runtime or OWN).removeprefix("python")
 
 
 def find_uv() -> str | None:
@@ -81,12 +83,16 @@ def find_uv() -> str | None:
     return shutil.which("uv") or (str(beside) if beside.is_file() else None)
 
 
+class NoPythonError(LivetuiError):
+    """The Python that an environment is to be of cannot be had, or cannot make one."""
+
+
 def make_environment(requirements: Requirements, runtime: str, state: Path) -> Path:
     """The Python of an environment with what is required and boto3, which Lambda's own runtime has.
 
-    Made with uv, which also fetches a missing Python; without uv with `python3.N -m venv` and pip. Where that Python
-    is not to be had, it is of livetui's own version: the packages are there, and the other version is a warning. Takes
-    seconds to minutes and needs a package index; done once per content. Raises `LivetuiError` in the tool's own words.
+    Made with uv, which also fetches a missing Python; without uv with `python3.N -m venv` and pip. Takes seconds to
+    minutes and needs a package index; done once per content. Raises `LivetuiError` with the tool's own words, and
+    `NoPythonError` when it is not for the packages: another `runtime` may do then, such as livetui's own, `OWN`.
     """
     folder, version = requirements.folder(runtime, state), _version(runtime)
     python = folder / BIN / PYTHON
@@ -94,28 +100,29 @@ def make_environment(requirements: Requirements, runtime: str, state: Path) -> P
         return python
     folder.parent.mkdir(parents=True, exist_ok=True)
     uv = find_uv()
+    wanted = sys.executable if runtime == OWN else version
+    make = ([uv, "venv", "--quiet", "--clear", "--python", wanted, str(folder)] if uv else
+            [_installed_python(version), "-m", "venv", "--clear", str(folder)])
     install = [uv, "pip", "install", "--quiet", "--python", str(python)] if uv else [
         str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    try:
+    for command, kind in ((make, NoPythonError), ([*install, *requirements.arguments, "boto3"], LivetuiError)):
         try:
-            _run(_venv(uv, version if uv else f"python{version}", folder), requirements)
-        except (OSError, subprocess.CalledProcessError):
-            _run(_venv(uv, sys.executable, folder), requirements)
-        _run([*install, *requirements.arguments, "boto3"], requirements)
-    except (OSError, subprocess.CalledProcessError) as error:
-        words = error.stderr.strip() if isinstance(error, subprocess.CalledProcessError) else str(error)
-        raise LivetuiError(f"The environment for {requirements.file.name} was not made.", words,
-                           f"Make a .venv with Python {version} beside the code yourself: it is used as "
-                           "soon as it is there.") from error
+            subprocess.run(command, check=True, capture_output=True, text=True, stdin=subprocess.DEVNULL,
+                           cwd=requirements.file.parent)
+        except (OSError, subprocess.CalledProcessError) as error:
+            words = error.stderr.strip() if isinstance(error, subprocess.CalledProcessError) else str(error)
+            raise kind(f"The environment for {requirements.file.name} was not made.", words,
+                       f"Make a .venv with Python {version} beside the code yourself: it is used as "
+                       "soon as it is there.") from error
     (folder / "livetui-complete").write_text(str(requirements.file))
     return python
 
 
-def _venv(uv: str | None, python: str, folder: Path) -> list[str]:
-    return ([uv, "venv", "--quiet", "--clear", "--python", python, str(folder)] if uv else
-            [python, "-m", "venv", "--clear", str(folder)])
-
-
-def _run(command: list[str], requirements: Requirements) -> None:
-    subprocess.run(command, check=True, capture_output=True, text=True, stdin=subprocess.DEVNULL,
-                   cwd=requirements.file.parent)
+def _installed_python(version: str) -> str:
+    found = shutil.which(f"python{version}")
+    if found is None and version == _version(OWN):
+        found = sys.executable
+    if found is None:
+        raise NoPythonError(f"There is no Python {version} here to make an environment with.", "",
+                            f"Install Python {version}, or uv, which fetches it: pip install uv")
+    return found

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import socket
 import threading
 import time
@@ -46,7 +45,6 @@ _DRAIN_S = 1.5
 """How long handlers that run when the session ends may take to answer their callers."""
 _NOBODY = contextlib.nullcontext()
 _R = TypeVar("_R")
-log = logging.getLogger(__name__)
 
 
 class Engine:
@@ -173,7 +171,7 @@ class Engine:
     async def _deploy(self, aws: Aws, application: template.Application | None) -> None:
         started = self._bootstrap = await asyncio.to_thread(bootstrap.ensure, aws, self._progress, self.cancel,
                                                             self.settings.permissions_boundary, self.settings.tags)
-        if self.serve and self.stack is None:
+        if self.serve and (self._link is None or self._link.taken_over):
             await self._ask_for_stage(aws, started.bucket)
         if self.attach:
             self.stack = await asyncio.to_thread(attach.attach, aws, started, self.settings, self.attach,
@@ -264,9 +262,11 @@ class Engine:
     async def _ask_for_stage(self, aws: Aws, bucket: str) -> None:
         """Before anything of it is changed: another console may serve it. Raises `LinkHeld`."""
         owner = OwnerObject(aws, bucket, Topics(self.settings.app, self.settings.stage))
-        if not (await asyncio.to_thread(owner.read)).free:
-            key = await asyncio.to_thread(deployment.signing_key, aws, self.settings)
-            await self._link_to(aws, bucket, key).ask()
+        if (self.settings.take_over and self._link is None) or (await asyncio.to_thread(owner.read)).free:
+            return
+        if (key := await asyncio.to_thread(deployment.known_key, aws, self.settings)) is not None:
+            with self._step("connect", "who holds the stage"):
+                await self._link_to(aws, bucket, key).ask()
 
     def _link_to(self, aws: Aws, bucket: str, key: bytes) -> Link:
         told = LinkConfig(app=self.settings.app, stage=self.settings.stage, bucket=bucket, signing_key=key,
@@ -396,7 +396,7 @@ class Engine:
         return renewed
 
     async def _look_for_environments(self) -> None:
-        while True:  # somebody makes an environment, or removes one
+        while True:
             self.hub.publish(Notice("info", await self._functions.another_environment()))
             async with self._changing:
                 await self._configure_anew()

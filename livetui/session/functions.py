@@ -15,7 +15,7 @@ from livetui.errors import LivetuiError
 from livetui.runtime.contract import FunctionSpec, Trouble
 from livetui.runtime.interpreter import Interpreter, environment_above, find_interpreter
 from livetui.runtime.pool import Pool
-from livetui.runtime.requirements import make_environment
+from livetui.runtime.requirements import OWN, NoPythonError, make_environment
 from livetui.session.events import FunctionInfo
 from livetui.stack import deployment
 from livetui.stack.contract import LiveFunction, LiveStack
@@ -112,13 +112,17 @@ class Functions:
         found = self._find(function)
         if found.requirements is None:
             return found
-        try:
-            with self._step(f"environment for {found.requirements.file.parent.name}/{found.requirements.file.name}"):
-                make_environment(found.requirements, function.runtime, self._settings.state)
-        except LivetuiError as error:
-            self._warn(str(error))
-            return found
-        return self._find(function)
+        step = f"environment for {found.requirements.file.parent.name}/{found.requirements.file.name}"
+        for runtime in dict.fromkeys((function.runtime, OWN)):
+            try:
+                with self._step(step):
+                    make_environment(found.requirements, runtime, self._settings.state)
+                return self._find(function)
+            except LivetuiError as error:
+                self._warn(str(error))
+                if not isinstance(error, NoPythonError):
+                    break
+        return found
 
     async def another_environment(self) -> str:
         """Wait until something else than what `specs` found would run a function, and what that is in a sentence.

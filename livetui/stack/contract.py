@@ -8,6 +8,8 @@ from typing import Literal
 
 import msgspec
 
+from livetui.discreet import Discreet
+
 Phase = Literal["bootstrap", "package", "deploy", "remove"]
 
 
@@ -65,8 +67,10 @@ class LiveFunction(msgspec.Struct, frozen=True):
     """Route keys of HTTP APIs that lead to it: `GET /orders/{id}`, `$default`."""
 
 
-class LiveStack(msgspec.Struct, frozen=True):
+class LiveStack(Discreet, frozen=True):
     """What is deployed."""
+
+    SHOWN = ("name", "arn")
 
     name: str
     arn: str
@@ -82,7 +86,3 @@ class LiveStack(msgspec.Struct, frozen=True):
     seconds: float = 0.0
     signing_key: bytes = b""
     """Ed25519 seed of the stage (32 bytes), from SSM; its public half is in the stubs' environment."""
-
-    def __repr__(self) -> str:
-        """Without the key."""
-        return f"LiveStack({self.arn}, {len(self.functions)} functions)"

@@ -169,18 +169,26 @@ def signing_key(aws: Aws, settings: Settings) -> bytes:
     """The stage's Ed25519 seed (32 bytes) from SSM, made there once; whoever comes second takes the first one's."""
     ssm, name = aws.client("ssm"), key_name(settings.app, settings.stage)
     for _ in range(2):
-        try:
-            value = ssm.get_parameter(Name=name, WithDecryption=True)["Parameter"]["Value"]
-            return base64.b64decode(value)
-        except ssm.exceptions.ParameterNotFound:
-            with contextlib.suppress(ssm.exceptions.ParameterAlreadyExists):
-                ssm.put_parameter(Name=name, Type="SecureString", Overwrite=False,
-                                  Description="Signs who may answer for the live functions of this stage",
-                                  Tags=as_list(tags_of(settings)),
-                                  Value=base64.b64encode(secrets.token_bytes(32)).decode())
-        except ClientError as error:
-            raise refused(error, f"The signing key {name} cannot be read.") from error
+        if key := known_key(aws, settings):
+            return key
+        with contextlib.suppress(ssm.exceptions.ParameterAlreadyExists):
+            ssm.put_parameter(Name=name, Type="SecureString", Overwrite=False,
+                              Description="Signs who may answer for the live functions of this stage",
+                              Tags=as_list(tags_of(settings)),
+                              Value=base64.b64encode(secrets.token_bytes(32)).decode())
     raise LivetuiError(f"The signing key {name} cannot be read back.")
+
+
+@refusing("The stage's signing key cannot be read.")
+def known_key(aws: Aws, settings: Settings) -> bytes | None:
+    """The stage's seed as it is in SSM; None when there is none."""
+    ssm, name = aws.client("ssm"), key_name(settings.app, settings.stage)
+    try:
+        return base64.b64decode(ssm.get_parameter(Name=name, WithDecryption=True)["Parameter"]["Value"])
+    except ssm.exceptions.ParameterNotFound:
+        return None
+    except ClientError as error:
+        raise refused(error, f"The signing key {name} cannot be read.") from error
 
 
 @refusing("A function's configuration cannot be read.")

@@ -158,8 +158,8 @@ class LivetuiApp(OneKeyAtATime):
 
     def tell(self, error: LivetuiError) -> None:
         """Show an error: what, why, and what to do next."""
-        words = "\n".join(safe(part) for part in (error.why, error.hint and f"→ {error.hint}") if part)
-        self.notify(words[:2_000] or " ", title=safe(error.what)[:200], severity="error", timeout=10, markup=False)
+        words = "\n".join(safe(part[:2_000]) for part in (error.why, error.hint and f"→ {error.hint}") if part)
+        self.notify(words[:2_000] or " ", title=safe(error.what[:200]), severity="error", timeout=10, markup=False)
 
     @on(CopyRequested)
     def _copy(self, event: CopyRequested) -> None:

@@ -175,7 +175,7 @@ def _error(opened: Opened) -> Document:
     message = opened.masked(str(answer.get("errorMessage", "")))
     lines: list[str | Line] = [
         (
-            (text.safe(str(answer.get("errorType", "")))[:200], "error"),
+            (text.safe(str(answer.get("errorType", ""))[:200]), "error"),
             (": ", "error"),
             *text.line(message.split("\n")[0], "error"),
         )

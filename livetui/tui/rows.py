@@ -89,6 +89,11 @@ class Rows:
         """The rows that came last."""
         return (self._held[id] for id in reversed(self._ids[-most:]))
 
+    def matching(self) -> Iterable[Row]:
+        """The rows shown that the filter lets through."""
+        rows = (self._held[id] for id in self.shown)
+        return rows if self._matches is None else filter(self._matches, rows)
+
     def unfinished(self) -> Iterable[Row]:
         """Rows that are not at their end yet."""
         return (self._held[id] for id in self._open)
@@ -180,6 +185,7 @@ class Rows:
             del self._held[id]
         self._open -= gone
         self._since -= gone
+        self.asked_for -= gone
         self.let_go += count
         self.shown = [id for id in self.shown if id not in gone]
 

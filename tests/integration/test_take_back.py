@@ -16,9 +16,10 @@ from livetui.aws import Aws
 from livetui.cloud import LocalCloud
 from livetui.config import load
 from livetui.session import chores, engine
-from livetui.session.events import Notice, SessionLive
+from livetui.session.events import LinkChanged, Notice, SessionLive
 from livetui.session.headless import live
 from livetui.session.session import Session
+from livetui.stack.names import stack_name
 from tests.integration.events import Heard
 
 ORDERS = Path(__file__).parents[2] / "examples" / "orders"
@@ -45,6 +46,25 @@ def refused_for(session: Session, rounds: int) -> Iterator[None]:
                 pass
     finally:
         events.unregister(name, unique_id="refuse")
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.xdist_group("restart")
+def test_whose_stage_was_taken_over_deploys_nothing_beneath_the_new_owner(tmp_path: Path) -> None:
+    project = tmp_path / "shop"
+    shutil.copytree(ORDERS, project)
+    template = project / "template.yaml"
+    settings, heard = load(project, {"local": True, "app": "shop"}), Heard()
+    with LocalCloud.start(settings.state) as cloud, live(first := Session(settings), heard):
+        stacks = Aws(cloud.access).client("cloudformation")
+        with live(Session(load(project, {"local": True, "app": "shop", "take_over": True})), Heard()):
+            heard.wait_for(lambda event: isinstance(event, LinkChanged) and event.state == "taken-over")
+            name = stack_name("shop", settings.stage)
+            deployed = stacks.get_template(StackName=name)["TemplateBody"]
+            template.write_text(template.read_text("utf-8").replace("VisibilityTimeout: 120", "VisibilityTimeout: 12"))
+            first.redeploy()
+            heard.wait_for(lambda event: "is held by" in getattr(event, "reason", "") + getattr(event, "text", ""))
+            assert stacks.get_template(StackName=name)["TemplateBody"] == deployed
 
 
 @pytest.mark.timeout(120)

@@ -47,9 +47,9 @@ def test_a_start_that_is_tried_again_reads_the_settings_again(tmp_path: Path) ->
         terminal.sees("No AWS region is set.", "r Try again")
         (tmp_path / "livetui.toml").write_text("region = [\n")
         terminal.press("r")
-        terminal.sees("livetui.toml", "✗ not started")
+        terminal.sees("livetui.toml cannot be read", "r Try again")
         (tmp_path / "livetui.toml").write_text('region = "eu-west-1"\n')
-        terminal.press("D")
+        terminal.press("r")
         terminal.sees("No AWS credentials were found.", "r Try again")
 
 

@@ -85,6 +85,9 @@ async def test_a_replay_appears_though_the_filter_hides_such_rows_until_another_
         shown.session.arrive(invocation(18, "GetOrder", "GET /orders/1"))
         await shown.settle()
         assert shown.main.table.rows.shown == [12, 17]
+        await shown.press("slash", "enter", "M")
+        assert shown.main.table.rows.shown == [12, 17]
+        assert [row.id for row in shown.main.table.rows.all() if row.marked] == [12], "all that the filter lets through"
         await shown.press("slash", *" fn:Get*")
         assert shown.main.table.rows.shown == [12]
 

@@ -68,6 +68,8 @@ class ShownRows(Screen[None]):
 
     @on(FilterChanged)
     def _filter_changed(self, event: FilterChanged) -> None:
+        if self._filter is None or event.words != self._filter.words:
+            self.table.rows.asked_for.clear()
         self._filter = event
         self._show_rows()
 
@@ -76,7 +78,6 @@ class ShownRows(Screen[None]):
         return "" if self._filter is None else self._filter.words, None if self.past is None else self.past.id
 
     def _show_rows(self) -> None:
-        self.table.rows.asked_for.clear()
         asks = self._question != _EVERY
         many = asks and self.table.rows.held > FILTERED_AT_ONCE
         if many:
@@ -260,6 +261,7 @@ class ShownRows(Screen[None]):
     def open_session(self, record: SessionRecord | None) -> None:
         """Show an earlier session's rows alone; None goes back to all of them."""
         self.past = record
+        self.table.rows.asked_for.clear()
         self.invocations.of_session = "" if record is None else session_words(record)
         self._show_rows()
         self.table.follow()

@@ -234,7 +234,7 @@ class MainScreen(RecordActions, DebugActions, OpenedRow):
                 self.progress.expanded = bool(self.steps)
                 self._show_start()
                 self._show_header()
-                self.app.push_screen(FailureScreen(event, self.progress.steps.document), self._failure_seen)
+                self._explain(event)
             case SessionEnded():
                 # A start that failed has ended too: the user reads why, and leaves or tries again.
                 if self.failed is None or self.app.leaving:
@@ -264,13 +264,19 @@ class MainScreen(RecordActions, DebugActions, OpenedRow):
             case _:
                 self.log.warning(f"an event of an unknown kind: {type(event).__name__}")
 
+    def _explain(self, failed: SessionFailed) -> None:
+        self.app.push_screen(FailureScreen(failed, self.progress.steps.document), self._failure_seen)
+
     def _failure_seen(self, answer: Answer | None) -> None:
-        if self.failed is None:
+        failed = self.failed
+        if failed is None:
             return
         if answer == "quit":
-            self.app.leave(self.failed.exit_code)
+            self.app.leave(failed.exit_code)
         elif answer in ("retry", "take-over"):
             self.restart(self.session.redeploy if answer == "retry" else self.session.take_over)
+            if self.failed is failed:  # the settings cannot be read, which is told beside it
+                self._explain(failed)
 
     def restart(self, ask: Callable[[], object]) -> None:
         """Start anew after a failure: what was done before is not shown with it."""

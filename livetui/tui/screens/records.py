@@ -122,8 +122,8 @@ class RecordActions(EventActions):
             self.post_message(EventsWaiting())  # what the next key does may depend on it
 
     def action_mark_all(self) -> None:
-        """Mark every row that the filter shows, or take the marks away when all have one."""
-        rows = [row for row in map(self.table.rows.get, self.table.rows.shown) if row is not None]
+        """Mark every row that the filter lets through, or take the marks away when all have one."""
+        rows = list(self.table.rows.matching())
         if len(rows) > MOST_TIMES:
             self.app.notify(
                 f"{len(rows):,} rows are shown; at most {MOST_TIMES:,} are marked at once.", severity="warning"

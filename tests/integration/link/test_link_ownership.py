@@ -138,15 +138,14 @@ async def test_a_second_console_is_told_who_holds_the_stage(live: Live) -> None:
 
 
 async def test_who_is_about_to_change_the_stage_is_told_who_holds_it(live: Live) -> None:
-    def asking(**changes: Any) -> Link:
-        told = LinkConfig(live.app, live.stage, live.bucket, SEED, "bob@desk", **changes)
+    def asking() -> Link:
+        told = LinkConfig(live.app, live.stage, live.bucket, SEED, "bob@desk")
         return Link(told, live.aws, on_call=print, on_cancel=print, on_state=print)
 
     async with console(live, echo, owner="ada@laptop") as first:
         with pytest.raises(LinkHeld) as caught:
             await asking().ask()
         assert caught.value.owner == "ada@laptop"
-        await asking(take_over=True).ask()
         assert first.link.state.phase == "live"
     await asking().ask()
     put_owner(live, bobs())  # of one that died: nothing answers for it

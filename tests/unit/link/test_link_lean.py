@@ -23,6 +23,7 @@ from typing import Optional, get_type_hints
 import stub_runtime.handler
 import awscrt.mqtt5
 from stub_runtime.config import StubConfig
+from stub_runtime.topics import Topics
 
 @dataclass
 class Users:
@@ -45,6 +46,7 @@ print(json.dumps({
     "undone": builtins.__import__ is plain and gc.isenabled(), "frozen": gc.get_freeze_count() > 10_000,
     "equal": Users("a") == Users("a"), "shown": repr(Users("a")), "hints": str(get_type_hints(Users)["name"]),
     "signature": str(signature(Users)), "lean": lean, "incomplete": refused(lambda: StubConfig.from_json("{}")),
+    "too many": refused(lambda: Topics("orders", "dev", "more")), "twice": refused(lambda: Topics("orders", app="shop")),
     "callback": refused(lambda: awscrt.mqtt5.Client(
         awscrt.mqtt5.ClientOptions("localhost", on_publish_callback_fn=lambda: None)))}))
 """
@@ -67,6 +69,7 @@ def test_whoever_else_imports_what_is_stood_in_for_gets_the_real_modules(importe
 
 def test_what_is_wrong_is_refused_as_by_the_real_modules(imported: Any) -> None:
     assert imported["incomplete"].startswith("LIVETUI is incomplete")
+    assert imported["too many"] == imported["twice"] == "Topics() takes app, stage"
     assert imported["callback"] == "Callable should take one argument"
 
 

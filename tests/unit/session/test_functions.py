@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -21,8 +22,8 @@ class Aws:
     region = "eu-west-1"
 
 
-def stack_of(code_root: Path, handler: str) -> LiveStack:
-    function = LiveFunction("F", "f", "arn", handler, RUNTIME, code_root, 3, 128, live=True)
+def stack_of(code_root: Path, handler: str, runtime: str = RUNTIME) -> LiveStack:
+    function = LiveFunction("F", "f", "arn", handler, runtime, code_root, 3, 128, live=True)
     return LiveStack("s", "arn", "a", "dev", {}, {"F": function}, "bucket")
 
 
@@ -43,6 +44,26 @@ def test_a_handler_that_a_package_brings_is_not_missed(tmp_path: Path) -> None:
     (tmp_path / ".venv/pyvenv.cfg").write_text("version = 3.12.1")
     found, = functions.specs(Aws(), stack, {})  # type: ignore[arg-type]
     assert found.trouble is None
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("with_uv", [True, False])
+def test_where_its_python_is_not_to_be_had_the_packages_are_installed_for_livetuis_own(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch, with_uv: bool) -> None:
+    if not with_uv:
+        monkeypatch.setattr("livetui.runtime.requirements.find_uv", lambda: None)
+    (tmp_path / "app.py").write_text("def handler(event, context): ...")
+    (tmp_path / "requirements.txt").write_text("six\n")
+    warned: list[str] = []
+    for _ in range(2):
+        functions = Functions(load(tmp_path, {"app": "shop"}), nullcontext, warned.append)
+        spec, = functions.specs(Aws(), stack_of(tmp_path, "app.handler", "python3.99"), {})  # type: ignore[arg-type]
+        assert subprocess.run([spec.interpreter, "-c", "import six, boto3"], check=False).returncode == 0
+        assert "3.99" in warned[0], "why, in the tool's words"
+        info = functions.infos(stack_of(tmp_path, "app.handler", "python3.99"), None)["F"]
+        assert info.lacks == ""
+        assert any("to try again, delete" in each for each in info.warnings), info.warnings
+    assert len([each for each in warned if "was not made" in each or "There is no Python" in each]) == 1
 
 
 def test_requirements_that_cannot_be_installed_stay_in_sight(tmp_path: Path) -> None:
