@@ -181,12 +181,12 @@ def test_ctrl_c_in_a_pager_is_the_pagers(tmp_path):
     class Terminal:
         suspend = staticmethod(contextlib.nullcontext)
 
-    handlers = tmp_path / "handlers"
+    handlers, before = tmp_path / "handlers", signal.getsignal(signal.SIGINT)
     pager = "import os, pathlib, signal, sys; pathlib.Path(sys.argv[1]).write_text(str(signal.getsignal(signal.SIGINT)))"
     interrupt = "os.kill(os.getppid(), signal.SIGINT)"
     run_outside(Terminal(), [sys.executable, "-c", f"{pager}; {interrupt}", str(handlers)])
     assert handlers.read_text() == str(signal.default_int_handler)
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_a_text_that_cannot_be_written_or_read_back_is_told(monkeypatch, tmp_path):

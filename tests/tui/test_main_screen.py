@@ -383,6 +383,17 @@ async def test_a_row_that_takes_long_to_read_is_announced_over_an_empty_pane(mon
         assert "routeKey" in shown.pane_text() or "Records" in shown.pane_text()
 
 
+async def test_a_timer_that_is_told_of_after_the_row_has_come_empties_nothing():
+    async with console() as shown:
+        await shown.opened(12)
+        pane, details_ = shown.pane_text(), shown.main.details
+        details_.show_row(shown.session.invocations[11].row, NOON)
+        details_.call_next(details_._noticed)  # its time has come
+        details_.show_row(shown.session.invocations[12].row, NOON)
+        await shown.handled()
+        assert shown.pane_text() == pane
+
+
 async def test_an_empty_pane_opens_no_pager_and_copies_nothing(monkeypatch):
     outside: list[list[str]] = []
     monkeypatch.setattr("livetui.tui.screens.records.run_outside", lambda app, command: outside.append(command))

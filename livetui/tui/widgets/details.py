@@ -100,7 +100,11 @@ class Details(Framed):
         elif row is None or self.shown is None:
             self._empty()
         elif self._late is None:
-            self._late = self.set_timer(_UNNOTICED_S, self._empty)
+            self._late = self.set_timer(_UNNOTICED_S, self._noticed)
+
+    def _noticed(self) -> None:
+        if self._late is not None:  # its time may have come just before the row did, and be told after it
+            self._empty()
 
     def _empty(self) -> None:
         # What is still there belongs to another row: nothing of it stays under the new title.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import platform
+import shutil
 import struct
 import subprocess
 import sys
@@ -78,6 +79,17 @@ def test_a_bundle_for_aws_holds_its_architecture_and_nothing_else(runtime: str, 
     assert compiled == [] or len(compiled) == len(sources)
     if runtime == f"python{sys.version_info.major}.{sys.version_info.minor}":
         assert compiled
-    pythons = (Path.home() / ".pyenv/versions").glob(f"{runtime.removeprefix('python')}.*/bin/python")
-    for python in pythons if machine == platform.machine() else ():
-        assert not _NOT_NEEDED & _imported(str(python), tmp_path / "task").keys()
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("runtime", ["python3.10", "python3.11", "python3.12", "python3.13"])
+@pytest.mark.usefixtures("cache")
+def test_what_a_cold_start_need_not_import_is_not_imported_by_any_python(runtime: str, tmp_path: Path) -> None:
+    versions = (Path.home() / ".pyenv/versions").glob(f"{runtime.removeprefix('python')}.*/bin/python")
+    python = next(map(str, versions), shutil.which(runtime))
+    if python is None:
+        pytest.skip(f"there is no {runtime} here")
+    architecture = "arm64" if platform.machine() in ("arm64", "aarch64") else "x86_64"
+    with zipfile.ZipFile(StubBundle(runtime, architecture, local=False).path()) as bundle:
+        bundle.extractall(tmp_path)
+    assert not _NOT_NEEDED & _imported(python, tmp_path).keys()
