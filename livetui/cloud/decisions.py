@@ -13,7 +13,8 @@ import time
 from collections.abc import Callable, Hashable
 from typing import Any
 
-KEPT_S = 5.0
+KEPT_S = {True: 60.0, False: 5.0}
+"""Seconds for which an answer counts: what is refused may be allowed by a deployment that goes on."""
 _MOST = 10_000
 
 
@@ -26,13 +27,13 @@ def install() -> None:
 
 
 def remembering(allows: Callable[..., bool], clock: Callable[[], float] = time.monotonic) -> Callable[..., bool]:
-    """`allows`, asked again for the same arguments when its answer is `KEPT_S` old."""
+    """`allows`, asked again for the same arguments when its answer is too old."""
     kept: dict[Hashable, tuple[float, bool]] = {}
 
     def allows_or_allowed(*asked: Hashable) -> bool:
         now = clock()
         found = kept.get(asked)
-        if found is not None and now - found[0] < KEPT_S:
+        if found is not None and now - found[0] < KEPT_S[found[1]]:
             return found[1]
         if len(kept) >= _MOST:
             kept.clear()

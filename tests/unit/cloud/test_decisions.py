@@ -16,5 +16,9 @@ def test_an_answer_counts_until_it_is_too_old() -> None:
     allowed = False
     assert [remembered("ada", "publish"), remembered("ada", "receive")] == [True, False]
     assert asked == [("ada", "publish"), ("ada", "receive")]
-    now = KEPT_S
+    now = KEPT_S[True]
     assert remembered("ada", "publish") is False
+    allowed = True
+    assert remembered("ada", "publish") is False
+    now += KEPT_S[False]
+    assert remembered("ada", "publish") is True
