@@ -1,4 +1,4 @@
-"""Lets the emulator's broker remember what a key may do, for some seconds as AWS IoT does, and which topics match.
+"""Lets the emulator's broker remember what a key may do, for a while as AWS IoT does, and which topics match.
 
 ministack 1.5.33 reads every policy of the sender and of the receiver again for each message: a third of what its
 broker does. AWS IoT keeps policies for minutes. Source: AWS IoT developer guide, "AWS IoT Core policies". And it holds

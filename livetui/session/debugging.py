@@ -165,7 +165,9 @@ class Debugging(DebugListener):
             self.broker.crew.spawn(self._resume(paused))
 
     async def _resume(self, paused: PausedThread) -> None:
-        with contextlib.suppress(LivetuiError):  # it runs on already
+        from livetui.debug.worker_link import RefusedError
+
+        with contextlib.suppress(RefusedError):  # it runs on already
             await self.broker.face.resume(paused.thread_id)
 
     def _work_of(self, pid: int) -> str:

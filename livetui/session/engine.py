@@ -396,7 +396,7 @@ class Engine:
         return renewed
 
     async def _look_for_environments(self) -> None:
-        while True:
+        while True:  # somebody makes an environment, or removes one
             self.hub.publish(Notice("info", await self._functions.another_environment()))
             async with self._changing:
                 await self._configure_anew()
