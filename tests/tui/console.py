@@ -54,9 +54,11 @@ class Console:
 
     async def handled(self) -> None:
         """Every widget has handled its messages, and those that came of them, and waits for the next."""
-        ends, quiet = time.monotonic() + 15, 0
+        began, quiet = time.monotonic(), 0
+        ends = began + 15
         while quiet < 2:  # a timer or a thread may have begun something meanwhile
-            await asyncio.sleep(0)
+            # What takes longer is done in a thread, which looking without pause would keep the interpreter from.
+            await asyncio.sleep(0 if time.monotonic() < began + 0.05 else 0.005)
             at_work = [each for each in (*self.app._registry, self.app) if busy(each)]
             assert time.monotonic() < ends, f"these do not come to rest: {at_work}"
             quiet = 0 if at_work else quiet + 1
