@@ -26,9 +26,12 @@ def _dataclass(cls: type | None = None, *, frozen: bool = False, repr: bool = Tr
     checked = getattr(cls, "__post_init__", None)
 
     def init(self: object, *values: object, **named: object) -> None:
-        self.__dict__ = {**defaults, **dict(zip(names, values)), **named}  # noqa: B905  (Python 3.9)
-        twice = not named.keys().isdisjoint(names[:len(values)])
-        if self.__dict__.keys() != known or len(values) > len(names) or twice:
+        held = self.__dict__
+        held.update(defaults)
+        held.update(zip(names, values))  # noqa: B905  (Python 3.9)
+        held.update(named)
+        twice = named and not named.keys().isdisjoint(names[:len(values)])
+        if held.keys() != known or len(values) > len(names) or twice:
             raise TypeError(f"{cls.__name__}() takes {', '.join(names)}")
         if checked is not None:
             checked(self)

@@ -35,8 +35,9 @@ class _Bucket:
         return short / self._rate + 1e-6 if short > 1e-6 else 0.0
 
     def _fill(self, now: float) -> None:
-        self._tokens = min(self._burst, self._tokens + max(0.0, now - self._filled) * self._rate)
-        self._filled = max(now, self._filled)
+        if now > self._filled:
+            self._tokens = min(self._burst, self._tokens + (now - self._filled) * self._rate)
+            self._filled = now
 
 
 class Pace:

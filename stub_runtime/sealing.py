@@ -8,6 +8,7 @@ modules: importing those takes a fifth of the stub's cold start, and they copy a
 from __future__ import annotations
 
 import os
+from functools import lru_cache
 from typing import Any
 
 from nacl._sodium import ffi, lib
@@ -68,6 +69,7 @@ def sha256(content: bytes) -> bytes:
     return bytes(digest)
 
 
+@lru_cache(16)
 def key_id(public: bytes) -> bytes:
     """Short name of a public key, so that a console sees at once that a frame is for another session."""
     return sha256(public)[:KEY_ID_BYTES]

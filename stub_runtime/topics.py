@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 MAX_CONNECTIONS = 4
@@ -28,17 +29,17 @@ class Topics:
             if not _NAME.fullmatch(name):
                 raise ValueError(f"{name!r} cannot be part of a topic")
 
-    @property
+    @cached_property
     def root(self) -> str:
         """What all topics begin with, without the last slash."""
         return f"livetui/{self.app}/{self.stage}"
 
-    @property
+    @cached_property
     def presence(self) -> str:
         """Retained: who listens, signed."""
         return f"{self.root}/presence"
 
-    @property
+    @cached_property
     def stubs(self) -> str:
         """Broadcast from the console to all stubs."""
         return f"{self.root}/stubs"
@@ -53,7 +54,8 @@ class Topics:
 
     def is_stub(self, topic: str) -> bool:
         """Whether `topic` is that of a stub of this app and stage: the only places a console answers to."""
-        return re.fullmatch(re.escape(self.root) + r"/stub/[A-Za-z0-9-]{1,32}/[0-9a-f]{1,32}", topic) is not None
+        before, own, after = topic.partition(f"{self.root}/stub/")
+        return not before and bool(own) and re.fullmatch(r"[A-Za-z0-9-]{1,32}/[0-9a-f]{1,32}", after) is not None
 
     def console_client(self, session: str, connection: int, number: int = 0) -> str:
         """Client id of a console's connection; `number` counts its renewals."""

@@ -34,6 +34,7 @@ MAX_CHUNK = MAX_FRAME - HEADER_BYTES
 MAX_FRAMES = -(-MAX_MESSAGE // MAX_CHUNK)
 _CHECKED = _HEADER.size - 4
 _LENGTH = struct.Struct(">I")
+_to_json = json.JSONEncoder(separators=(",", ":")).encode
 
 
 class Kind(enum.IntEnum):
@@ -70,7 +71,7 @@ class Kind(enum.IntEnum):
     """Console to stub: answers a stub's ping, for doctors and measurements."""
 
 
-_KINDS = frozenset(int(kind) for kind in Kind)
+_KINDS = {int(kind): kind for kind in Kind}
 
 
 class WireError(ValueError):
@@ -122,7 +123,7 @@ class Frame:
         payload = bytes(data[HEADER_BYTES:])
         if zlib.crc32(payload, zlib.crc32(data[:_CHECKED])) != checksum:
             raise WireError("a damaged frame")
-        return Frame(Kind(kind), attempt.hex(), payload, index, count, message_id)
+        return Frame(_KINDS[kind], attempt.hex(), payload, index, count, message_id)
 
 
 def kind_of(frame: bytes) -> int:
@@ -260,13 +261,12 @@ def read_nack(frame: Frame) -> tuple[int, int, list[int]]:
 
 def pack(head: dict[str, Any], body: bytes = b"", compress: bool = True) -> bytes:
     """A head (JSON) and an opaque body as one message, compressed when it pays. Sealed before it is split."""
-    head = dict(head)
     if compress and len(body) >= COMPRESS_FROM:
         smaller = zlib.compress(body, 1)
         if len(smaller) < len(body) * 0.9:
-            head["z"] = len(body)
+            head = {**head, "z": len(body)}
             body = smaller
-    encoded = json.dumps(head, separators=(",", ":")).encode("ascii")
+    encoded = _to_json(head).encode("ascii")
     if len(encoded) > MAX_HEAD:
         raise WireError(f"a head of {len(encoded)} bytes")
     return b"".join((_LENGTH.pack(len(encoded)), encoded, body))
@@ -280,7 +280,7 @@ def unpack(message: bytes) -> tuple[dict[str, Any], bytes]:
     if size > MAX_HEAD or size > len(message) - _LENGTH.size:
         raise WireError("a message whose head was cut")
     try:
-        head = json.loads(message[_LENGTH.size:_LENGTH.size + size])
+        head = json.loads(str(message[_LENGTH.size:_LENGTH.size + size], "utf-8"))
     except (ValueError, RecursionError) as error:
         raise WireError("a message whose head is not JSON") from error
     if not isinstance(head, dict):
