@@ -1,8 +1,9 @@
 """What the link adds to a call, on loopback: real ministack, real MQTT, the stub under AWS's runtime client.
 
 Each row is the time of a call through stub, broker, console and back, minus that of a bare function in the same
-runtime client, as many of them at once; events are echoed, so that a size goes both ways. Run from the repository:
-python -m benchmarks.link
+runtime client, as many of them at once. The two take turns, so that both come after the same rest: a process that slept
+for a tenth of a second answers a millisecond later than one that is called without pause, whatever it runs. Events are
+echoed, so that a size goes both ways. Run from the repository: python -m benchmarks.link
 """
 
 from __future__ import annotations
@@ -68,12 +69,13 @@ def timed(environment: Environment, event: bytes) -> float:
     return (time.perf_counter() - started) * 1000
 
 
-def series(call: Callable[[], float], count: int, gap: float = GAP) -> list[float]:
-    """`count` spaced calls."""
-    times = []
+def in_turn(count: int, gap: float, *calls: Callable[[], list[float]]) -> list[list[float]]:
+    """The times of each of the calls, which are made `count` times in turn, each `gap` seconds after it was last."""
+    times: list[list[float]] = [[] for _ in calls]
     for _ in range(count):
-        times.append(call())
-        time.sleep(gap)
+        for call, found in zip(calls, times, strict=True):
+            time.sleep(gap / len(calls))
+            found.extend(call())
     return times
 
 
@@ -125,8 +127,8 @@ def latency(rows: dict[str, dict[str, float]], live: Live, count: int) -> None:
             gap = 1.1 if size >= 200_000 else GAP
             for environment in (plain, stub):
                 timed(environment, event)
-            base = series(lambda: timed(plain, event), min(times, 20), 0.0)  # noqa: B023
-            live_times = series(lambda: timed(stub, event), times, gap)  # noqa: B023
+            base, live_times = in_turn(times, gap, lambda: [timed(plain, event)],  # noqa: B023
+                                       lambda: [timed(stub, event)])  # noqa: B023
             rows[name] = {"p50": p50(live_times) - p50(base), "p99": p99(live_times) - p50(base), "bare": p50(base)}
             show(name, rows[name])
 
@@ -144,11 +146,7 @@ def concurrent(rows: dict[str, dict[str, float]], live: Live, at_once: int, roun
                     return list(pool.map(lambda each: timed(each, event), environments))
 
                 together(plain + stubs)
-                times, base_times = list[float](), list[float]()
-                for _ in range(rounds):
-                    for environments, found, gap in ((plain, base_times, GAP), (stubs, times, 1.1)):
-                        time.sleep(gap)
-                        found.extend(together(environments))
+                base_times, times = in_turn(rounds, 1.1, lambda: together(plain), lambda: together(stubs))
             base = p50(base_times)
             name = f"{at_once} concurrent"
             rows[name] = {"p50": p50(times) - base, "p99": p99(times) - base, "bare": base}
@@ -292,7 +290,7 @@ def threshold(rows: dict[str, dict[str, float]], live: Live) -> None:
                     event = json.dumps(random.Random(kib).randbytes(kib * 512).hex()).encode()
                     timed(stub, event)
                     time.sleep(1.1)
-                    times = series(lambda: timed(stub, event), 5, 1.1)  # noqa: B023
+                    (times,) = in_turn(5, 1.1, lambda: [timed(stub, event)])  # noqa: B023
                     name = f"{kib // 2} KiB each way by {way}"
                     rows[name] = {"p50": p50(times), "p99": max(times), "bare": 0.0}
                     show(name, rows[name])
