@@ -164,10 +164,13 @@ class Environment:
                     self.rfile.readline()
                 else:
                     body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                self._hand_over(body)
                 self.send_response(202)
                 self.send_header("Content-Length", "0")
                 self.end_headers()
                 self.wfile.flush()
+
+            def _hand_over(self, body: bytes) -> None:
                 parts = self.path.split("/")
                 if parts[-2] == "init":
                     environment.log.append("init error: " + body.decode())
