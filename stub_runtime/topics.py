@@ -54,8 +54,9 @@ class Topics:
 
     def is_stub(self, topic: str) -> bool:
         """Whether `topic` is that of a stub of this app and stage: the only places a console answers to."""
-        before, own, after = topic.partition(f"{self.root}/stub/")
-        return not before and bool(own) and re.fullmatch(r"[A-Za-z0-9-]{1,32}/[0-9a-f]{1,32}", after) is not None
+        stubs = f"{self.root}/stub/"
+        return topic.startswith(stubs) and re.fullmatch(
+            r"[A-Za-z0-9-]{1,32}/[0-9a-f]{1,32}", topic[len(stubs):]) is not None
 
     def console_client(self, session: str, connection: int, number: int = 0) -> str:
         """Client id of a console's connection; `number` counts its renewals."""
