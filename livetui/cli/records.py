@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,6 +15,7 @@ from livetui.errors import LivetuiError, UsageError
 
 if TYPE_CHECKING:
     from livetui.config import Settings
+    from livetui.session.invocation import Row
     from livetui.session.store import Store
 
 
@@ -70,14 +72,12 @@ def events(action: str, name: str, as_json: bool) -> None:
 @click.option("--limit", default=1000, type=click.IntRange(1), help="Most rows to print.")
 def invocations(filter: str, as_json: bool, limit: int, **flags: Any) -> None:
     """What was captured; FILTER as in the console (`fn:Get* state:error ms:>100`)."""
-    from livetui.session import outputs
     from livetui.session.filter import parse
 
     wanted = parse(filter)
     store = _store(settings_of_last(**flags))
     rows = store.rows(wanted, limit=limit)
-    for row in rows:
-        click.echo(outputs.row_json(row) if as_json else outputs.row_line(row))
+    _print(rows, as_json)
     if not rows:
         say("No invocation matches." if filter else "Nothing is recorded in this project yet.")
 
@@ -93,8 +93,7 @@ def show(id: int, as_json: bool, reveal: bool, related: bool, **flags: Any) -> N
 
     store = _store(settings_of_last(**flags))
     if related:
-        for row in store.related(id):
-            click.echo(outputs.row_json(row) if as_json else outputs.row_line(row))
+        _print(store.related(id), as_json)
         return
     invocation = store.invocation(id)
     click.echo((outputs.invocation_json if as_json else outputs.invocation_text)(invocation, reveal=reveal))
@@ -155,6 +154,13 @@ def export(id: int, kind: str, output: str | None, reveal: bool, **flags: Any) -
 
     settings = settings_of_last(**flags)
     write(chores.export(settings, _store(settings), id, kind, reveal=reveal), output)
+
+
+def _print(rows: Sequence[Row], as_json: bool) -> None:
+    from livetui.session import outputs
+
+    for line in map(outputs.row_json, rows) if as_json else outputs.row_lines(rows):
+        click.echo(line)
 
 
 def _store(settings: Settings) -> Store:

@@ -11,6 +11,7 @@ import json
 import os
 import threading
 import time
+from collections.abc import Iterable, Sequence
 from typing import Any, TextIO
 
 import msgspec
@@ -39,6 +40,7 @@ from livetui.session.invocation import Invocation, Row
 from livetui.session.policy import statement_for
 
 _LONGEST_VALUE = 100
+_WIDEST_COLUMN = 48
 
 
 class _Output:
@@ -215,17 +217,32 @@ def state_word(row: Row) -> str:
     return f"ok {row.status}" if row.state == "ok" and row.status is not None else row.state
 
 
-def row_line(row: Row) -> str:
-    """One invocation on one line."""
-    at = time.strftime("%H:%M:%S", time.localtime(row.time))
-    origin = "" if row.replay_of is None else f"↻{row.replay_of}{' edited' if row.edited else ''} "
+def row_line(row: Row, clock: str = "%H:%M:%S", name_width: int = 20, trigger_width: int = 28) -> str:
+    """One invocation on one line; its time is written as `clock`, a format of `time.strftime`, says."""
+    at = time.strftime(clock, time.localtime(row.time))
     took = f"{_ms(row.handler_ms):>8}" + (f" +{_ms(row.overhead_ms)}" if row.overhead_ms is not None else "")
     error = f"  {secrets.mask_text(row.error)}" if row.error else ""
     mark = "*" if row.marked else " "
     note = f"  ({row.note})" if row.note else ""
-    name = f"{origin}{row.function}"
-    words = f"{row.id:>6}{mark} {at}  {state_word(row):<11} {name:<20} {row.trigger:<28} {took}{error}{note}"
+    words = (f"{row.id:>6}{mark} {at}  {state_word(row):<11} {_name(row):<{name_width}} "
+             f"{row.trigger:<{trigger_width}} {took:<18}{error}{note}")
     return safe(words.rstrip())
+
+
+def row_lines(rows: Sequence[Row]) -> list[str]:
+    """Invocations as a table: columns as wide as these rows need, and the day too when not all are of today."""
+    def width(texts: Iterable[str]) -> int:
+        return min(max(map(len, texts), default=0), _WIDEST_COLUMN)
+
+    today = time.localtime()[:3]
+    clock = "%H:%M:%S" if all(time.localtime(row.time)[:3] == today for row in rows) else "%d %b %H:%M:%S"
+    widths = width(map(_name, rows)), width(row.trigger for row in rows)
+    return [row_line(row, clock, *widths) for row in rows]
+
+
+def _name(row: Row) -> str:
+    origin = "" if row.replay_of is None else f"↻{row.replay_of}{' edited' if row.edited else ''} "
+    return f"{origin}{row.function}"
 
 
 def _warnings(event: SessionLive) -> dict[str, list[str]]:

@@ -7,7 +7,9 @@ import json
 import os
 import subprocess
 import sys
+import time
 
+import msgspec
 import pytest
 
 from livetui.session import outputs
@@ -82,6 +84,21 @@ def test_lines_say_what_people_want_to_know() -> None:
     lines = outputs.event_lines(LIVE)
     assert lines == ["● live: orders · ada · 123456789012/eu-west-1, link 23 ms; 1 functions: Get",
                      "  Js: not live, nodejs22.x", "  warning: uses a VPC (Get)", "  Api = https://x"]
+
+
+def test_a_list_has_columns_as_wide_as_it_needs_and_the_day_where_it_matters() -> None:
+    now = time.time()
+    short = msgspec.structs.replace(ROW, function="F", trigger="sqs", replay_of=None, time=now)
+    long = msgspec.structs.replace(short, function="F" * 30, trigger="GET /" + "x" * 40)
+    lines = outputs.row_lines([short, long])
+    assert len({line.index("3.1 ms") for line in lines}) == 1
+    assert len({line.index("KeyError") for line in lines}) == 1
+    assert all(time.strftime("%d %b", time.localtime(now)) not in line for line in lines)
+    old = msgspec.structs.replace(short, time=now - 3 * 86_400)
+    assert time.strftime("%d %b %H:%M:%S", time.localtime(old.time)) in outputs.row_lines([short, old])[1]
+    hostile = msgspec.structs.replace(short, trigger="x" * 5_000)
+    assert len(outputs.row_lines([short, hostile])[0]) < 200
+    assert outputs.row_lines([]) == []
 
 
 def test_every_line_is_flushed() -> None:
