@@ -259,10 +259,10 @@ def imports(rows: dict[str, dict[str, float]], live: Live) -> None:
                 raise RuntimeError("the stub cannot be imported")
             return (used.ru_utime + used.ru_stime) * 1000
 
-        codes = {"": "", "import _awscrt (CPU)": "import _awscrt", IMPORT: "import stub_runtime.handler"}
-        taken = [{label: cpu(code) for label, code in codes.items()} for _ in range(15)]  # in turn, as above
+        codes = {"bare": "", "import _awscrt (CPU)": "import _awscrt", IMPORT: "import stub_runtime.handler"}
+        taken = [{label: cpu(code) for label, code in codes.items()} for _ in range(15)]  # in turn: the host changes
         least = {label: min(each[label] for each in taken) for label in codes}
-        bare_ms = least.pop("")
+        bare_ms = least.pop("bare")
         for label, cpu_ms in least.items():
             spent = cpu_ms - bare_ms
             rows[label] = {"p50": spent, "p99": spent, "bare": bare_ms}

@@ -106,10 +106,7 @@ def show(id: int, as_json: bool, reveal: bool, related: bool, **flags: Any) -> N
 @click.option("--note", metavar="TEXT", help="Write this on it too; an empty text takes the note away.")
 def mark(id: int, off: bool, note: str | None, as_json: bool, **flags: Any) -> None:
     """Mark invocation ID, as `m` in the console does; `is:marked` finds it."""
-    from livetui.session import outputs
-
-    row = _store(settings_of_last(**flags)).changed(id, marked=not off, note=note)
-    click.echo(outputs.row_json(row) if as_json else outputs.row_line(row))
+    _print([_store(settings_of_last(**flags)).changed(id, marked=not off, note=note)], as_json)
 
 
 @click.command()

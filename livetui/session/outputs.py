@@ -218,31 +218,34 @@ def state_word(row: Row) -> str:
 
 
 def row_line(row: Row, clock: str = "%H:%M:%S", name_width: int = 20, trigger_width: int = 28) -> str:
-    """One invocation on one line; its time is written as `clock`, a format of `time.strftime`, says."""
+    """One invocation on one line. `clock` is a format of `time.strftime`; widths are in letters."""
     at = time.strftime(clock, time.localtime(row.time))
     took = f"{_ms(row.handler_ms):>8}" + (f" +{_ms(row.overhead_ms)}" if row.overhead_ms is not None else "")
     error = f"  {secrets.mask_text(row.error)}" if row.error else ""
     mark = "*" if row.marked else " "
     note = f"  ({row.note})" if row.note else ""
     words = (f"{row.id:>6}{mark} {at}  {state_word(row):<11} {_name(row):<{name_width}} "
-             f"{row.trigger:<{trigger_width}} {took:<18}{error}{note}")
+             f"{safe(row.trigger):<{trigger_width}} {took:<18}{error}{note}")
     return safe(words.rstrip())
 
 
-def row_lines(rows: Sequence[Row]) -> list[str]:
-    """Invocations as a table: columns as wide as these rows need, and the day too when not all are of today."""
+def row_lines(rows: Sequence[Row], now: float | None = None) -> list[str]:
+    """Invocations as a table: columns as wide as these rows need, and the day too when not all are of today.
+
+    `now` is the time by which today is meant, the clock's by default.
+    """
     def width(texts: Iterable[str]) -> int:
         return min(max(map(len, texts), default=0), _WIDEST_COLUMN)
 
-    today = time.localtime()[:3]
-    clock = "%H:%M:%S" if all(time.localtime(row.time)[:3] == today for row in rows) else "%d %b %H:%M:%S"
-    widths = width(map(_name, rows)), width(row.trigger for row in rows)
+    today = time.localtime(now)[:3]
+    clock = "%H:%M:%S" if all(time.localtime(row.time)[:3] == today for row in rows) else "%Y-%m-%d %H:%M:%S"
+    widths = width(map(_name, rows)), width(safe(row.trigger) for row in rows)
     return [row_line(row, clock, *widths) for row in rows]
 
 
 def _name(row: Row) -> str:
     origin = "" if row.replay_of is None else f"↻{row.replay_of}{' edited' if row.edited else ''} "
-    return f"{origin}{row.function}"
+    return safe(f"{origin}{row.function}")
 
 
 def _warnings(event: SessionLive) -> dict[str, list[str]]:
@@ -265,7 +268,7 @@ def invocation_text(invocation: Invocation, *, reveal: bool = False) -> str:
     row, timing = invocation.row, invocation.timing
     legs = [("way in", timing.inbound_ms), ("queue", timing.queue_ms), ("import", timing.init_ms),
             ("handler", timing.handler_ms), ("way out", timing.outbound_ms)]
-    parts = [row_line(row), f"request {row.request_id or '–'} · trace {row.trace_id or '–'} · "
+    parts = [*row_lines([row]), f"request {row.request_id or '–'} · trace {row.trace_id or '–'} · "
              + " · ".join(f"{name} {_ms(value)}" for name, value in legs if value is not None),
              _section("Event", _pretty(invocation.event, reveal=reveal))]
     if invocation.response is not None:

@@ -86,19 +86,30 @@ def test_lines_say_what_people_want_to_know() -> None:
                      "  Js: not live, nodejs22.x", "  warning: uses a VPC (Get)", "  Api = https://x"]
 
 
-def test_a_list_has_columns_as_wide_as_it_needs_and_the_day_where_it_matters() -> None:
-    now = time.time()
-    short = msgspec.structs.replace(ROW, function="F", trigger="sqs", replay_of=None, time=now)
-    long = msgspec.structs.replace(short, function="F" * 30, trigger="GET /" + "x" * 40)
-    lines = outputs.row_lines([short, long])
+NOON = time.mktime((2026, 3, 14, 12, 0, 0, 0, 0, -1))
+SHORT = msgspec.structs.replace(ROW, function="F", trigger="sqs", replay_of=None, time=NOON)
+
+
+def test_a_list_has_columns_as_wide_as_it_needs() -> None:
+    long = msgspec.structs.replace(SHORT, function="F" * 30, trigger="GET /\x1b[31m" + "x" * 20, overhead_ms=None)
+    lines = outputs.row_lines([SHORT, long], NOON)
     assert len({line.index("3.1 ms") for line in lines}) == 1
     assert len({line.index("KeyError") for line in lines}) == 1
-    assert all(time.strftime("%d %b", time.localtime(now)) not in line for line in lines)
-    old = msgspec.structs.replace(short, time=now - 3 * 86_400)
-    assert time.strftime("%d %b %H:%M:%S", time.localtime(old.time)) in outputs.row_lines([short, old])[1]
-    hostile = msgspec.structs.replace(short, trigger="x" * 5_000)
-    assert len(outputs.row_lines([short, hostile])[0]) < 200
+    assert len(outputs.row_lines([SHORT], NOON)[0]) < len(lines[0])
     assert outputs.row_lines([]) == []
+
+
+def test_a_long_text_does_not_widen_a_list_without_end() -> None:
+    hostile = msgspec.structs.replace(SHORT, trigger="x" * 5_000)
+    assert len(outputs.row_lines([SHORT, hostile], NOON)[0]) < 200
+
+
+def test_a_list_has_the_day_where_one_row_is_not_of_today() -> None:
+    old = msgspec.structs.replace(SHORT, time=NOON - 3 * 86_400)
+    assert "2026" not in "".join(outputs.row_lines([SHORT, SHORT], NOON))
+    today, before = outputs.row_lines([SHORT, old], NOON)
+    assert "2026-03-14 12:00:00" in today
+    assert "2026-03-11" in before
 
 
 def test_every_line_is_flushed() -> None:
